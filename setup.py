@@ -1,0 +1,59 @@
+"""An ament_python package that pip installs too."""
+
+from glob import glob
+
+from setuptools import find_packages, setup
+
+package_name = "smvae_ros"
+programs = ("perception_node", "record", "replay", "evaluate", "demo")
+
+setup(
+    name=package_name,
+    version="0.1.0",
+    description="Multimodal perception with missing sensors: a set variational autoencoder as a ROS 2 node",
+    license="Apache-2.0",
+    author="The smvae_ros authors",
+    maintainer="The smvae_ros authors",
+    maintainer_email="maintainers@smvae-ros.example",
+    python_requires=">=3.10",
+    packages=find_packages(include=["smvae_core*", "smvae_ros*"]),
+    package_data={"smvae_ros": ["resources/**/*"]},
+    data_files=[
+        ("share/ament_index/resource_index/packages", [f"resource/{package_name}"]),
+        (f"share/{package_name}", ["package.xml"]),
+        (f"share/{package_name}/launch", glob("launch/*.launch.py")),
+        (f"share/{package_name}/config", glob("config/*.yaml")),
+        # `ros2 run` and launch look here, while pip puts console scripts into bin/.
+        (f"lib/{package_name}", [f"scripts/{name}" for name in programs]),
+    ],
+    zip_safe=False,
+    install_requires=[
+        "h5py>=3.8",
+        "numpy>=1.23",
+        "opencv-python-headless>=4.6",
+        "pyyaml>=6.0",
+        "rosbags>=0.11",
+        "safetensors>=0.4.3",
+        "torch>=2.4",
+        "tqdm>=4.64",
+    ],
+    extras_require={
+        "train": ["jsonargparse[signatures]>=4.35", "lightning>=2.6", "tensorboard>=2.14"],
+        "report": ["matplotlib>=3.7"],
+        "sim": ["mujoco>=3.2"],
+        "test": ["hypothesis>=6.100", "pytest>=7.4", "pytest-timeout>=2.2", "ruff>=0.8"],
+        # For machines without a ROS 2 installation: rclpy and the interfaces as wheels.
+        "ros": [
+            "ros-rclpy",
+            "ros-rmw-fastrtps-cpp",
+            "ros-diagnostic-msgs",
+            "ros-geometry-msgs",
+            "ros-lifecycle-msgs",
+            "ros-rosgraph-msgs",
+            "ros-sensor-msgs",
+            "ros-std-msgs",
+            "ros-std-srvs",
+        ],
+    },
+    entry_points={"console_scripts": [f"{name} = smvae_ros.{name}:main" for name in programs]},
+)

@@ -1,0 +1,125 @@
+"""Shuffled batches of a converted log, whose order depends on nothing but seed and epoch.
+
+That makes an interrupted run continue with exactly the batches that it would have seen, and several
+processes read disjoint parts of the same global batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from smvae_core.data.log_dataset import LogCache
+
+
+@dataclass
+class Batch:
+    """One process's part of a batch.
+
+    Attributes:
+        prepared: modality → (B, *raw_shape), see :func:`smvae_core.preprocessing.prepare`.
+        present: (B, M) bool.
+        index: (B,) rows of the cache, which identify the samples.
+    """
+
+    prepared: dict[str, Tensor]
+    present: Tensor
+    index: Tensor
+
+    def to(self, device: torch.device | str, non_blocking: bool = False) -> Batch:
+        """The batch on another device; Lightning calls this."""
+        prepared = {n: x.to(device, non_blocking=non_blocking) for n, x in self.prepared.items()}
+        return Batch(prepared, self.present.to(device), self.index.to(device))
+
+
+class EpochOrder:
+    """The order of samples in an epoch. Lightning calls ``set_epoch`` on a loader's ``sampler``."""
+
+    def __init__(self, indices: np.ndarray, seed: int, shuffle: bool) -> None:
+        self.indices = indices
+        self.seed = seed
+        self.shuffle = shuffle
+        self.epoch = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        self.epoch = epoch
+
+    def __call__(self) -> np.ndarray:
+        if not self.shuffle:
+            return self.indices
+        return np.random.default_rng((self.seed, self.epoch)).permutation(self.indices)
+
+
+class LogBatches:
+    """Batches of some rows of a cache. Lightning saves and restores its position with the run.
+
+    Args:
+        cache: an open cache.
+        names: modalities to read, in the order of the columns of ``present``.
+        indices: rows to go through.
+        batch_size: samples in a batch, over all processes.
+        seed: of the order.
+        shuffle: for training; a last batch that is not full is then left out.
+        rank: number of this process.
+        world_size: number of processes.
+    """
+
+    def __init__(
+        self,
+        cache: LogCache,
+        names: Sequence[str],
+        indices: np.ndarray,
+        batch_size: int,
+        seed: int = 0,
+        shuffle: bool = False,
+        rank: int = 0,
+        world_size: int = 1,
+    ) -> None:
+        if batch_size % world_size:
+            raise ValueError(
+                f"batch_size {batch_size} must be a multiple of the {world_size} processes"
+            )
+        if shuffle and batch_size > len(indices):
+            raise ValueError(
+                f"batch_size {batch_size} is larger than the {len(indices)} training samples; "
+                "choose a smaller one or convert more logs"
+            )
+        self.cache = cache
+        self.names = tuple(names)
+        self.batch_size = batch_size
+        self.sampler = EpochOrder(indices, seed, shuffle)
+        self._rank, self._world_size = rank, world_size
+        self._position = 0
+
+    def __len__(self) -> int:
+        batches, rest = divmod(len(self.sampler.indices), self.batch_size)
+        return batches if self.sampler.shuffle or not rest else batches + 1
+
+    def __iter__(self) -> Iterator[Batch]:
+        order = self.sampler()
+        for number in range(self._position, len(self)):
+            self._position = number + 1
+            rows = order[number * self.batch_size : (number + 1) * self.batch_size]
+            yield self.read(rows[self._rank :: self._world_size])
+        self._position = 0
+
+    def read(self, rows: np.ndarray) -> Batch:
+        """The batch of exactly these rows."""
+        arrays, present = self.cache.read_batch(rows, self.names)
+        return Batch(
+            {name: torch.from_numpy(array) for name, array in arrays.items()},
+            torch.from_numpy(present),
+            torch.from_numpy(np.ascontiguousarray(rows)),
+        )
+
+    def state_dict(self) -> dict[str, int]:
+        """Batches of the epoch that have been given out."""
+        return {"position": self._position % len(self)}
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        """Continues after that many batches in the next iteration."""
+        self._position = state["position"]

@@ -1,0 +1,168 @@
+"""The folder of a cache: its files, when it is complete, who may write to it, what it came from."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from smvae_core.modalities import Modality
+
+FORMAT_VERSION = 1
+MANIFEST_NAME = "cache.yaml"
+PLAN_NAME = "plan.json"  # only there while a conversion is unfinished
+JOURNAL_NAME = "journal.jsonl"
+_LOCK_NAME = "convert.lock"
+_DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+# libyaml's loader where PyYAML was built with it: ten times faster on thousands of file names.
+_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+class CacheError(RuntimeError):
+    """A cache that cannot be used or written; the message says why and what to do."""
+
+
+def read_manifest(path: Path) -> dict[str, Any]:
+    """The content of cache.yaml. Raises CacheError when it is missing, damaged or too new."""
+    manifest_path = path / MANIFEST_NAME
+    try:
+        manifest = yaml.load(manifest_path.read_text(), _Loader)
+    except (FileNotFoundError, NotADirectoryError):
+        if (path / PLAN_NAME).exists():
+            reason = "its conversion has not finished: run the same training.convert again, it"
+            raise CacheError(f"{path}: {reason} continues where it stopped") from None
+        raise CacheError(
+            f"{path}: no cache of converted logs (no {MANIFEST_NAME}); make one with "
+            "python -m training.convert LOGS_DIR CACHE_DIR"
+        ) from None
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise CacheError(
+            f"{manifest_path}: cannot be read ({error}); delete the folder and convert again"
+        ) from error
+    version = manifest.get("format_version") if isinstance(manifest, dict) else None
+    if version != FORMAT_VERSION:
+        raise CacheError(
+            f"{manifest_path}: expected format version {FORMAT_VERSION}, found {version}; "
+            "delete the folder and convert again"
+        )
+    return manifest
+
+
+def changed_sources(manifest: dict[str, Any]) -> list[str]:
+    """Names of the files whose size or time differ from when they were converted.
+
+    Empty also when the folder of the logs is not to be read (any more, or on this machine).
+    """
+    folder = Path(manifest["source_folder"])
+    try:
+        return compare_sources(manifest["sources"], list_sources(folder))
+    except OSError:
+        return []
+
+
+def list_sources(folder: Path) -> list[list[Any]]:
+    """[name, size in bytes, modification time in ns] of each *.h5 in a folder, by name."""
+    with os.scandir(folder) as entries:
+        logs = sorted(entry.name for entry in entries if entry.name.endswith(".h5"))
+    sources = []
+    for name in logs:
+        try:
+            status = os.stat(folder / name)
+            sources.append([name, status.st_size, status.st_mtime_ns])
+        except OSError:  # a dangling link; reading it says so
+            sources.append([name, -1, -1])
+    return sources
+
+
+def compare_sources(before: list[list[Any]], now: list[list[Any]]) -> list[str]:
+    """Names that were added, removed or changed between two results of `list_sources`."""
+    old = {name: tuple(rest) for name, *rest in before}
+    new = {name: tuple(rest) for name, *rest in now}
+    return sorted(name for name in old.keys() | new.keys() if old.get(name) != new.get(name))
+
+
+def describe_modality(modality: Modality) -> dict[str, Any]:
+    """What the conversion of a modality depends on, as plain values."""
+    entry: dict[str, Any] = {
+        "name": modality.name,
+        "kind": modality.kind,
+        "shape": list(modality.raw_shape),
+    }
+    if modality.kind == "depth":
+        entry.update(minimum=modality.minimum, maximum=modality.maximum)
+    if modality.kind == "series":
+        entry.update(rate=modality.rate)
+    return entry
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Exclusive use of a folder that is empty or was used by a conversion before."""
+    if folder.exists() and not (folder / _LOCK_NAME).exists():
+        other = next(folder.iterdir(), None)
+        if other is not None:
+            raise CacheError(
+                f"{folder}: holds other things ({other.name}); give an empty or new folder"
+            )
+    folder.mkdir(parents=True, exist_ok=True)
+    with open(folder / _LOCK_NAME, "a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise CacheError(
+                f"{folder}: another conversion is writing to it; wait for it or use another folder"
+            ) from None
+        yield
+
+
+@contextmanager
+def disk_errors(folder: Path) -> Iterator[None]:
+    """Turn the system's errors while writing to a cache folder into CacheError with advice."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in _DISK_FULL:
+            existing = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+            free = shutil.disk_usage(existing).free
+            raise CacheError(
+                f"{folder}: no space for the cache ({error.strerror}, {free / 1e9:.2f} GB free); "
+                "make room or choose another folder, then run the same conversion again: "
+                "what is already converted is kept"
+            ) from error
+        raise CacheError(f"{folder}: cannot write the cache: {error}") from error
+
+
+def remove(folder: Path, *names: str) -> None:
+    """Remove those of the files that are there."""
+    for name in names:
+        (folder / name).unlink(missing_ok=True)
+
+
+def clear(folder: Path) -> None:
+    """Remove a cache, finished or not; the folder itself and its lock stay."""
+    # The manifest and the plan go first: what is left never looks like more than it is.
+    remove(folder, MANIFEST_NAME, PLAN_NAME, JOURNAL_NAME)
+    remove(folder, *(path.name for path in folder.glob("*.npy")))
+
+
+def replace_text(path: Path, text: str) -> None:
+    """Write a file atomically and wait until it is on the disk."""
+    partial = path.with_name(f".{path.name}.partial")
+    with open(partial, "w") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(partial, path)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)  # so that the new name survives a power cut
+    finally:
+        os.close(folder)

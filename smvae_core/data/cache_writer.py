@@ -1,0 +1,59 @@
+"""Rows of a cache's arrays on disk: reserving their space and writing them."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from smvae_core.data.cache_folder import CacheError, clear
+
+
+def allocate(folder: Path, plan: dict[str, Any]) -> None:
+    """Create the arrays with their space on the disk reserved, so that a full disk shows now."""
+    try:
+        for name, entry in plan["arrays"].items():
+            path = folder / f"{name}.npy"
+            np.lib.format.open_memmap(path, "w+", np.dtype(entry["dtype"]), tuple(entry["shape"]))
+            with open(path, "r+b") as file:
+                os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+    except OSError:
+        clear(folder)  # don't leave a full disk behind
+        raise
+
+
+class RowWriter:
+    """Writes rows with plain file writes: a full disk is then an error, with a map a crash."""
+
+    def __init__(self, folder: Path, plan: dict[str, Any]) -> None:
+        self._files = {}
+        for name, entry in plan["arrays"].items():
+            path = folder / f"{name}.npy"
+            try:
+                array = np.load(path, mmap_mode="r", allow_pickle=False)
+            except (OSError, ValueError) as error:
+                self.close()
+                raise CacheError(f"{path}: damaged ({error}); convert with --restart") from error
+            if [*array.shape] != entry["shape"] or array.dtype != entry["dtype"]:
+                self.close()
+                raise CacheError(f"{path}: of another conversion; convert with --restart")
+            row = array.dtype.itemsize * int(np.prod(array.shape[1:]))
+            self._files[name] = (open(path, "r+b", buffering=0), array.offset, row, array.dtype)
+
+    def write(self, name: str, row: int, values: np.ndarray) -> None:
+        file, offset, row_size, dtype = self._files[name]
+        data = np.ascontiguousarray(values, dtype).reshape(-1).view(np.uint8).data
+        position = offset + row * row_size
+        while data:
+            written = os.pwrite(file.fileno(), data, position)
+            data, position = data[written:], position + written
+
+    def flush(self) -> None:
+        for file, *_ in self._files.values():
+            os.fsync(file.fileno())
+
+    def close(self) -> None:
+        for file, *_ in self._files.values():
+            file.close()

@@ -1,0 +1,311 @@
+"""One pass over a folder of Vision&Touch logs into a cache of memory-mapped arrays.
+
+Opening files and skipping unused keys costs training far more than the data itself, so the logs
+are read once and stored at the model's image size, through the same `prepare` as the node's input.
+
+How it survives interruption: `plan.json` fixes what is converted and in which order, and the
+arrays are allocated at full size. `journal.jsonl` gets a line for each converted file, written
+after the data has reached the disk; a later run continues behind the last complete line. The
+manifest `cache.yaml` is put in place last, and only a folder with a manifest opens.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import logging
+import os
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+from tqdm import tqdm
+
+from smvae_core.data.log_dataset import (
+    FORMAT_VERSION,
+    JOURNAL_NAME,
+    MANIFEST_NAME,
+    PLAN_NAME,
+    CacheError,
+    compare_sources,
+    describe_modality,
+    list_sources,
+    open_cache,
+    read_manifest,
+)
+from smvae_core.data.vision_touch import (
+    DATASETS,
+    STEPS_PER_FILE,
+    LogError,
+    LogFile,
+    finite_steps,
+    open_log,
+)
+from smvae_core.modalities import Modality
+from smvae_core.preprocessing import prepare
+
+log = logging.getLogger(__name__)
+
+_FILES_PER_COMMIT = 16  # files between two waits for the disk
+_DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_Dumper: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+
+
+@dataclass
+class ConversionReport:
+    """What a conversion did. `absent`: modality -> steps in which it is marked absent."""
+
+    steps: int = 0
+    trajectories: int = 0
+    files: int = 0
+    left_out: dict[str, str] = field(default_factory=dict)
+    absent: dict[str, int] = field(default_factory=dict)
+    modalities: tuple[str, ...] = ()
+    already_complete: bool = False
+
+
+def convert_logs(
+    logs_folder: str | os.PathLike[str],
+    cache_folder: str | os.PathLike[str],
+    modalities: Sequence[Modality],
+    restart: bool = False,
+    progress: bool = True,
+) -> ConversionReport:
+    """Convert every *.h5 of a folder into a cache, or continue doing so.
+
+    modalities: any of `SOURCES`, with the shapes that the arrays shall have. One that no log holds
+        (proprio is optional) is left out of the cache.
+    restart: throw away what the cache folder holds and convert everything.
+
+    Files that cannot be used are named in the report and by the log, and left out. Steps in which
+    a reading holds NaN or infinite values, or a depth image no valid pixel, are kept with that
+    modality marked absent.
+
+    Raises ValueError for modalities that logs do not have; CacheError when no file can be used,
+    the cache folder holds something else, another conversion is at work in it, it was begun with
+    other files or sizes, or the disk is full (what is converted stays, run again to continue).
+    """
+    logs_folder, cache_folder = Path(logs_folder), Path(cache_folder)
+    check_modalities(modalities)
+    sources = _find_sources(logs_folder)
+    with disk_errors(cache_folder), locked(cache_folder):
+        if restart:
+            clear(cache_folder)
+        wanted = [describe_modality(modality) for modality in modalities]
+        if (cache_folder / MANIFEST_NAME).exists():
+            manifest = read_manifest(cache_folder)
+            check_same(cache_folder, manifest, wanted, sources)
+            open_cache(cache_folder)
+            remove(cache_folder, PLAN_NAME, JOURNAL_NAME)
+            return _report(manifest, already_complete=True)
+        plan = read_plan(cache_folder)
+        if plan is None:
+            plan = make_plan(logs_folder, sources, modalities, progress)
+            allocate(cache_folder, plan)
+            replace_text(cache_folder / PLAN_NAME, json.dumps(plan))
+        else:
+            check_same(cache_folder, plan, wanted, sources)
+        held = {entry["name"] for entry in plan["modalities"]}
+        used = [modality for modality in modalities if modality.name in held]
+        entries = _convert_files(logs_folder, cache_folder, plan, used, progress)
+        changed = compare_sources(plan["sources"], list_sources(logs_folder))
+        if changed:
+            raise CacheError(
+                f"{logs_folder}: {len(changed)} files changed during the conversion, the first is "
+                f"{changed[0]}; wait until they are complete and convert again with --restart"
+            )
+        manifest = _make_manifest(logs_folder, plan, entries)
+        if manifest["steps"] == 0:
+            clear(cache_folder)
+            raise CacheError(nothing_usable(logs_folder, manifest["left_out"]))
+        text = yaml.dump(manifest, Dumper=_Dumper, sort_keys=False, default_flow_style=None)
+        replace_text(cache_folder / MANIFEST_NAME, text)
+        remove(cache_folder, PLAN_NAME, JOURNAL_NAME)
+    return _report(manifest)
+
+
+def _find_sources(folder: Path) -> list[list[Any]]:
+    if not folder.is_dir():
+        raise CacheError(f"{folder}: no such folder; give the folder that holds the *.h5 logs")
+    sources = list_sources(folder)
+    if not sources:
+        below = next(folder.rglob("*.h5"), None)
+        hint = f"; did you mean {below.parent}?" if below else ""
+        raise CacheError(f"{folder}: no *.h5 files in this folder{hint}")
+    return sources
+
+
+def _convert_files(
+    logs_folder: Path,
+    cache_folder: Path,
+    plan: dict[str, Any],
+    modalities: Sequence[Modality],
+    progress: bool,
+) -> list[dict[str, Any]]:
+    """Convert what the journal does not list yet; returns the journal: an entry for each file."""
+    path = cache_folder / JOURNAL_NAME
+    entries = _read_journal(path)
+    if entries:
+        log.info("continuing after %d of %d files", len(entries), len(plan["files"]))
+    row = sum(entry["steps"] for entry in entries)
+    bar = tqdm(
+        total=plan["arrays"]["step"]["shape"][0],
+        initial=sum(file["steps"] for file in plan["files"][: len(entries)]),
+        desc="converting",
+        unit="step",
+        disable=not progress,
+    )
+    writer = RowWriter(cache_folder, plan)
+    waiting: list[dict[str, Any]] = []
+
+    def commit() -> None:
+        # First the data, then the lines that vouch for it.
+        writer.flush()
+        journal.write("".join(json.dumps(entry) + "\n" for entry in waiting))
+        journal.flush()
+        os.fsync(journal.fileno())
+        entries.extend(waiting)
+        waiting.clear()
+
+    try:
+        with bar, open(path, "a") as journal:
+            for file in plan["files"][len(entries) :]:
+                try:
+                    absent = _convert_file(logs_folder, file, plan, modalities, writer, row)
+                    entry = {"name": file["name"], "steps": file["steps"], "absent": absent}
+                    row += file["steps"]
+                except LogError as error:
+                    log.warning("left out: %s", error)
+                    entry = {"name": file["name"], "steps": 0, "problem": str(error)}
+                waiting.append(entry)
+                bar.update(file["steps"])
+                if len(waiting) >= _FILES_PER_COMMIT:
+                    commit()
+            commit()
+    finally:
+        writer.close()
+    return entries
+
+
+def _read_journal(path: Path) -> list[dict[str, Any]]:
+    """The complete lines; an unfinished last one (killed while writing) is cut off."""
+    if not path.exists():
+        return []
+    content = path.read_bytes()
+    complete = content[: content.rfind(b"\n") + 1]
+    if len(complete) < len(content):
+        os.truncate(path, len(complete))
+    try:
+        return [json.loads(line) for line in complete.splitlines()]
+    except ValueError as error:
+        raise CacheError(f"{path}: damaged; convert with --restart") from error
+
+
+def _convert_file(
+    folder: Path,
+    file: dict[str, Any],
+    plan: dict[str, Any],
+    modalities: Sequence[Modality],
+    writer: RowWriter,
+    row: int,
+) -> dict[str, int]:
+    """Write the rows of one log from `row` on; returns modality -> steps in which it is absent.
+
+    Raises LogError when the log is damaged.
+    """
+    labels = [name for name in LABELS if name in plan["arrays"]]
+    keys = [SOURCES[modality.name][0] for modality in modalities] + labels
+    absent: Counter[str] = Counter()
+    with open_log(folder / file["name"], keys) as log_file:
+        if log_file.steps != file["steps"]:
+            raise LogError(f"{log_file.path}: changed while it was converted")
+        # In parts of the usual length, so that a long file needs no more memory than a short one.
+        for start in range(0, log_file.steps, STEPS_PER_FILE):
+            stop = min(start + STEPS_PER_FILE, log_file.steps)
+            present = np.zeros((stop - start, len(modalities)), bool)
+            for column, modality in enumerate(modalities):
+                rows, present[:, column] = _prepare_steps(modality, log_file, start, stop)
+                writer.write(modality.name, row + start, rows)
+            for name in labels:
+                values = log_file.read(name, start, stop)
+                if name == "contact":
+                    values = ((values != 0) & (values == values)).any(axis=1)
+                writer.write(name, row + start, values)
+            # Longer files than the original ones must not run into the next part's numbers.
+            first = file["part"] * max(STEPS_PER_FILE, log_file.steps)
+            writer.write("step", row + start, np.arange(first + start, first + stop))
+            writer.write("trajectory", row + start, np.full(stop - start, file["trajectory"]))
+            writer.write("present", row + start, present)
+            for column, modality in enumerate(modalities):
+                absent[modality.name] += int((~present[:, column]).sum())
+    return {name: count for name, count in absent.items() if count}
+
+
+def _prepare_steps(
+    modality: Modality, log_file: LogFile, start: int, stop: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Prepared rows (t, *raw_shape) and present (t,); absent rows hold zeros, in depth NaN."""
+    count = stop - start
+    rows = np.zeros((count, *modality.raw_shape), modality.raw_dtype)
+    key = SOURCES[modality.name][0]
+    if key not in log_file.keys:
+        if modality.kind == "depth":
+            rows.fill(np.nan)
+        return rows, np.zeros(count, bool)
+    raw = log_file.read(key, start, stop)
+    if modality.kind == "series":
+        raw = raw[:, -modality.raw_shape[0] :]  # the newest readings of the step
+    present = finite_steps(raw) if DATASETS[key].must_be_finite else np.ones(count, bool)
+    for i in np.flatnonzero(present):
+        rows[i] = prepare(modality, raw[i])
+    if modality.kind == "depth":
+        present = np.isfinite(rows).any(axis=(1, 2))
+    return rows, present
+
+
+# --- the manifest -------------------------------------------------------------------------------
+
+
+def _make_manifest(
+    logs_folder: Path, plan: dict[str, Any], entries: list[dict[str, Any]]
+) -> dict[str, Any]:
+    left_out = dict(plan["left_out"])
+    absent: Counter[str] = Counter()
+    used = []
+    for entry in entries:
+        absent.update(entry.get("absent", {}))
+        if "problem" in entry:
+            left_out[entry["name"]] = entry["problem"]
+        else:
+            used.append(entry["name"])
+    trajectory = {file["name"]: file["trajectory"] for file in plan["files"]}
+    return {
+        "format_version": FORMAT_VERSION,
+        "steps": sum(entry["steps"] for entry in entries),
+        "files": len(used),
+        "trajectory_count": len({trajectory[name] for name in used}),
+        "absent": dict(absent),
+        "left_out": left_out,
+        "requested": plan["requested"],
+        "modalities": plan["modalities"],
+        "arrays": plan["arrays"],
+        "source_folder": str(logs_folder.absolute()),
+        "trajectories": plan["trajectories"],
+        "sources": plan["sources"],
+    }
+
+
+def _report(manifest: dict[str, Any], already_complete: bool = False) -> ConversionReport:
+    return ConversionReport(
+        steps=manifest["steps"],
+        trajectories=manifest["trajectory_count"],
+        files=manifest["files"],
+        left_out=manifest["left_out"],
+        absent=manifest["absent"],
+        modalities=tuple(entry["name"] for entry in manifest["modalities"]),
+        already_complete=already_complete,
+    )

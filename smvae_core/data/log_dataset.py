@@ -1,0 +1,208 @@
+"""Converted logs: opening a cache, batches of it, trajectory-level split, statistics.
+
+A cache is what `smvae_core.data.log_cache` writes: one .npy file for each array, a row for each
+step, and a manifest that exists only when all of it is complete. Rows of one trajectory are
+consecutive and in the order of time.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from smvae_core.data.cache_folder import (
+    MANIFEST_NAME,
+    CacheError,
+    changed_sources,
+    describe_modality,
+    read_manifest,
+)
+from smvae_core.data.log_statistics import Statistics, statistics
+from smvae_core.modalities import Modality
+
+__all__ = [
+    "CacheError",
+    "LogCache",
+    "Statistics",
+    "open_cache",
+    "split_by_trajectory",
+    "statistics",
+]
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, eq=False)
+class LogCache:
+    """An open cache of N steps with M modalities; see `open_cache`.
+
+    names: the modalities, in the order of the columns of `present`.
+    arrays: name -> (N, ...), read-only: the modalities' arrays (memory-mapped), `trajectory` int32
+        (N,), `step` int32 (N,), and where the logs have them `contact` bool (N,) and `ee_pos`
+        float32 (N, 3) in metres.
+    present: bool (N, M); where it is False, the modality's row holds zeros (depth: NaN).
+    trajectories: (stamp, number) of the trajectories, indexed by `arrays["trajectory"]`.
+    manifest: the content of cache.yaml.
+    """
+
+    path: Path
+    names: tuple[str, ...]
+    arrays: dict[str, np.ndarray]
+    present: np.ndarray
+    trajectories: tuple[tuple[str, int], ...]
+    manifest: dict[str, Any]
+
+    def __len__(self) -> int:
+        return len(self.present)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # A worker process opens the files itself; pickled memory maps would copy all the data.
+        return open_cache, (self.path,)
+
+    def read_batch(
+        self, indices: np.ndarray, names: Iterable[str] | None = None
+    ) -> tuple[dict[str, np.ndarray], np.ndarray]:
+        """Rows `indices` (B,), in this order, repeats allowed.
+
+        names: any of `arrays`; all modalities by default.
+        Returns name -> (B, ...) and present, bool (B, M'): a column for each modality in `names`,
+        in that order. Raises IndexError for rows that do not exist, KeyError for unknown names.
+        """
+        names = self.names if names is None else tuple(names)
+        indices = np.asarray(indices, dtype=np.int64)
+        if len(indices) and not (indices.min() >= 0 and indices.max() < len(self)):
+            raise IndexError(f"{self.path}: rows are 0..{len(self) - 1}, asked for {indices}")
+        # In ascending order the pages are touched once and in the order of the disk.
+        order = np.argsort(indices, kind="stable")
+        ascending = indices[order]
+        batch = {name: self.arrays[name][ascending] for name in names}
+        if not np.array_equal(ascending, indices):
+            back = np.argsort(order)
+            batch = {name: rows[back] for name, rows in batch.items()}
+        columns = [self.names.index(name) for name in names if name in self.names]
+        return batch, self.present[np.ix_(indices, columns)]
+
+
+def open_cache(
+    path: str | os.PathLike[str], modalities: Sequence[Modality] | None = None
+) -> LogCache:
+    """Open a complete cache.
+
+    modalities: what a model wants to read; size and valid range are compared with the cache.
+    Raises CacheError when there is none, its conversion has not finished, files are missing or
+    damaged, it is of another format version, or does not hold `modalities`. Logs a warning when
+    the files that it was made from have changed since.
+    """
+    path = Path(path)
+    manifest = read_manifest(path)
+    try:
+        steps = int(manifest["steps"])
+        # A file that failed late leaves unused rows at the end.
+        arrays = {
+            name: _open_array(path, name, entry)[:steps]
+            for name, entry in manifest["arrays"].items()
+        }
+        names = tuple(entry["name"] for entry in manifest["modalities"])
+        trajectories = tuple((str(stamp), int(n)) for stamp, n in manifest["trajectories"])
+        # Small ones live in memory.
+        for name in set(arrays) - set(names):
+            arrays[name] = np.array(arrays[name])
+            arrays[name].flags.writeable = False
+        cache = LogCache(path, names, arrays, arrays.pop("present"), trajectories, manifest)
+        changed = changed_sources(manifest)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise CacheError(
+            f"{path / MANIFEST_NAME}: damaged ({error!r}); delete the folder and convert again"
+        ) from error
+    if changed:
+        log.warning(
+            "%s: %d of the files it was made from have changed since, the first is %s; convert "
+            "again with --restart to use them",
+            path,
+            len(changed),
+            changed[0],
+        )
+    if modalities is not None:
+        _check_modalities(cache, modalities)
+    return cache
+
+
+def _open_array(path: Path, name: str, entry: dict[str, Any]) -> np.ndarray:
+    file = path / f"{name}.npy"
+    try:
+        array = np.load(file, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError) as error:
+        raise CacheError(
+            f"{file}: missing or damaged ({error}); delete the folder and convert again"
+        ) from error
+    expected = f"{entry['dtype']} {tuple(entry['shape'])}"
+    if f"{array.dtype} {array.shape}" != expected:
+        raise CacheError(
+            f"{file}: expected {expected}, found {array.dtype} {array.shape}; "
+            "delete the folder and convert again"
+        )
+    return np.asarray(array)  # still the map, without the class that copies itself into pickles
+
+
+def _check_modalities(cache: LogCache, modalities: Sequence[Modality]) -> None:
+    held = {entry["name"]: entry for entry in cache.manifest["modalities"]}
+    for modality in modalities:
+        expected, found = describe_modality(modality), held.get(modality.name)
+        if found is None:
+            raise CacheError(
+                f"{cache.path}: no modality {modality.name!r}, it holds {', '.join(held)}; "
+                "convert logs that have it, or leave it out of the model"
+            )
+        if found != expected:
+            raise CacheError(
+                f"{cache.path}: modality {modality.name!r}: expected {expected}, found {found}; "
+                "convert again into another folder (for images: with --image-size) or change "
+                "the model's configuration"
+            )
+
+
+def split_by_trajectory(
+    cache: LogCache,
+    validation_fraction: float = 0.1,
+    test_fraction: float = 0.1,
+    seed: int = 0,
+) -> dict[str, np.ndarray]:
+    """Rows of "training", "validation" and "test", ascending; no trajectory is in two of them.
+
+    Steps of one trajectory resemble each other so much that a random split of steps or files
+    measures memory instead of generalisation. The fractions count trajectories; a fraction above
+    0 gets at least one. Steps without any modality are in no split.
+    Raises ValueError for fractions that leave no training data, and for too few trajectories.
+    """
+    fractions = {"validation": validation_fraction, "test": test_fraction}
+    if min(fractions.values()) < 0 or sum(fractions.values()) >= 1:
+        raise ValueError(
+            f"validation fraction {validation_fraction} and test fraction {test_fraction}: both "
+            "must be at least 0, and together less than 1"
+        )
+    trajectory = cache.arrays["trajectory"]
+    usable = cache.present.any(axis=1)
+    found = np.unique(trajectory[usable])
+    counts = {
+        name: max(1, round(fraction * len(found))) if fraction > 0 else 0
+        for name, fraction in fractions.items()
+    }
+    if len(found) < 1 + sum(counts.values()):
+        raise ValueError(
+            f"{cache.path}: {len(found)} trajectories are too few for training, "
+            f"{counts['validation']} for validation and {counts['test']} for test; convert more "
+            "logs, or set a fraction to 0"
+        )
+    shuffled = np.random.default_rng(seed).permutation(found)
+    ends = np.cumsum(list(counts.values()))
+    parts = dict(zip(("validation", "test", "training"), np.split(shuffled, ends), strict=True))
+    return {
+        name: np.flatnonzero(usable & np.isin(trajectory, parts[name]))
+        for name in ("training", "validation", "test")
+    }

@@ -1,0 +1,92 @@
+"""Statistics of a cache's modalities: for normalisation, and the baselines that predict them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from smvae_core.data.log_dataset import LogCache
+
+_CHUNK = 256  # steps read at a time
+
+
+@dataclass(frozen=True, eq=False)
+class Statistics:
+    """Statistics of a modality in raw units (8-bit counts, m, N, ...), float64.
+
+    mean, std, minimum, maximum: for each channel of an image (3,) and of a series (channels,), for
+        each element of a vector (n,), one for depth (1,). std is 1 where all values are equal.
+    mean_array: mean of each element, in the shape of a prepared array: the "training mean" that a
+        prediction has to beat. Depth pixels that were never measured hold the mean of the others.
+    count: steps that the statistics were made from.
+    """
+
+    mean: np.ndarray
+    std: np.ndarray
+    minimum: np.ndarray
+    maximum: np.ndarray
+    mean_array: np.ndarray
+    count: int
+
+
+def statistics(
+    cache: LogCache, indices: np.ndarray, names: Iterable[str] | None = None
+) -> dict[str, Statistics]:
+    """Statistics over the rows `indices` (normally the training split) where present.
+
+    names: modalities, all by default. Depth counts measured pixels only.
+    Reads once through the cache in chunks, in float64.
+    Raises ValueError when a modality has no reading at all in these rows.
+    """
+    indices = np.unique(np.asarray(indices, dtype=np.int64))
+    results = {}
+    for name in cache.names if names is None else names:
+        rows = indices[cache.present[indices, cache.names.index(name)]]
+        kind = cache.manifest["modalities"][cache.names.index(name)]["kind"]
+        result = _array_statistics(cache.arrays[name], rows, kind)
+        if result is None:
+            raise ValueError(
+                f"{cache.path}: no usable reading of {name!r} in these {len(indices)} steps; "
+                "leave it out of the model or convert logs that have it"
+            )
+        results[name] = result
+    return results
+
+
+def _array_statistics(array: np.ndarray, rows: np.ndarray, kind: str) -> Statistics | None:
+    shape = array.shape[1:]
+    count, mean, squares = np.zeros(shape), np.zeros(shape), np.zeros(shape)
+    minimum, maximum = np.full(shape, np.inf), np.full(shape, -np.inf)
+    for start in range(0, len(rows), _CHUNK):
+        chunk = array[rows[start : start + _CHUNK]].astype(np.float64)
+        valid = np.isfinite(chunk)  # all, except where depth was not measured
+        # fmin and fmax leave NaN out.
+        np.fmin(minimum, np.fmin.reduce(chunk), out=minimum)
+        np.fmax(maximum, np.fmax.reduce(chunk), out=maximum)
+        added = valid.sum(axis=0).astype(np.float64)
+        chunk_mean = chunk.sum(axis=0, where=valid) / np.maximum(added, 1)
+        chunk -= chunk_mean
+        # Merge by Chan, Golub & LeVeque 1983: accurate also where the mean dwarfs the deviation.
+        total = np.maximum(count + added, 1)
+        difference = chunk_mean - mean
+        squares += np.square(chunk, out=chunk).sum(axis=0, where=valid)
+        squares += difference**2 * count * added / total
+        mean += difference * added / total
+        count += added
+    if not count.any():
+        return None
+    # Elements that share a channel are pooled; a vector's elements are channels of their own.
+    axes = {"image": (0, 1), "depth": (0, 1), "series": (0,)}.get(kind, ())
+    pooled = count.sum(axis=axes)
+    channel_mean = (mean * count).sum(axis=axes) / pooled
+    channel_squares = (squares + count * (mean - channel_mean) ** 2).sum(axis=axes)
+    low, high = minimum.min(axis=axes), maximum.max(axis=axes)
+    std = np.sqrt(channel_squares / pooled)
+    std = np.where((low == high) | (std == 0), 1.0, std)
+    mean_array = np.where(count > 0, mean, channel_mean)
+    channel = [np.atleast_1d(values) for values in (channel_mean, std, low, high)]
+    return Statistics(*channel, mean_array=mean_array, count=len(rows))

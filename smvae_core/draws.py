@@ -1,0 +1,41 @@
+"""The random numbers of an epoch, one row for each sample, from seed and epoch alone.
+
+A sample's subset and noise do not depend on its place in a batch, on the number of processes, or on
+whether the run was interrupted in between. So a resumed run repeats an uninterrupted one exactly,
+and two processes take the step that one would have taken.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+class EpochDraws:
+    """Uniform numbers and Gaussian noise for every sample of an epoch.
+
+    Args:
+        samples: number of rows, of which a batch names some by index.
+        uniforms: uniform numbers a sample needs.
+        latent_size: D, length of a noise vector; a sample has two of them.
+        seed: of the run.
+    """
+
+    def __init__(self, samples: int, uniforms: int, latent_size: int, seed: int) -> None:
+        self._shape = (samples, uniforms, latent_size)
+        self._seed = seed
+        self._epoch = -1
+        self._uniform = self._noise = torch.empty(0)
+
+    def __call__(self, epoch: int, index: Tensor) -> tuple[Tensor, Tensor]:
+        """Uniforms (B, uniforms) in [0, 1) and standard normal noise (2, B, D) of these samples,
+        on the device of ``index``."""
+        if epoch != self._epoch:
+            samples, uniforms, latent_size = self._shape
+            generator = torch.Generator().manual_seed(self._seed * 1_000_003 + epoch)
+            self._uniform = torch.rand(samples, uniforms, generator=generator)
+            self._noise = torch.randn(samples, 2, latent_size, generator=generator)
+            self._epoch = epoch
+        rows = index.cpu()
+        noise = self._noise[rows].transpose(0, 1)
+        return self._uniform[rows].to(index.device), noise.to(index.device)

@@ -1,0 +1,276 @@
+"""Training with Lightning: the module, the data and a Ctrl-C that loses nothing."""
+
+from __future__ import annotations
+
+import dataclasses
+import signal
+from collections.abc import Sequence
+from pathlib import Path
+from types import FrameType
+from typing import Any, Literal
+
+import lightning as L
+import torch
+from torch import Tensor
+
+from smvae_core.data.batches import Batch, LogBatches
+from smvae_core.data.log_dataset import Statistics, open_cache, split_by_trajectory, statistics
+from smvae_core.draws import EpochDraws
+from smvae_core.modalities import Modality
+from smvae_core.objectives import (
+    OBJECTIVES,
+    Bound,
+    annealed_beta,
+    draw_subset,
+    full_bound,
+    regression,
+    regulariser,
+)
+from smvae_core.preprocessing import to_tensor
+from smvae_core.smvae import SMVAE
+
+
+class LogData(L.LightningDataModule):
+    """Converted Vision&Touch logs, split by trajectory.
+
+    Args:
+        cache: folder that `python -m training.convert` made.
+        batch_size: samples in a batch, over all devices.
+        validation_fraction: share of the trajectories for early stopping and model selection.
+        test_fraction: share of the trajectories that training never sees.
+        split_seed: which trajectories go where.
+        order_seed: order of the samples in training.
+    """
+
+    def __init__(
+        self,
+        cache: str,
+        batch_size: int = 64,
+        validation_fraction: float = 0.1,
+        test_fraction: float = 0.1,
+        split_seed: int = 0,
+        order_seed: int = 0,
+    ) -> None:
+        super().__init__()
+        self.save_hyperparameters()
+        self._modalities: Sequence[Modality] = ()
+
+    def open(self, modalities: Sequence[Modality]) -> list[Modality]:
+        """Opens the cache for these modalities and completes them with the statistics of the
+        training split; images keep their range of 0..1 under a Bernoulli likelihood.
+
+        Raises:
+            CacheError: where the cache does not hold them.
+            ValueError: where there are too few trajectories.
+        """
+        options = self.hparams
+        self.cache = open_cache(options.cache, modalities)
+        self.split = split_by_trajectory(
+            self.cache, options.validation_fraction, options.test_fraction, options.split_seed
+        )
+        names = [modality.name for modality in modalities]
+        self.statistics = statistics(self.cache, self.split["training"], names)
+        self._modalities = [
+            _normalised(modality, self.statistics[modality.name]) for modality in modalities
+        ]
+        return list(self._modalities)
+
+    def training_mean(self, modality: Modality) -> Tensor:
+        """Mean of the training split in normalised units, of the modality's shape."""
+        mean = torch.from_numpy(self.statistics[modality.name].mean_array)
+        return to_tensor(modality, mean[None])[0]
+
+    def batches(self, part: str, shuffle: bool = False) -> LogBatches:
+        """Batches of ``training``, ``validation`` or ``test``."""
+        trainer = self.trainer
+        return LogBatches(
+            self.cache,
+            [modality.name for modality in self._modalities],
+            self.split[part],
+            self.hparams.batch_size,
+            self.hparams.order_seed,
+            shuffle,
+            rank=trainer.global_rank if trainer else 0,
+            world_size=trainer.world_size if trainer else 1,
+        )
+
+    def train_dataloader(self) -> LogBatches:
+        return self.batches("training", shuffle=True)
+
+    def val_dataloader(self) -> LogBatches:
+        return self.batches("validation")
+
+    def test_dataloader(self) -> LogBatches:
+        return self.batches("test")
+
+
+def _normalised(modality: Modality, measured: Statistics) -> Modality:
+    if modality.likelihood in ("bernoulli", "categorical"):
+        return modality
+    unit = 255.0 if modality.kind == "image" else 1.0
+    return dataclasses.replace(
+        modality,
+        mean=tuple(float(value) for value in measured.mean / unit),
+        std=tuple(float(value) for value in measured.std / unit),
+    )
+
+
+class SetFitting(L.LightningModule):
+    """Fits an SMVAE.
+
+    Args:
+        modalities: name → fields of :class:`smvae_core.modalities.Modality`, without name, mean
+            and std, which come from the training split.
+        latent_size: D, length of z.
+        embedding_size: d, length of every embedding.
+        heads: attention heads of the set encoder.
+        set_encoder: name of the set encoder.
+        objective: `masked` (Hirt et al. 2023), `subset` (the paper's Eq. 3-4), or `regression`:
+            a network dedicated to predicting the modalities that are not in `given`.
+        given: for `regression`: the modalities that are always given; all others are targets.
+        learning_rate: highest rate of Adam; it falls to zero along a cosine over the run.
+        beta: final weight of the KL terms.
+        warm_up_steps: steps in which beta rises from 0.
+        l2_weight: weight of the optional L2 regulariser of section 3.2.
+        seed: of initialisation, subsets and noise.
+    """
+
+    def __init__(
+        self,
+        modalities: dict[str, dict[str, Any]],
+        latent_size: int = 64,
+        embedding_size: int = 128,
+        heads: int = 4,
+        set_encoder: str = "attention",
+        objective: Literal["masked", "subset", "regression"] = "masked",
+        given: list[str] | None = None,
+        learning_rate: float = 1e-3,
+        beta: float = 1.0,
+        warm_up_steps: int = 1000,
+        l2_weight: float = 0.0,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        self.save_hyperparameters()
+        self.configured = [
+            Modality.from_dict({"name": name, **fields}) for name, fields in modalities.items()
+        ]
+        if objective == "regression" and not set(given or ()) < set(modalities):
+            raise ValueError(
+                "objective regression needs `given`: some, but not all, of the modalities "
+                f"{', '.join(modalities)}"
+            )
+        self.model: SMVAE | None = None
+
+    def configure_model(self) -> None:
+        """Builds the model once the data's statistics are known."""
+        if self.model is not None:
+            return
+        options, data = self.hparams, self.trainer.datamodule
+        modalities = data.open(self.configured)
+        with torch.random.fork_rng():
+            torch.manual_seed(options.seed)
+            self.model = SMVAE(
+                modalities,
+                options.latent_size,
+                options.embedding_size,
+                options.heads,
+                options.set_encoder,
+            )
+        for modality in modalities:
+            if modality.likelihood in ("gaussian", "laplace"):
+                self.model.set_training_mean(modality.name, data.training_mean(modality))
+        self.model.to(memory_format=torch.channels_last)
+        shape = (len(data.cache), len(modalities) + 1, options.latent_size)
+        self._draws = EpochDraws(*shape, options.seed)
+        self._validation_draws = EpochDraws(*shape, options.seed)
+
+    def configure_optimizers(self) -> dict[str, Any]:
+        optimizer = torch.optim.Adam(self.parameters(), lr=self.hparams.learning_rate)
+        steps = int(self.trainer.estimated_stepping_batches)
+        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, max(steps, 1))
+        return {
+            "optimizer": optimizer,
+            "lr_scheduler": {"scheduler": schedule, "interval": "step"},
+        }
+
+    def _observations(self, batch: Batch) -> dict[str, Tensor]:
+        modalities = self.model.modalities
+        return {name: to_tensor(modalities[name], x) for name, x in batch.prepared.items()}
+
+    def _bound(self, batch: Batch, epoch: int, beta: float) -> Bound:
+        options, present = self.hparams, batch.present
+        observations = self._observations(batch)
+        if options.objective == "regression":
+            given = torch.tensor([name in options.given for name in self.model.names])
+            given = given.to(present.device)
+            usable = present[:, given].any(1, keepdim=True)
+            return regression(self.model, observations, given & present, ~given & present & usable)
+        uniform, noise = self._draws(epoch, batch.index)
+        subset = draw_subset(present, uniform)
+        return OBJECTIVES[options.objective](
+            self.model, observations, present, subset, noise, beta
+        )
+
+    def training_step(self, batch: Batch, batch_index: int) -> Tensor:
+        beta = annealed_beta(self.global_step, self.hparams.warm_up_steps, self.hparams.beta)
+        bound = self._bound(batch, self.current_epoch, beta)
+        loss = -bound.value
+        if self.hparams.l2_weight:
+            loss = loss + self.hparams.l2_weight * regulariser(bound.posterior)
+        size = len(batch.index)
+        self.log("training/objective", bound.value.mean(), prog_bar=True, batch_size=size)
+        self.log("training/kl", bound.kl.mean(), prog_bar=True, batch_size=size)
+        self.log("training/beta", beta, batch_size=size)
+        return loss.mean()
+
+    def validation_step(self, batch: Batch, batch_index: int) -> None:
+        size = len(batch.index)
+        if self.hparams.objective == "regression":
+            bound = self._bound(batch, 0, 1.0)
+        else:
+            # The ELBO of everything observed: comparable between objectives and epochs.
+            _, noise = self._validation_draws(0, batch.index)
+            bound = full_bound(self.model, self._observations(batch), batch.present, noise)
+        self.log(
+            "validation/elbo", bound.value.mean(), prog_bar=True, batch_size=size, sync_dist=True
+        )
+        self.log("validation/kl", bound.kl.mean(), batch_size=size, sync_dist=True)
+        for name, term in bound.log_likelihoods.items():
+            self.log(f"validation/log_p_{name}", term.mean(), batch_size=size, sync_dist=True)
+
+
+class StopAtBatchEnd(L.Callback):
+    """Ctrl-C finishes the step that runs, saves a checkpoint and then stops.
+
+    An optimiser that is interrupted half-way leaves parameters that belong to no step; between two
+    steps nothing is lost.
+
+    Args:
+        path: file to save to.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._interrupted = False
+        self._previous: Any = None
+
+    def on_fit_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
+        def interrupt(number: int, frame: FrameType | None) -> None:
+            if self._interrupted:
+                raise KeyboardInterrupt
+            self._interrupted = True
+            print("\nInterrupted: finishing this step and saving; again to stop at once", flush=True)
+
+        self._previous = signal.signal(signal.SIGINT, interrupt)
+
+    def on_train_batch_end(self, trainer: L.Trainer, *_: Any) -> None:
+        if self._interrupted:
+            trainer.save_checkpoint(self.path)
+            raise KeyboardInterrupt
+
+    def teardown(self, trainer: L.Trainer, module: L.LightningModule, stage: str) -> None:
+        if self._previous is not None:
+            signal.signal(signal.SIGINT, self._previous)
+            self._previous = None
+

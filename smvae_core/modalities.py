@@ -1,0 +1,171 @@
+"""What a modality is: name, shape, likelihood, networks, weight and normalisation.
+
+A modality is configuration. Everything that differs between a camera and a force sensor stands in
+one :class:`Modality`; it is written in the training YAML, completed with the statistics of the
+training split, saved in the checkpoint and read back by the node.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+Kind = Literal["image", "depth", "series", "vector", "categorical"]
+LikelihoodName = Literal["bernoulli", "categorical", "gaussian", "laplace"]
+
+_RANK = {"image": 3, "depth": 3, "series": 2, "vector": 1, "categorical": 1}
+
+
+@dataclass(frozen=True)
+class Network:
+    """A network by name (see :mod:`smvae_core.networks`).
+
+    Attributes:
+        name: ``mlp``, ``convolution`` or ``temporal_convolution``.
+        widths: widths of the hidden layers, or channels of the convolutions, in the order in
+            which an embedding network has them; a decoder runs through them backwards.
+    """
+
+    name: str = "mlp"
+    widths: tuple[int, ...] = (256, 256)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "widths", tuple(int(width) for width in self.widths))
+
+
+@dataclass(frozen=True)
+class Modality:
+    """One modality x_i with its embedding network E_i, decoder D_i and likelihood p(x_i|z).
+
+    Attributes:
+        name: unique among the modalities of a model, for example ``rgb``.
+        kind: how arrays are prepared: ``image`` (RGB), ``depth`` (metres), ``series`` (a window of
+            readings), ``vector`` or ``categorical`` (one-hot).
+        shape: shape of the network's tensor without batch: (3, h, w), (1, h, w),
+            (channels, samples) or (n,).
+        likelihood: family of p(x_i|z).
+        scale: standard deviation (Gaussian) or diversity (Laplace) in normalised units; ``None``
+            learns one for each channel.
+        embedding: the network E_i.
+        decoder: the network D_i.
+        weight: the likelihood weight λ_i of Eq. 2.
+        rate: readings per second of a series, in Hz.
+        minimum: readings of a depth image up to this, in metres, are no readings.
+        maximum: readings of a depth image from this on, in metres, are no readings.
+        mean: subtracted before the network, one value for all channels or one for each.
+        std: divided by after that, likewise.
+
+    Raises:
+        ValueError: where the fields do not fit each other; the message names modality and field.
+    """
+
+    name: str
+    kind: Kind
+    shape: tuple[int, ...]
+    likelihood: LikelihoodName = "gaussian"
+    scale: float | None = None
+    embedding: Network = Network()
+    decoder: Network = Network()
+    weight: float = 1.0
+    rate: float | None = None
+    minimum: float = 1e-7
+    maximum: float = 2.0
+    mean: tuple[float, ...] = (0.0,)
+    std: tuple[float, ...] = (1.0,)
+
+    def __post_init__(self) -> None:
+        for field in ("shape", "mean", "std"):
+            object.__setattr__(self, field, tuple(getattr(self, field)))
+        self._require(self.name.isidentifier(), "name", "a word of letters, digits and _")
+        self._require(self.kind in _RANK, "kind", f"one of {', '.join(_RANK)}")
+        self._require(
+            len(self.shape) == _RANK[self.kind] and all(n > 0 for n in self.shape),
+            "shape",
+            f"{_RANK[self.kind]} positive numbers for kind {self.kind}",
+        )
+        families = ("bernoulli", "categorical", "gaussian", "laplace")
+        self._require(self.likelihood in families, "likelihood", f"one of {', '.join(families)}")
+        self._require(self.scale is None or self.scale > 0, "scale", "positive, or null to learn")
+        self._require(self.weight >= 0, "weight", "at least 0")
+        if self.kind == "series":
+            self._require(self.rate is not None and self.rate > 0, "rate", "positive, in Hz")
+        for field in ("mean", "std"):
+            values = getattr(self, field)
+            self._require(
+                len(values) in (1, self.shape[0]) and all(math.isfinite(v) for v in values),
+                field,
+                f"1 or {self.shape[0]} finite numbers",
+            )
+        self._require(all(value > 0 for value in self.std), "std", "positive")
+        self._require(0 <= self.minimum < self.maximum, "minimum", "below maximum")
+
+    def _require(self, condition: bool, field: str, expected: str) -> None:
+        if not condition:
+            raise ValueError(
+                f"modality {self.name!r}: {field} must be {expected}, not {getattr(self, field)!r}"
+            )
+
+    @property
+    def raw_shape(self) -> tuple[int, ...]:
+        """Shape of a prepared array (see :func:`smvae_core.preprocessing.prepare`):
+        (h, w, 3) for an image, (h, w) for depth, (samples, channels) for a series, else (n,)."""
+        if self.kind == "image":
+            return (*self.shape[1:], self.shape[0])
+        if self.kind == "depth":
+            return self.shape[1:]
+        return self.shape[::-1]
+
+    @property
+    def raw_dtype(self) -> str:
+        """NumPy type of a prepared array; half precision keeps depth to a millimetre below 2 m."""
+        return {"image": "uint8", "depth": "float16"}.get(self.kind, "float32")
+
+    @property
+    def window(self) -> float:
+        """Seconds that a series covers, from its oldest to its newest reading; 0 for others."""
+        return 0.0 if self.rate is None else (self.shape[1] - 1) / self.rate
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain lists, numbers and strings, for YAML."""
+        entry = dataclasses.asdict(self)
+        for key in ("shape", "mean", "std"):
+            entry[key] = list(entry[key])
+        for key in ("embedding", "decoder"):
+            entry[key]["widths"] = list(entry[key]["widths"])
+        return entry
+
+    @classmethod
+    def from_dict(cls, entry: Mapping[str, Any]) -> Modality:
+        """The inverse of :meth:`to_dict`.
+
+        Raises:
+            ValueError: for unknown or missing fields and values that do not fit.
+        """
+        fields = {field.name for field in dataclasses.fields(cls)}
+        unknown = sorted(set(entry) - fields)
+        if unknown:
+            raise ValueError(
+                f"modality {entry.get('name')!r}: unknown field {', '.join(unknown)}; "
+                f"known are {', '.join(sorted(fields))}"
+            )
+        values = dict(entry)
+        try:
+            for key in ("embedding", "decoder"):
+                if isinstance(values.get(key), Mapping):
+                    values[key] = Network(**values[key])
+            return cls(**values)
+        except (TypeError, AttributeError) as error:
+            raise ValueError(f"modality {entry.get('name')!r}: {error}") from error
+
+
+def check_names(modalities: Sequence[Modality]) -> None:
+    """Raises ValueError where there is no modality, or two have one name."""
+    names = [modality.name for modality in modalities]
+    if not names:
+        raise ValueError("a model needs at least one modality")
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise ValueError(f"modality names must be unique: {', '.join(twice)} occurs more than once")

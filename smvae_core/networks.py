@@ -1,0 +1,147 @@
+"""Embedding networks E_i and decoders D_i, chosen by name (Fig. 1 of the paper).
+
+An embedding network maps (B, *shape) to (B, embedding size); a decoder maps (B, latent size) to
+(B, *shape), the location parameter of the modality's likelihood. All use SiLU ("swish",
+Ramachandran et al. 2017, the activation that the paper cites).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+
+from torch import nn
+
+from smvae_core.modalities import Modality
+
+
+def _mlp(sizes: Sequence[int]) -> nn.Sequential:
+    """Linear layers with an activation between them, and none after the last."""
+    layers: list[nn.Module] = []
+    for inputs, outputs in zip(sizes[:-1], sizes[1:], strict=True):
+        layers += [nn.Linear(inputs, outputs), nn.SiLU()]
+    return nn.Sequential(*layers[:-1])
+
+
+def mlp_embedding(modality: Modality, size: int) -> nn.Module:
+    """(B, *shape) → (B, size) through fully connected layers."""
+    widths = modality.embedding.widths
+    return nn.Sequential(nn.Flatten(), _mlp((math.prod(modality.shape), *widths, size)))
+
+
+def mlp_decoder(modality: Modality, latent_size: int) -> nn.Module:
+    """(B, latent size) → (B, *shape) through fully connected layers."""
+    widths = modality.decoder.widths[::-1]
+    return nn.Sequential(
+        _mlp((latent_size, *widths, math.prod(modality.shape))),
+        nn.Unflatten(1, modality.shape),
+    )
+
+
+def convolution_embedding(modality: Modality, size: int) -> nn.Module:
+    """(B, channels, h, w) → (B, size); each convolution halves height and width."""
+    widths = modality.embedding.widths
+    height, width = _coarsest(modality, len(widths))
+    layers: list[nn.Module] = []
+    for inputs, outputs in zip((modality.shape[0], *widths[:-1]), widths, strict=True):
+        layers += [nn.Conv2d(inputs, outputs, kernel_size=4, stride=2, padding=1), nn.SiLU()]
+    return nn.Sequential(*layers, nn.Flatten(), nn.Linear(widths[-1] * height * width, size))
+
+
+def convolution_decoder(modality: Modality, latent_size: int) -> nn.Module:
+    """(B, latent size) → (B, channels, h, w); each transposed convolution doubles height and
+    width."""
+    widths = modality.decoder.widths[::-1]
+    height, width = _coarsest(modality, len(widths))
+    layers: list[nn.Module] = [
+        nn.Linear(latent_size, widths[0] * height * width),
+        nn.Unflatten(1, (widths[0], height, width)),
+    ]
+    for inputs, outputs in zip(widths, (*widths[1:], modality.shape[0]), strict=True):
+        layers += [
+            nn.SiLU(),
+            nn.ConvTranspose2d(inputs, outputs, kernel_size=4, stride=2, padding=1),
+        ]
+    return nn.Sequential(*layers)
+
+
+def temporal_convolution_embedding(modality: Modality, size: int) -> nn.Module:
+    """(B, channels, samples) → (B, size); each convolution over time halves the samples."""
+    widths = modality.embedding.widths
+    (samples,) = _coarsest(modality, len(widths))
+    layers: list[nn.Module] = []
+    for inputs, outputs in zip((modality.shape[0], *widths[:-1]), widths, strict=True):
+        layers += [nn.Conv1d(inputs, outputs, kernel_size=4, stride=2, padding=1), nn.SiLU()]
+    return nn.Sequential(*layers, nn.Flatten(), nn.Linear(widths[-1] * samples, size))
+
+
+def temporal_convolution_decoder(modality: Modality, latent_size: int) -> nn.Module:
+    """(B, latent size) → (B, channels, samples); each transposed convolution doubles the
+    samples."""
+    widths = modality.decoder.widths[::-1]
+    (samples,) = _coarsest(modality, len(widths))
+    layers: list[nn.Module] = [
+        nn.Linear(latent_size, widths[0] * samples),
+        nn.Unflatten(1, (widths[0], samples)),
+    ]
+    for inputs, outputs in zip(widths, (*widths[1:], modality.shape[0]), strict=True):
+        layers += [
+            nn.SiLU(),
+            nn.ConvTranspose1d(inputs, outputs, kernel_size=4, stride=2, padding=1),
+        ]
+    return nn.Sequential(*layers)
+
+
+def _coarsest(modality: Modality, halvings: int) -> tuple[int, ...]:
+    """Spatial size after that many halvings; ValueError where it does not come out even."""
+    factor = 2**halvings
+    if any(length % factor for length in modality.shape[1:]):
+        raise ValueError(
+            f"modality {modality.name!r}: {halvings} convolutions halve the size {halvings} times, "
+            f"but {modality.shape[1:]} is not divisible by {factor}; choose fewer widths or "
+            "another size"
+        )
+    return tuple(length // factor for length in modality.shape[1:])
+
+
+Builder = Callable[[Modality, int], nn.Module]
+
+EMBEDDINGS: dict[str, Builder] = {
+    "mlp": mlp_embedding,
+    "convolution": convolution_embedding,
+    "temporal_convolution": temporal_convolution_embedding,
+}
+DECODERS: dict[str, Builder] = {
+    "mlp": mlp_decoder,
+    "convolution": convolution_decoder,
+    "temporal_convolution": temporal_convolution_decoder,
+}
+_RANKS = {"convolution": 3, "temporal_convolution": 2}
+
+
+def build_embedding(modality: Modality, size: int) -> nn.Module:
+    """The embedding network E_i that the modality names.
+
+    Raises:
+        ValueError: for an unknown name, or a network that does not fit the modality's shape.
+    """
+    return _build(EMBEDDINGS, modality.embedding.name, modality, size)
+
+
+def build_decoder(modality: Modality, latent_size: int) -> nn.Module:
+    """The decoder D_i that the modality names; errors as :func:`build_embedding`."""
+    return _build(DECODERS, modality.decoder.name, modality, latent_size)
+
+
+def _build(builders: dict[str, Builder], name: str, modality: Modality, size: int) -> nn.Module:
+    if name not in builders:
+        raise ValueError(
+            f"modality {modality.name!r}: unknown network {name!r}; known are {', '.join(builders)}"
+        )
+    if len(modality.shape) != _RANKS.get(name, len(modality.shape)):
+        raise ValueError(
+            f"modality {modality.name!r}: network {name!r} needs a shape of "
+            f"{_RANKS[name]} numbers, not {modality.shape}"
+        )
+    return builders[name](modality, size)
+

@@ -1,0 +1,123 @@
+"""Raw reading → prepared array → network tensor, and back. The only place where this happens.
+
+Two stages, so that a log is converted once and the node does exactly the same:
+
+1. :func:`prepare` brings one reading of any size to the model's size, in a compact type. The
+   conversion of logs writes its results to disk, the node calls it for every message.
+2. :func:`to_tensor` and :func:`to_raw` normalise whole batches in torch, and undo it.
+
+``NaN`` in a prepared array means "not measured" (a hole in a depth image): the embedding network
+sees the training mean there, and the likelihood leaves the element out.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+
+from smvae_core.modalities import Modality
+
+METRES_PER_DEPTH_COUNT = 1e-3  # 16-bit depth images count millimetres (REP 118)
+
+
+def prepare(modality: Modality, array: np.ndarray) -> np.ndarray:
+    """One reading in raw units, brought to the model's size.
+
+    Args:
+        modality: what the array is a reading of.
+        array: image uint8 (H, W, 3) RGB; depth float (H, W) in metres; series (samples, channels);
+            vector (n,); categorical one-hot (n,).
+
+    Returns:
+        An array of ``modality.raw_shape`` and ``modality.raw_dtype``. Depth outside
+        (minimum, maximum) becomes NaN.
+
+    Raises:
+        ValueError: for another rank or length, an empty image, or NaN and infinite values where a
+            reading has no "not measured".
+    """
+    if modality.kind == "image":
+        return _prepare_image(modality, array)
+    if modality.kind == "depth":
+        return _prepare_depth(modality, array)
+    if array.shape != modality.raw_shape:
+        raise ValueError(
+            f"{modality.name}: expected an array of shape {modality.raw_shape}, got {array.shape}"
+        )
+    array = np.ascontiguousarray(array, dtype=np.float32)
+    if not np.isfinite(array).all():
+        raise ValueError(
+            f"{modality.name}: {np.count_nonzero(~np.isfinite(array))} of {array.size} values are "
+            "NaN or infinite; check the sensor or its driver"
+        )
+    return array
+
+
+def _prepare_image(modality: Modality, array: np.ndarray) -> np.ndarray:
+    channels, height, width = modality.shape
+    if array.ndim != 3 or array.shape[2] != channels or 0 in array.shape:
+        raise ValueError(
+            f"{modality.name}: expected an image of shape (height, width, {channels}), "
+            f"got {array.shape}"
+        )
+    if array.dtype != np.uint8:
+        raise ValueError(f"{modality.name}: expected 8-bit values (uint8), got {array.dtype}")
+    if array.shape[:2] == (height, width):
+        return np.ascontiguousarray(array)
+    return cv2.resize(array, (width, height), interpolation=cv2.INTER_AREA)
+
+
+def _prepare_depth(modality: Modality, array: np.ndarray) -> np.ndarray:
+    _, height, width = modality.shape
+    if array.ndim != 2 or 0 in array.shape:
+        raise ValueError(
+            f"{modality.name}: expected an image of shape (height, width), got {array.shape}"
+        )
+    if array.shape != (height, width):
+        # Nearest neighbour: averages across an edge or a hole are distances to nothing.
+        array = cv2.resize(array, (width, height), interpolation=cv2.INTER_NEAREST)
+    with np.errstate(invalid="ignore", over="ignore"):
+        measured = (array > modality.minimum) & (array < modality.maximum)
+        return np.where(measured, array, np.nan).astype(np.float16)
+
+
+def to_tensor(modality: Modality, prepared: np.ndarray | Tensor) -> Tensor:
+    """Prepared arrays (B, *raw_shape) → network input float32 (B, *shape), normalised.
+
+    Images come out in channels-last memory, which is how cameras deliver them and what
+    convolutions like best.
+    """
+    values = torch.as_tensor(prepared).float()
+    if modality.kind == "image":
+        values = values.permute(0, 3, 1, 2) / 255.0
+    elif modality.kind == "depth":
+        values = values[:, None]
+    elif modality.kind == "series":
+        values = values.transpose(1, 2)
+    if modality.mean == (0.0,) and modality.std == (1.0,):
+        return values
+    mean, std = _statistics(modality, values)
+    return (values - mean) / std
+
+
+def to_raw(modality: Modality, values: Tensor) -> Tensor:
+    """Network units (B, *shape) → raw units: images uint8 (B, h, w, 3), depth float32 (B, h, w) in
+    metres, series float32 (B, samples, channels), vectors float32 (B, n)."""
+    mean, std = _statistics(modality, values)
+    values = values.float() * std + mean
+    if modality.kind == "image":
+        return (values * 255.0).round_().clamp_(0, 255).to(torch.uint8).permute(0, 2, 3, 1)
+    if modality.kind == "depth":
+        return values[:, 0]
+    if modality.kind == "series":
+        return values.transpose(1, 2)
+    return values
+
+
+def _statistics(modality: Modality, values: Tensor) -> tuple[Tensor, Tensor]:
+    shape = (-1,) + (1,) * (values.ndim - 2)
+    mean = torch.tensor(modality.mean, device=values.device).view(shape)
+    std = torch.tensor(modality.std, device=values.device).view(shape)
+    return mean, std

@@ -1,0 +1,74 @@
+"""The set encoder g_φ (Eq. 7 and 8): any subset of embeddings → parameters of the posterior.
+
+    H   = I + MultiHead(I, X, X)
+    g_φ = H + f(H)
+
+I is one trainable vector, the only query; X are the embeddings of the modalities that are present.
+Attention over a set has no order, so the result is invariant to permutations (Definition 1), and a
+modality that is masked out has weight exactly zero, as if it had been left out.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+LOG_VARIANCE_RANGE = (-14.0, 6.0)  # keeps exp() finite in half precision too
+
+
+class AttentionSetEncoder(nn.Module):
+    """g_φ of Eq. 8 with a linear head to μ and log σ².
+
+    Args:
+        embedding_size: d, the length of every embedding; a multiple of ``heads``.
+        latent_size: D, the length of z.
+        heads: number of attention heads h.
+    """
+
+    def __init__(self, embedding_size: int, latent_size: int, heads: int = 4) -> None:
+        super().__init__()
+        self.query = nn.Parameter(torch.randn(1, 1, embedding_size) * embedding_size**-0.5)
+        self.attention = nn.MultiheadAttention(embedding_size, heads, batch_first=True)
+        self.feed_forward = nn.Sequential(nn.Linear(embedding_size, embedding_size), nn.SiLU())
+        self.head = nn.Linear(embedding_size, 2 * latent_size)
+
+    def forward(self, embeddings: Tensor, present: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Parameters of q(z|X_s).
+
+        Args:
+            embeddings: (B, m, d), in any order along m.
+            present: (B, m) bool, False where a sample misses that modality; ``None``: all present.
+                Every row needs at least one True.
+
+        Returns:
+            Mean and log-variance, each (B, D).
+        """
+        batch = embeddings.shape[0]
+        query = self.query.expand(batch, -1, -1)
+        pooled, _ = self.attention(
+            query,
+            embeddings,
+            embeddings,
+            key_padding_mask=None if present is None else ~present,
+            need_weights=False,
+        )
+        hidden = (query + pooled)[:, 0]
+        hidden = hidden + self.feed_forward(hidden)
+        mean, log_variance = self.head(hidden).chunk(2, dim=-1)
+        return mean, log_variance.clamp(*LOG_VARIANCE_RANGE)
+
+
+SET_ENCODERS = {"attention": AttentionSetEncoder}
+
+
+def build_set_encoder(name: str, embedding_size: int, latent_size: int, heads: int) -> nn.Module:
+    """The set encoder of that name.
+
+    Raises:
+        ValueError: for an unknown name, or an embedding size that the heads do not divide.
+    """
+    if name not in SET_ENCODERS:
+        raise ValueError(f"unknown set encoder {name!r}; known are {', '.join(SET_ENCODERS)}")
+    if embedding_size % heads:
+        raise ValueError(f"embedding_size {embedding_size} must be a multiple of heads {heads}")
+    return SET_ENCODERS[name](embedding_size, latent_size, heads)

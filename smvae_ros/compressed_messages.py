@@ -1,0 +1,150 @@
+"""sensor_msgs/CompressedImage ↔ RGB and depth arrays: JPEG and PNG, 16-bit PNG for depth.
+
+``format`` and the 12 bytes before the picture of compressedDepth are those of image_transport's
+plugins (compressed_image_transport, compressed_depth_image_transport).
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Sequence
+from typing import Any
+
+import cv2
+import numpy as np
+
+from smvae_core.modalities import Modality
+from smvae_ros.image_messages import (
+    MAXIMUM_BYTES,
+    check_colour,
+    check_depth,
+    check_size,
+    depth_counts,
+    depth_in_metres,
+)
+from smvae_ros.message_fields import Adapter, MessageError, make_message
+from smvae_ros.message_types import Types
+
+_JPEG, _PNG = b"\xff\xd8", b"\x89PNG\r\n\x1a\n"
+_COMPRESSED_DEPTH_HEADER = struct.Struct("<iff")  # ConfigHeader: format, depthParam[2]
+
+
+class CompressedImageAdapter(Adapter):
+    """sensor_msgs/CompressedImage ↔ RGB uint8 (H, W, 3), or depth float32 (H, W) in metres."""
+
+    type_name = "sensor_msgs/msg/CompressedImage"
+    kinds = ("depth", "image")
+
+    def _to_array(
+        self, message: Any, modality: Modality, scale: float, joint_names: Sequence[str]
+    ) -> np.ndarray:
+        data = memoryview(message.data).cast("B")
+        if data.nbytes > MAXIMUM_BYTES:
+            raise MessageError(
+                f"image of {data.nbytes} bytes, more than {MAXIMUM_BYTES}; publish a smaller one"
+            )
+        if modality.kind == "depth":
+            return _decode_depth(data, str(message.format))
+        image = _decode(data, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
+        return cv2.cvtColor(image, cv2.COLOR_BGR2RGB, dst=image)
+
+    def _to_message(
+        self,
+        array: np.ndarray,
+        modality: Modality,
+        types: Types,
+        header: Any,
+        scale: float,
+        joint_names: Sequence[str],
+        encoding: str,
+    ) -> Any:
+        if modality.kind == "image":
+            check_colour(array)
+            encoding = encoding or "jpeg"
+            values, description = cv2.cvtColor(array, cv2.COLOR_RGB2BGR), "rgb8; {} compressed bgr8"
+        else:
+            check_depth(array)
+            encoding = encoding or "png"
+            values, description = depth_counts(array), "16UC1; {} compressed "
+        if encoding not in (("jpeg", "png") if modality.kind == "image" else ("png",)):
+            raise MessageError(f"cannot compress a {modality.kind} as {encoding!r}; choose png")
+        _, data = cv2.imencode("." + encoding.replace("jpeg", "jpg"), values)
+        return make_message(
+            types,
+            self.type_name,
+            header=header,
+            format=description.format(encoding),
+            data=data.reshape(-1),
+        )
+
+
+def _decode_depth(data: memoryview, description: str) -> np.ndarray:
+    """16-bit PNG (millimetres), or compressedDepth of either depth encoding."""
+    compressed_depth = "compressedDepth" in description
+    if "rvl" in description.lower():
+        raise MessageError("depth compressed with RVL cannot be read; set the publisher to png")
+    parameters = (0.0, 0.0)
+    if compressed_depth:
+        if data.nbytes < _COMPRESSED_DEPTH_HEADER.size:
+            raise MessageError(f"only {data.nbytes} bytes of compressedDepth; check its publisher")
+        parameters = _COMPRESSED_DEPTH_HEADER.unpack_from(data)[1:]
+        data = data[_COMPRESSED_DEPTH_HEADER.size :]
+    counts = _decode(data, cv2.IMREAD_UNCHANGED)
+    if counts.dtype != np.uint16 or counts.ndim != 2:
+        raise MessageError(
+            f"format {description!r} holds a picture of {counts.dtype} {counts.shape}, no depth: "
+            "expected a 16-bit PNG with one channel. Check which topic is configured"
+        )
+    if compressed_depth and description.startswith("32FC1"):
+        # The plugin stores 32-bit depth as a quantised inverse: count = a / depth + b.
+        slope, offset = parameters
+        inverse = counts.astype(np.float32) - np.float32(offset)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return np.where((counts > 0) & (inverse > 0), np.float32(slope) / inverse, np.nan)
+    return depth_in_metres(counts)
+
+
+def _decode(data: memoryview, flags: int) -> np.ndarray:
+    """A whole JPEG or PNG.
+
+    OpenCV fills the missing part of a truncated picture with grey and says nothing, and takes
+    memory for whatever size the picture claims, so both are looked at before.
+    """
+    width, height, complete = _examine(data)
+    check_size(width, height)
+    if not complete:
+        raise MessageError(
+            f"the picture is truncated ({data.nbytes} bytes); check the network and its publisher"
+        )
+    try:
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+    except cv2.error as error:
+        raise MessageError(f"the picture cannot be decoded: {error}; check its publisher") from error
+    if image is None:
+        raise MessageError("the picture cannot be decoded; check its publisher")
+    return image
+
+
+def _examine(data: memoryview) -> tuple[int, int, bool]:
+    """Width, height and whether the end is there, from the headers (ISO 10918-1, PNG 1.2)."""
+    start = bytes(data[:24])
+    if start.startswith(_PNG) and len(start) == 24:
+        width, height = struct.unpack(">II", start[16:24])
+        return width, height, b"IEND" in bytes(data[-64:])
+    if start.startswith(_JPEG):
+        place = 2
+        while place + 9 <= data.nbytes and data[place] == 0xFF:
+            marker, length = data[place + 1], int.from_bytes(data[place + 2 : place + 4], "big")
+            if marker == 0xFF:  # a fill byte
+                place += 1
+            elif 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):  # a frame header
+                height, width = struct.unpack(">HH", data[place + 5 : place + 9])
+                # Entropy-coded data never contains FF D9, so one after the header is the end.
+                return width, height, bytes(data).rfind(b"\xff\xd9") > place
+            else:
+                place += 2 + length
+        return 1, 1, False
+    raise MessageError(
+        f"neither JPEG nor PNG ({data.nbytes} bytes beginning with {start[:8].hex() or 'nothing'}); "
+        "set the publisher to one of them"
+    )

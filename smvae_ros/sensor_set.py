@@ -1,0 +1,346 @@
+"""The newest sample of each modality, its age, and when a set of them becomes a frame.
+
+There is no synchroniser. Every modality has one newest-wins slot (a series a short history, see
+:mod:`smvae_ros.slots`). When the trigger modality arrives, at most ``gather_ms`` are spent waiting
+for the other live modalities of the same moment, then whatever is fresh becomes the frame. Whether
+a modality is live is judged by its monotonic time of receipt alone, and how far apart the inputs of
+a frame are by their stamps alone; so a jumping clock, a looping bag or a missing ``/clock`` change
+nothing.
+
+Protocol
+--------
+Nothing here reads a clock, waits or starts a thread: every method that depends on time is given
+``now``, the monotonic time in nanoseconds. A run is decided by the order of calls and these times,
+and so is the same live and offline:
+
+1. ``store(name, value, stamp_ns, received_ns)`` for each message, in order of receipt.
+2. ``poll(now)`` after each message, and at the time that ``next_wake(now)`` names. It returns a
+   :class:`SensorSample` when a frame is due, otherwise None. It is made of three questions that can
+   be asked alone: ``pending_trigger(now)``, ``awaited(now)`` and ``take(now)``.
+
+The node's worker calls ``poll`` and sleeps in ``wait`` (:mod:`smvae_ros.worker`), offline tools use
+:func:`smvae_ros.lockstep.lockstep`. All methods may be called from any thread; they share
+``condition``, which a caller may hold to make several calls one step.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import threading
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from smvae_core.modalities import Modality
+from smvae_ros.sensor_sample import Input, SensorSample
+from smvae_ros.sensor_settings import TIMER, SensorSettings, SlotSettings
+from smvae_ros.slots import NANOSECONDS, NewestSlot, SeriesHistory, nanoseconds
+
+
+@dataclass
+class Counters:
+    """What became of a modality's messages since the counters were last reset.
+
+    Attributes:
+        received: stored.
+        dropped: replaced by a newer one before any frame used them.
+        lost: never reached a callback, according to the middleware.
+        invalid: unusable.
+        skewed: frames that the modality was left out of because of its stamp.
+        last_error: why the latest invalid one was unusable.
+    """
+
+    received: int = 0
+    dropped: int = 0
+    lost: int = 0
+    invalid: int = 0
+    skewed: int = 0
+    last_error: str = ""
+
+
+class SensorSet:
+    """See the module's description.
+
+    Args:
+        modalities: in the model's order.
+        settings: can be exchanged later with :meth:`configure`.
+
+    Raises:
+        ValueError: where settings name a modality that is not there.
+    """
+
+    def __init__(
+        self, modalities: Mapping[str, Modality], settings: SensorSettings | None = None
+    ) -> None:
+        self.condition = threading.Condition()
+        self._modalities = dict(modalities)
+        self._slots: dict[str, NewestSlot] = {
+            name: SeriesHistory(modality, 0) if modality.kind == "series" else NewestSlot()
+            for name, modality in self._modalities.items()
+        }
+        self._counters = {name: Counters() for name in self._modalities}
+        self._permitted_ns: int | None = None  # the rate limit allows no frame before
+        self._gathering: tuple[str, int] | None = None  # the trigger, and since when it is pending
+        self._wakers: Collection[str] = self._slots
+        self.configure(settings or SensorSettings())
+
+    def configure(self, settings: SensorSettings) -> None:
+        """Exchanges the settings between two frames.
+
+        Raises:
+            ValueError: where settings name a modality that is not there.
+        """
+        unknown = set(settings.slots) - set(self._slots)
+        if settings.trigger not in ("", TIMER):
+            unknown |= {settings.trigger} - set(self._slots)
+        if unknown:
+            raise ValueError(
+                f"unknown modality {', '.join(sorted(unknown))}; "
+                f"the model has {', '.join(self._slots)}"
+            )
+        with self.condition:
+            self._settings = settings
+            self._slot_settings = {
+                name: settings.slots.get(name, SlotSettings()) for name in self._slots
+            }
+            for name, slot in self._slots.items():
+                if isinstance(slot, SeriesHistory):
+                    slot.max_gap_ns = nanoseconds(self._slot_settings[name].max_gap)
+            self.condition.notify_all()
+
+    # -- what comes in ---------------------------------------------------------------------------
+
+    def store(self, name: str, value: Any, stamp_ns: int | None, received_ns: int) -> None:
+        """Keeps a message as the newest of its modality.
+
+        Args:
+            name: the modality.
+            value: for a series one reading (channels,), for others whatever the frame shall give
+                out, such as a message that is decoded only then.
+            stamp_ns: time in the message's header, in nanoseconds; None where it has none.
+            received_ns: monotonic time of receipt, in nanoseconds.
+
+        Raises:
+            ValueError: for a reading of another length, or with NaN or infinite values. Nothing is
+                kept then; :meth:`reject` counts it.
+        """
+        with self.condition:
+            dropped = self._slots[name].store(value, stamp_ns, received_ns)
+            self._counters[name].received += 1
+            self._counters[name].dropped += dropped
+            if name in self._wakers:
+                self.condition.notify_all()
+
+    def reject(self, name: str, reason: str) -> None:
+        """Counts an unusable message."""
+        with self.condition:
+            self._counters[name].invalid += 1
+            self._counters[name].last_error = reason
+
+    def lose(self, name: str, count: int) -> None:
+        """Counts messages that never arrived."""
+        with self.condition:
+            self._counters[name].lost += count
+
+    def counters(self) -> dict[str, Counters]:
+        """A copy of the counters of each modality."""
+        with self.condition:
+            return {name: dataclasses.replace(entry) for name, entry in self._counters.items()}
+
+    def reset_counters(self) -> None:
+        """Starts counting anew."""
+        with self.condition:
+            self._counters = {name: Counters() for name in self._slots}
+
+    def age(self, name: str, now: int) -> float | None:
+        """Seconds since the modality last arrived; None if it never did."""
+        with self.condition:
+            slot = self._slots[name]
+            return None if slot.value is None else (now - slot.received_ns) / NANOSECONDS
+
+    def live(self, now: int) -> list[str]:
+        """The modalities that are fresh enough to be used, in the model's order."""
+        with self.condition:
+            return [name for name in self._slots if self._is_live(name, now)]
+
+    # -- what goes out ---------------------------------------------------------------------------
+
+    def poll(self, now: int) -> SensorSample | None:
+        """The frame that is due now, or None."""
+        with self.condition:
+            trigger = self.pending_trigger(now)
+            if trigger is None or self._is_limited(now):
+                self._gathering = None
+                return None
+            if self._gathering is None or self._gathering[0] != trigger:
+                self._gathering = (trigger, now)
+            if now < self._gather_until() and self.awaited(now):
+                return None
+            return self.take(now)
+
+    def next_wake(self, now: int) -> int | None:
+        """When to poll again if nothing arrives before; None if only an arrival can make a frame.
+
+        It is meant to be asked after ``poll(now)`` returned None.
+        """
+        with self.condition:
+            trigger = self.pending_trigger(now)
+            if trigger is not None:
+                return self._permitted_ns if self._is_limited(now) else self._gather_until()
+            if self._settings.trigger == TIMER:
+                return self._permitted_ns if self.live(now) else None
+            trigger = self._trigger(now)
+            # When it stops being live, another modality stands in.
+            return None if trigger is None else self._live_until(trigger) + 1
+
+    def wait(self, now: int) -> None:
+        """Sleeps until :meth:`poll` may have something: a modality that matters has arrived, or the
+        time of :meth:`next_wake` has come. The caller holds ``condition``."""
+        wake = self.next_wake(now)
+        self._wakers = self._interesting(now)
+        self.condition.wait(None if wake is None else max(0, wake - now) / NANOSECONDS)
+        self._wakers = self._slots
+
+    def pending_trigger(self, now: int) -> str | None:
+        """The modality whose newest sample waits to become a frame, "timer", or None."""
+        with self.condition:
+            if self._settings.trigger == TIMER:
+                return TIMER if self.live(now) and not self._is_limited(now) else None
+            name = self._trigger(now)
+            return name if name is not None and self._slots[name].unused else None
+
+    def awaited(self, now: int) -> list[str]:
+        """The live modalities of which a sample nearer to the trigger's moment is due in time.
+
+        With s a modality's newest stamp, P the distance of its stamps and t the trigger's stamp,
+        these are those with s < t - P/2 and s + P <= t + gather_ms: a 20 Hz action never delays a
+        30 Hz camera in vain. Stamps of another epoch are not awaited.
+        """
+        with self.condition:
+            trigger = self._trigger(now)
+            if trigger is None or self._settings.trigger == TIMER:
+                return []
+            moment = self._slots[trigger].stamp_ns
+            if moment is None:
+                return []
+            latest = moment + self._gather_ns
+            names = []
+            for name, slot in self._slots.items():
+                stamp, period = slot.stamp_ns, slot.period_ns
+                if name == trigger or stamp is None or period is None:
+                    continue
+                if not self._is_live(name, now) or self._is_skewed(name, moment):
+                    continue
+                if stamp < moment - period / 2 and stamp + period <= latest:
+                    names.append(name)
+            return names
+
+    def take(self, now: int) -> SensorSample | None:
+        """The frame of what is live now, whether or not it is due; None if nothing is."""
+        with self.condition:
+            live = self.live(now)
+            trigger = self._trigger(now)
+            if trigger is None:
+                return None
+            reference = self._reference(trigger, live)
+            left_out: dict[str, str] = {}
+            for name in live:
+                if name != trigger and self._is_skewed(name, reference):
+                    left_out[name] = (
+                        f"its stamp is {self._skew(name, reference):.3f} s behind the trigger's, "
+                        f"max_skew is {self._slot_settings[name].max_skew} s"
+                    )
+                    self._counters[name].skewed += 1
+            inputs = self._inputs([name for name in live if name not in left_out], reference, now)
+            for name in inputs:
+                self._slots[name].unused = False
+            self._count_rate(now)
+            self._gathering = None
+            timed = self._settings.trigger == TIMER
+            waited = 0.0 if timed else (now - self._slots[trigger].received_ns) / NANOSECONDS
+            return SensorSample(inputs, TIMER if timed else trigger, now, waited, left_out)
+
+    def _inputs(self, names: list[str], reference: int | None, now: int) -> dict[str, Input]:
+        """Values of the modalities; windows of series end at the newest stamp among the others."""
+        stamps = [
+            slot.stamp_ns
+            for name in names
+            if not isinstance(slot := self._slots[name], SeriesHistory)
+        ]
+        stamps.append(reference)
+        end = max((stamp for stamp in stamps if stamp is not None), default=None)
+        inputs = {}
+        for name in names:
+            slot = self._slots[name]
+            value, stamp = slot.value, slot.stamp_ns
+            if isinstance(slot, SeriesHistory):
+                value, stamp = slot.window(end)
+            skew = None if stamp is None or reference is None else (reference - stamp) / NANOSECONDS
+            inputs[name] = Input(value, stamp, (now - slot.received_ns) / NANOSECONDS, skew)
+        return inputs
+
+    # -- the rules, each in one place ------------------------------------------------------------
+
+    @property
+    def _gather_ns(self) -> int:
+        return nanoseconds(self._settings.gather_ms / 1000)
+
+    def _live_until(self, name: str) -> int:
+        max_age = nanoseconds(self._slot_settings[name].max_age)
+        return self._slots[name].received_ns + max_age
+
+    def _is_live(self, name: str, now: int) -> bool:
+        return self._slots[name].complete and now <= self._live_until(name)
+
+    def _skew(self, name: str, reference: int | None) -> float:
+        """Seconds by which the best that the modality can offer is behind a stamp."""
+        stamp = None if reference is None else self._slots[name].nearest_ns(reference)
+        return 0.0 if stamp is None or reference is None else (reference - stamp) / NANOSECONDS
+
+    def _is_skewed(self, name: str, reference: int | None) -> bool:
+        return abs(self._skew(name, reference)) > self._slot_settings[name].max_skew
+
+    def _trigger_order(self) -> list[str]:
+        names = list(self._slots)
+        first = self._settings.trigger
+        start = names.index(first) if first in self._slots else 0
+        return names[start:] + names[:start]
+
+    def _trigger(self, now: int) -> str | None:
+        """The modality that makes frames now: the configured one or who stands in for it."""
+        return next((name for name in self._trigger_order() if self._is_live(name, now)), None)
+
+    def _reference(self, trigger: str, live: list[str]) -> int | None:
+        """The stamp that skew is measured from: the trigger's, or of the first that has one."""
+        stamps = [self._slots[name].stamp_ns for name in (trigger, *live)]
+        return next((stamp for stamp in stamps if stamp is not None), None)
+
+    def _gather_until(self) -> int:
+        """Counted from the newest trigger's receipt, so that a busy worker does not wait for what
+        has had its time; and from when it became pending, so that a fast trigger cannot put off a
+        frame for ever."""
+        assert self._gathering is not None  # poll has been called
+        trigger, since = self._gathering
+        received = since if trigger == TIMER else self._slots[trigger].received_ns
+        return min(since, received) + self._gather_ns
+
+    def _is_limited(self, now: int) -> bool:
+        return self._permitted_ns is not None and now < self._permitted_ns
+
+    def _count_rate(self, now: int) -> None:
+        """Frames keep to a grid of the rate's period, which starts anew after a pause."""
+        period = nanoseconds(1.0 / self._settings.max_rate)
+        on_grid = self._permitted_ns is not None and now - self._permitted_ns < period
+        self._permitted_ns = (self._permitted_ns if on_grid else now) + period
+
+    def _interesting(self, now: int) -> Collection[str]:
+        """Modalities whose arrival can make a frame; a 1 kHz sensor need not wake the worker."""
+        trigger = self._trigger(now)
+        if trigger is None:
+            return self._slots
+        if self._settings.trigger == TIMER or (
+            self._is_limited(now) and self.pending_trigger(now) is not None
+        ):
+            return ()  # only time can make one
+        order = self._trigger_order()
+        return {*order[: order.index(trigger) + 1], *self.awaited(now)}

@@ -1,0 +1,236 @@
+"""The insertion scene: arm, peg, box with a hole, camera and lights, varied by a seed.
+
+World frame: metres, z up, the table is z = 0, the box stands around the origin. The four joints of
+the arm (slides x, y, z and the hinge yaw) are placed so that their positions are the pose of the
+middle of the peg's lower face in the world.
+"""
+
+from __future__ import annotations
+
+import colorsys
+from dataclasses import dataclass
+
+import numpy as np
+
+BOX_HALF_WIDTH = 0.065
+BOX_HEIGHT = 0.060
+HOLE_DEPTH = 0.035
+PEG_RADIUS = 0.024  # from the axis to a corner of the triangle
+PEG_LENGTH = 0.065
+CLEARANCE = 0.0012  # between each face of the peg and the wall of the hole
+TIMESTEP = 0.001
+
+JOINTS = ("x", "y", "z", "yaw")
+CAMERA = "workspace"
+FIELD_OF_VIEW = 41.0  # degrees, vertical
+CAMERA_POSITION = np.array([0.13, -0.33, 0.315])
+CAMERA_TARGET = np.array([0.0, 0.0, 0.085])
+
+# Stiffness of the Cartesian impedance (N/m; N m/rad for yaw): a command 1 cm inside a wall pushes
+# with 20 N.
+STIFFNESS = (2000.0, 2000.0, 2000.0, 20.0)
+
+
+@dataclass(frozen=True)
+class Scene:
+    """One random scene.
+
+    Attributes:
+        box_position: x and y of the middle of the hole, metres.
+        box_yaw: rotation of box and hole about z, rad.
+        friction: sliding friction between peg and box.
+        colours: red, green, blue in 0..1 for ``table``, ``wall``, ``box``, ``peg``, ``hole``,
+            ``gripper`` and ``arm``.
+        light_position: of the main lamp, metres.
+        light: brightness of the main lamp, 0..1.
+        ambient: brightness from everywhere, 0..1.
+    """
+
+    box_position: tuple[float, float]
+    box_yaw: float
+    friction: float
+    colours: dict[str, tuple[float, float, float]]
+    light_position: tuple[float, float, float]
+    light: float
+    ambient: float
+
+    @classmethod
+    def draw(cls, rng: np.random.Generator, box_variation: float = 0.01) -> Scene:
+        """Draws a scene; the box lies within ± ``box_variation`` metres in x and y.
+
+        Its yaw varies with it, by 6 rad for every metre (±3.4° at the default 1 cm).
+        """
+        x, y = rng.uniform(-box_variation, box_variation, 2)
+        return cls(
+            box_position=(x, y),
+            box_yaw=6 * rng.uniform(-box_variation, box_variation),
+            friction=rng.uniform(0.2, 0.35),
+            colours={
+                "table": _colour(rng, 0.10, 0.18, 0.80),
+                "wall": _colour(rng, 0.58, 0.12, 0.62),
+                "box": _colour(rng, 0.56, 0.55, 0.72),
+                "peg": _colour(rng, 0.05, 0.90, 0.92),
+                "hole": _colour(rng, 0.60, 0.40, 0.08),
+                "gripper": _colour(rng, 0.30, 0.35, 0.45),
+                "arm": _colour(rng, 0.00, 0.02, 0.85),
+            },
+            light_position=(rng.uniform(-0.5, 0.1), rng.uniform(-0.9, -0.5), rng.uniform(0.7, 1.0)),
+            light=rng.uniform(0.4, 0.55),
+            ambient=rng.uniform(0.28, 0.36),
+        )
+
+    def xml(self) -> str:
+        """The scene as a MuJoCo model (MJCF)."""
+        colour = {name: "{:.4f} {:.4f} {:.4f} 1".format(*rgb) for name, rgb in self.colours.items()}
+        peg = _triangle(PEG_RADIUS)
+        hole = _triangle(PEG_RADIUS + 2 * CLEARANCE)  # a triangle's corners move twice as far
+        pieces = _ring(hole, BOX_HALF_WIDTH)
+        walls = "".join(_liner(hole, side, colour["hole"]) for side in range(3))
+        right, up = _camera_axes()
+        gains = "\n".join(
+            f'<position name="{joint}" joint="{joint}" kp="{stiffness}" dampratio="1"/>'
+            for joint, stiffness in zip(JOINTS, STIFFNESS, strict=True)
+        )
+        joints = "\n".join(
+            f'<joint name="{joint}" type="{kind}" axis="{axis}" armature="{armature}"/>'
+            for joint, kind, axis, armature in (
+                ("x", "slide", "1 0 0", 0.8),
+                ("y", "slide", "0 1 0", 0.8),
+                ("z", "slide", "0 0 1", 0.8),
+                ("yaw", "hinge", "0 0 1", 0.004),
+            )
+        )
+        return f"""
+<mujoco model="insertion">
+  <compiler angle="radian"/>
+  <option timestep="{TIMESTEP}" integrator="implicitfast" cone="elliptic" impratio="3"/>
+  <statistic center="0 0 0.1" extent="1"/>
+  <visual>
+    <global offwidth="640" offheight="640"/>
+    <quality shadowsize="1024" offsamples="4"/>
+    <map znear="0.02" zfar="3"/>
+    <headlight ambient="{self.ambient} {self.ambient} {self.ambient}" diffuse="0.3 0.3 0.3"
+      specular="0 0 0"/>
+  </visual>
+  <default>
+    <geom contype="0" conaffinity="0" mass="0"/>
+    <default class="touching">
+      <geom contype="1" conaffinity="1" friction="{self.friction:.4f} 0.002 0.0001"
+        solref="0.006 1" solimp="0.95 0.99 0.0005"/>
+    </default>
+  </default>
+  <asset>
+    <mesh name="peg" vertex="{_prism(peg, 0.0, PEG_LENGTH)}"/>
+    {"".join(f'<mesh name="box{i}" vertex="{_prism(piece, 0.0, BOX_HEIGHT)}"/>'
+             for i, piece in enumerate(pieces))}
+    <material name="metal" rgba="{colour["arm"]}" specular="0.4" shininess="0.5"/>
+  </asset>
+  <worldbody>
+    <light pos="{_numbers(self.light_position)}" dir="{_numbers(-np.array(self.light_position))}"
+      diffuse="{self.light} {self.light} {self.light}" specular="0.2 0.2 0.2" castshadow="true"/>
+    <camera name="{CAMERA}" pos="{_numbers(CAMERA_POSITION)}" fovy="{FIELD_OF_VIEW}"
+      xyaxes="{_numbers(right)} {_numbers(up)}"/>
+    <geom name="table" class="touching" type="box" size="0.6 0.6 0.02" pos="0 0 -0.02"
+      rgba="{colour["table"]}"/>
+    <geom name="wall" type="box" size="0.8 0.02 0.6" pos="0 0.35 0.3" rgba="{colour["wall"]}"/>
+    <body name="box" pos="{_numbers(self.box_position)} 0" euler="0 0 {self.box_yaw}">
+      {"".join(f'<geom name="box{i}" class="touching" type="mesh" mesh="box{i}" '
+               f'rgba="{colour["box"]}"/>' for i in range(3))}
+      <geom name="hole3" class="touching" type="box" rgba="{colour["hole"]}"
+        size="{PEG_RADIUS * 1.5} {PEG_RADIUS * 1.5} {(BOX_HEIGHT - HOLE_DEPTH) / 2}"
+        pos="0 0 {(BOX_HEIGHT - HOLE_DEPTH) / 2}"/>
+      {walls}
+    </body>
+    <body name="arm" gravcomp="1">
+      {joints}
+      <inertial pos="0 0 0.2" mass="0.5" diaginertia="0.001 0.001 0.001"/>
+      <geom type="cylinder" size="0.036 0.030" pos="0 0 0.160" material="metal"/>
+      <geom type="cylinder" size="0.027 0.200" pos="0 0 0.390" material="metal"/>
+      <body name="tool" gravcomp="1">
+        <inertial pos="0 0 0.07" mass="0.12" diaginertia="0.0001 0.0001 0.00005"/>
+        <site name="flange" pos="0 0 0.130" size="0.002" rgba="0 0 0 0"/>
+        <geom name="gripper" type="box" size="0.026 0.026 0.034" pos="0 0 0.097"
+          rgba="{colour["gripper"]}"/>
+        <geom name="peg" class="touching" type="mesh" mesh="peg" rgba="{colour["peg"]}"/>
+      </body>
+    </body>
+  </worldbody>
+  <actuator>
+    {gains}
+  </actuator>
+  <sensor>
+    <force name="force" site="flange"/>
+    <torque name="torque" site="flange"/>
+  </sensor>
+</mujoco>
+"""
+
+
+def camera_matrix(height: int, width: int) -> np.ndarray:
+    """Intrinsic matrix (3, 3) in pixels of the camera at this picture size."""
+    focal = height / 2 / np.tan(np.radians(FIELD_OF_VIEW) / 2)
+    return np.array([[focal, 0, width / 2], [0, focal, height / 2], [0, 0, 1]])
+
+
+def _colour(
+    rng: np.random.Generator, hue: float, saturation: float, value: float
+) -> tuple[float, float, float]:
+    """A colour near the given one: always the same name for it, never quite the same."""
+    return colorsys.hsv_to_rgb(
+        (hue + rng.uniform(-0.025, 0.025)) % 1,
+        np.clip(saturation * rng.uniform(0.85, 1.1), 0, 1),
+        np.clip(value * rng.uniform(0.92, 1.08), 0, 1),
+    )
+
+
+def _triangle(radius: float) -> np.ndarray:
+    """Corners (3, 2) of an equilateral triangle, counter-clockwise, one pointing along +y."""
+    angles = np.pi / 2 + np.arange(3) * 2 * np.pi / 3
+    return radius * np.stack([np.cos(angles), np.sin(angles)], axis=1)
+
+
+def _ring(hole: np.ndarray, half_width: float) -> list[np.ndarray]:
+    """Cuts a square with a triangular hole into three convex pieces, each along one side.
+
+    MuJoCo collides convex shapes only. The cuts run from the middle through the hole's corners.
+    """
+    corners = half_width * np.array([[1, 1], [-1, 1], [-1, -1], [1, -1]])
+    pieces = []
+    for i in range(3):
+        first, second = hole[i], hole[(i + 1) % 3]
+        ends = [half_width * point / np.abs(point).max() for point in (first, second)]
+        start, stop = (np.arctan2(*end[::-1]) for end in ends)
+        angles = np.arctan2(corners[:, 1], corners[:, 0])
+        between = corners[(angles - start) % (2 * np.pi) < (stop - start) % (2 * np.pi)]
+        pieces.append(np.vstack([first, ends[0], between, ends[1], second]))
+    return pieces
+
+
+def _liner(hole: np.ndarray, side: int, rgba: str) -> str:
+    """A thin dark sheet on one wall of the hole, only to be seen, so that the hole stands out."""
+    first, second = hole[side], hole[(side + 1) % 3]
+    middle, along = (first + second) / 2, second - first
+    length, depth = np.linalg.norm(along), HOLE_DEPTH
+    # From just under the rim down to the bottom, a tenth of a millimetre in front of the wall.
+    return (
+        f'<geom name="hole{side}" type="box" size="{length / 2} 0.0001 {depth / 2}" rgba="{rgba}" '
+        f'pos="{_numbers(middle)} {BOX_HEIGHT - depth / 2 - 0.0001}" '
+        f'euler="0 0 {np.arctan2(along[1], along[0])}"/>'
+    )
+
+
+def _prism(outline: np.ndarray, bottom: float, top: float) -> str:
+    heights = np.repeat([bottom, top], len(outline))
+    return _numbers(np.column_stack([np.vstack([outline, outline]), heights]).ravel())
+
+
+def _camera_axes() -> tuple[np.ndarray, np.ndarray]:
+    """Right and up of the camera in the world."""
+    forward = CAMERA_TARGET - CAMERA_POSITION
+    right = np.cross(forward, [0, 0, 1])
+    up = np.cross(right, forward)
+    return right / np.linalg.norm(right), up / np.linalg.norm(up)
+
+
+def _numbers(values: object) -> str:
+    return " ".join(f"{value:.6f}" for value in np.ravel(values))

@@ -1,0 +1,199 @@
+"""Wrenches, twists, joint states and bare number arrays ↔ vectors and readings of a series."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from smvae_core.modalities import Modality
+from smvae_ros.message_fields import (
+    Adapter,
+    MessageError,
+    finite_vector,
+    make_message,
+    newest_reading,
+)
+from smvae_ros.message_types import Types
+
+
+def _vector3(types: Types, values: Sequence[float]) -> Any:
+    x, y, z = values
+    return make_message(types, "geometry_msgs/msg/Vector3", x=x, y=y, z=z)
+
+
+class WrenchStampedAdapter(Adapter):
+    """geometry_msgs/WrenchStamped ↔ one reading (6,): fx fy fz tx ty tz in N and N m."""
+
+    type_name = "geometry_msgs/msg/WrenchStamped"
+    kinds = ("series", "vector")
+
+    def _to_array(
+        self, message: Any, modality: Modality, scale: float, joint_names: Sequence[str]
+    ) -> np.ndarray:
+        force, torque = message.wrench.force, message.wrench.torque
+        values = (force.x, force.y, force.z, torque.x, torque.y, torque.z)
+        return finite_vector(values, scale, "wrench")
+
+    def _to_message(
+        self,
+        array: np.ndarray,
+        modality: Modality,
+        types: Types,
+        header: Any,
+        scale: float,
+        joint_names: Sequence[str],
+        encoding: str,
+    ) -> Any:
+        values = newest_reading(array, 6, scale)
+        wrench = make_message(
+            types,
+            "geometry_msgs/msg/Wrench",
+            force=_vector3(types, values[:3]),
+            torque=_vector3(types, values[3:]),
+        )
+        return make_message(types, self.type_name, header=header, wrench=wrench)
+
+
+class TwistAdapter(Adapter):
+    """geometry_msgs/Twist ↔ (4,): linear x y z and angular z, times ``scale``.
+
+    With ``scale`` the period of control, velocities become displacements per step.
+    """
+
+    type_name = "geometry_msgs/msg/Twist"
+    kinds = ("series", "vector")
+
+    def _to_array(
+        self, message: Any, modality: Modality, scale: float, joint_names: Sequence[str]
+    ) -> np.ndarray:
+        linear, angular = message.linear, message.angular
+        return finite_vector((linear.x, linear.y, linear.z, angular.z), scale, "twist")
+
+    def _to_message(
+        self,
+        array: np.ndarray,
+        modality: Modality,
+        types: Types,
+        header: Any,
+        scale: float,
+        joint_names: Sequence[str],
+        encoding: str,
+    ) -> Any:
+        x, y, z, yaw = newest_reading(array, 4, scale)
+        return make_message(
+            types,
+            "geometry_msgs/msg/Twist",
+            linear=_vector3(types, (x, y, z)),
+            angular=_vector3(types, (0.0, 0.0, yaw)),
+        )
+
+
+class TwistStampedAdapter(TwistAdapter):
+    """geometry_msgs/TwistStamped ↔ (4,), like Twist."""
+
+    type_name = "geometry_msgs/msg/TwistStamped"
+
+    def _to_array(
+        self, message: Any, modality: Modality, scale: float, joint_names: Sequence[str]
+    ) -> np.ndarray:
+        return super()._to_array(message.twist, modality, scale, joint_names)
+
+    def _to_message(
+        self,
+        array: np.ndarray,
+        modality: Modality,
+        types: Types,
+        header: Any,
+        scale: float,
+        joint_names: Sequence[str],
+        encoding: str,
+    ) -> Any:
+        twist = super()._to_message(array, modality, types, header, scale, joint_names, encoding)
+        return make_message(types, self.type_name, header=header, twist=twist)
+
+
+class JointStateAdapter(Adapter):
+    """sensor_msgs/JointState ↔ (2n,): positions of the n named joints, then their velocities."""
+
+    type_name = "sensor_msgs/msg/JointState"
+    kinds = ("series", "vector")
+
+    def _to_array(
+        self, message: Any, modality: Modality, scale: float, joint_names: Sequence[str]
+    ) -> np.ndarray:
+        _require_joint_names(joint_names)
+        index = {name: place for place, name in enumerate(message.name)}
+        missing = [name for name in joint_names if name not in index]
+        if missing:
+            raise MessageError(
+                f"joint {', '.join(missing)} is not in the joint state, which has "
+                f"{', '.join(index) or 'no joints'}; correct the configured joint names"
+            )
+        for field in ("position", "velocity"):
+            if len(getattr(message, field)) != len(message.name):
+                raise MessageError(
+                    f"joint state has {len(message.name)} names, but "
+                    f"{len(getattr(message, field))} values of {field}; its publisher must fill "
+                    "both position and velocity"
+                )
+        places = [index[name] for name in joint_names]
+        values = [message.position[place] for place in places]
+        values += [message.velocity[place] for place in places]
+        return finite_vector(values, scale, "joint state")
+
+    def _to_message(
+        self,
+        array: np.ndarray,
+        modality: Modality,
+        types: Types,
+        header: Any,
+        scale: float,
+        joint_names: Sequence[str],
+        encoding: str,
+    ) -> Any:
+        _require_joint_names(joint_names)
+        values = np.array(newest_reading(array, 2 * len(joint_names), scale))
+        return make_message(
+            types,
+            self.type_name,
+            header=header,
+            name=list(joint_names),
+            position=values[: len(joint_names)],
+            velocity=values[len(joint_names) :],
+            effort=np.empty(0),
+        )
+
+
+def _require_joint_names(joint_names: Sequence[str]) -> None:
+    if not joint_names:
+        raise MessageError("no joint names are configured; list them in the model's order")
+
+
+class Float64MultiArrayAdapter(Adapter):
+    """std_msgs/Float64MultiArray ↔ (n,): its data in order; the layout is not looked at."""
+
+    type_name = "std_msgs/msg/Float64MultiArray"
+    kinds = ("categorical", "series", "vector")
+
+    def _to_array(
+        self, message: Any, modality: Modality, scale: float, joint_names: Sequence[str]
+    ) -> np.ndarray:
+        if not len(message.data):
+            raise MessageError("the array is empty; check its publisher")
+        return finite_vector(message.data, scale, "array")
+
+    def _to_message(
+        self,
+        array: np.ndarray,
+        modality: Modality,
+        types: Types,
+        header: Any,
+        scale: float,
+        joint_names: Sequence[str],
+        encoding: str,
+    ) -> Any:
+        values = np.array(newest_reading(array, array.shape[-1], scale))
+        layout = make_message(types, "std_msgs/msg/MultiArrayLayout", dim=[], data_offset=0)
+        return make_message(types, self.type_name, layout=layout, data=values)

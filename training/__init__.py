@@ -1,0 +1,1 @@
+"""Offline work from a checkout: simulate, convert, train, evaluate (`python -m training.train`)."""

@@ -1,0 +1,245 @@
+"""Writes logs of the simulated insertion robot in the Vision&Touch format, and bags of it.
+
+    python -m training.simulate --output data/simulated --trajectories 40
+
+Trajectory k has the seed SEED + k and is the same however many others are made, by however many
+workers, in one go or in several. A part file that is already there is not made again. The files say
+in their attributes that they are simulated, by which generator, from which seed and settings.
+
+Optical flow, optional in the format and over half of its bytes, is not written.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import multiprocessing
+import os
+import signal
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_EXCEPTION, ProcessPoolExecutor, wait
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+from tqdm import tqdm
+
+from smvae_core.data.vision_touch import STEPS_PER_FILE, log_file_name, write_log
+from smvae_ros.simulation.camera import CameraNoise
+from smvae_ros.simulation.graphics import SimulationUnavailable, find_mujoco
+from smvae_ros.simulation.insertion import GENERATOR_VERSION, InsertionRobot, Step
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a set of logs is made from; together with a seed it fixes every byte of their arrays.
+
+    Attributes:
+        box_variation: the box lies within this many metres of the origin in x and in y.
+        camera_noise: noise of the camera as a multiple of the default; 0 is none.
+        compression: of the HDF5 files, ``None`` or ``"gzip"``.
+    """
+
+    box_variation: float = 0.01
+    camera_noise: float = 1.0
+    compression: str | None = None
+
+    def robot(self, seed: int) -> InsertionRobot:
+        noise = CameraNoise().scaled(self.camera_noise)
+        return InsertionRobot(seed, box_variation=self.box_variation, camera_noise=noise)
+
+    def attributes(self, seed: int) -> dict[str, Any]:
+        """The attributes of a log of the trajectory with this seed."""
+        return {
+            "simulated": True,
+            "generator": "smvae_ros.simulation",
+            "generator_version": GENERATOR_VERSION,
+            "seed": seed,
+            "box_variation": self.box_variation,
+            "camera_noise": self.camera_noise,
+        }
+
+
+def log_arrays(steps: Sequence[Step]) -> dict[str, np.ndarray]:
+    """The datasets of a Vision&Touch log of T rendered steps, in the format's shapes and dtypes."""
+    names = ("action", "proprio", "ee_pos", "ee_ori", "ee_vel", "ee_vel_ori")
+    names += ("ee_yaw", "ee_yaw_delta", "joint_pos", "joint_vel")
+    return {
+        "image": np.stack([step.image for step in steps]),
+        "depth_data": np.stack([step.depth[..., None] for step in steps]),
+        "ee_forces_continuous": np.stack([step.forces for step in steps]),
+        "contact": np.stack([step.contact for step in steps]).astype(np.uint8),
+        **{name: np.stack([getattr(step, name) for step in steps]) for name in names},
+    }
+
+
+def write_trajectory(
+    folder: Path, stamp: str, trajectory: int, seed: int, count: int, settings: Settings
+) -> Iterator[int]:
+    """Writes the missing part files of one trajectory of ``count`` steps.
+
+    Yields the number of steps done after every step, so that the caller may stop there: a part file
+    is on the disk either whole or not at all.
+
+    Raises:
+        ValueError: a part file is there that was made from another seed or settings.
+        SimulationUnavailable: MuJoCo or graphics are missing.
+        OSError: a file cannot be written.
+    """
+    attributes = settings.attributes(seed)
+    paths = [
+        folder / log_file_name(stamp, trajectory, part) for part in range(count // STEPS_PER_FILE)
+    ]
+    missing = [not _is_written(path, attributes) for path in paths]
+    if not any(missing):
+        yield count
+        return
+    with settings.robot(seed) as robot:
+        for path, wanted in zip(paths, missing, strict=True):
+            # Parts that are there are passed through without pictures, only to reach the next.
+            steps: list[Step] = []
+            for step in robot.steps(STEPS_PER_FILE, render=wanted):
+                steps.append(step)
+                yield step.index + 1
+            if wanted:
+                write_log(path, log_arrays(steps), attributes, settings.compression)
+
+
+def _is_written(path: Path, attributes: Mapping[str, Any]) -> bool:
+    """Whether this part is there already; a damaged file counts as missing.
+
+    Raises:
+        ValueError: the file was made otherwise, so that mixing it with new ones would be wrong.
+    """
+    if not path.exists():
+        return False
+    try:
+        with h5py.File(path, "r") as file:
+            found = {name: file.attrs.get(name) for name in attributes}
+    except OSError:
+        return False
+    for name, expected in attributes.items():
+        if found[name] != expected:
+            raise ValueError(
+                f"{path} was made with {name} = {found[name]}, now it is {expected}. "
+                "Use another --output, or remove the old files."
+            )
+    return True
+
+
+# In a worker process: how many steps all of them have done, and whether to stop.
+_done: Any = None
+_stop: Any = None
+
+
+def _start_worker(done: Any, stop: Any) -> None:
+    global _done, _stop
+    _done, _stop = done, stop
+    # Ctrl-C reaches the whole process group; only the parent decides what it means.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Workers share the cores already: one rendering thread (of Mesa's llvmpipe) each.
+    os.environ.setdefault("LP_NUM_THREADS", "1")
+
+
+def _run_worker(*arguments: Any) -> None:
+    before = 0
+    for steps in write_trajectory(*arguments):
+        with _done.get_lock():
+            _done.value += steps - before
+        before = steps
+        if _stop.is_set():
+            return
+
+
+def write_logs(
+    folder: Path, trajectories: int, count: int, seed: int, workers: int, settings: Settings
+) -> None:
+    """Writes all part files of several trajectories with several processes and a progress bar.
+
+    Raises:
+        KeyboardInterrupt: interrupted; what is written is whole, and the rest can be made later.
+        ValueError, SimulationUnavailable, OSError: as :func:`write_trajectory`.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    find_mujoco()  # chooses the graphics once for all workers, or says what is missing
+    stamp = f"simulated_{seed:06d}"
+    context = multiprocessing.get_context("spawn")
+    done, stop = context.Value("q", 0), context.Event()
+    pool = ProcessPoolExecutor(
+        min(workers, trajectories), context, initializer=_start_worker, initargs=(done, stop)
+    )
+    try:
+        with tqdm(total=trajectories * count, unit="step", smoothing=0.05) as bar:
+            pending = {
+                pool.submit(_run_worker, folder, stamp, k, seed + k, count, settings)
+                for k in range(trajectories)
+            }
+            while pending:
+                finished, pending = wait(pending, timeout=0.5, return_when=FIRST_EXCEPTION)
+                bar.update(done.value - bar.n)
+                for future in finished:
+                    future.result()
+    finally:
+        stop.set()
+        pool.shutdown(cancel_futures=True)
+
+
+def _positive(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{value} is not a number from 1")
+    return value
+
+
+def _not_negative(text: str) -> float:
+    value = float(text)
+    if not 0 <= value < np.inf:
+        raise argparse.ArgumentTypeError(f"{value} is not a number from 0")
+    return value
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m training.simulate",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("--output", type=Path, metavar="DIR", required=True, help="folder for the HDF5 part files")
+    add("--trajectories", type=_positive, default=40, metavar="N", help="how many (%(default)s)")
+    add("--steps", type=_positive, default=1000, metavar="N", help="in each, 20 a second, "
+        f"a multiple of {STEPS_PER_FILE} (%(default)s)")
+    add("--seed", type=int, default=0, metavar="S", help="of the first trajectory (%(default)s)")
+    add("--workers", type=_positive, default=os.cpu_count(), metavar="N",
+        help="processes (%(default)s)")
+    add("--box-variation", type=_not_negative, default=0.01, metavar="METRES",
+        help="the box lies within this of the origin in x and y (%(default)s)")
+    add("--camera-noise", type=_not_negative, default=1.0, metavar="FACTOR",
+        help="multiple of the camera's mild noise (%(default)s)")
+    add("--compression", choices=["gzip"], help="of the HDF5 files; none reads fastest (none)")
+    options = parser.parse_args(arguments)
+    if options.steps % STEPS_PER_FILE:
+        parser.error(f"--steps must be a multiple of {STEPS_PER_FILE}, the length of a part file")
+    if options.seed < 0:
+        parser.error("--seed must be 0 or more")
+    settings = Settings(options.box_variation, options.camera_noise, options.compression)
+    try:
+        write_logs(
+            options.output, options.trajectories, options.steps, options.seed, options.workers,
+            settings,
+        )
+    except KeyboardInterrupt:
+        print("Interrupted. Every file written is whole; the same command makes the rest.",
+              file=sys.stderr)
+        return 130
+    except (SimulationUnavailable, ValueError, OSError) as error:
+        print(f"simulate: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
