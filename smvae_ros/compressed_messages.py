@@ -46,7 +46,7 @@ class CompressedImageAdapter(Adapter):
         if modality.kind == "depth":
             return _decode_depth(data, str(message.format))
         image = _decode(data, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
-        return cv2.cvtColor(image, cv2.COLOR_BGR2RGB, dst=image)
+        return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
 
     def _to_message(
         self,
@@ -119,9 +119,9 @@ def _decode(data: memoryview, flags: int) -> np.ndarray:
     try:
         image = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
     except cv2.error as error:
-        raise MessageError(f"the picture cannot be decoded: {error}; check its publisher") from error
+        raise MessageError(f"the picture is damaged ({error}); check its publisher") from error
     if image is None:
-        raise MessageError("the picture cannot be decoded; check its publisher")
+        raise MessageError("the picture is damaged; check its publisher")
     return image
 
 
@@ -145,6 +145,6 @@ def _examine(data: memoryview) -> tuple[int, int, bool]:
                 place += 2 + length
         return 1, 1, False
     raise MessageError(
-        f"neither JPEG nor PNG ({data.nbytes} bytes beginning with {start[:8].hex() or 'nothing'}); "
+        f"{data.nbytes} bytes beginning with {start[:8].hex() or 'nothing'} are no JPEG or PNG; "
         "set the publisher to one of them"
     )

@@ -13,10 +13,10 @@ import cv2
 import numpy as np
 
 from smvae_core.modalities import Modality
-from smvae_core.preprocessing import METRES_PER_DEPTH_COUNT
 from smvae_ros.message_fields import Adapter, MessageError, make_message
 from smvae_ros.message_types import Types
 
+METRES_PER_DEPTH_COUNT = 1e-3
 MAXIMUM_SIDE = 16384
 MAXIMUM_BYTES = 256 * 2**20
 
@@ -165,7 +165,7 @@ def check_depth(array: np.ndarray) -> None:
 def depth_in_metres(values: np.ndarray) -> np.ndarray:
     """16-bit millimetres or float metres → float32 metres (H, W); 0 counts become NaN."""
     if values.dtype.kind == "f":
-        return values.astype(np.float32, copy=False)
+        return np.require(values, np.float32, "A")  # OpenCV needs aligned rows, a step may be odd
     metres = values.astype(np.float32)
     metres *= np.float32(METRES_PER_DEPTH_COUNT)
     metres[values == 0] = np.nan

@@ -8,8 +8,10 @@ decided by the lookup that they are given: :func:`installed_types` for publisher
 from __future__ import annotations
 
 import importlib
+import os
 from collections.abc import Callable
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 Types = Callable[[str], type]
@@ -55,7 +57,8 @@ def installed_types(type_name: str) -> Any:
 
 @cache
 def bag_typestore() -> Any:
-    """The message definitions that bags are written with (rosbags' newest common ones)."""
+    """The message definitions that bags are written with: the common interfaces as rosbags brings
+    them, and what :func:`define_for_bags` added."""
     from rosbags.typesys import Stores, get_typestore
 
     return get_typestore(Stores.LATEST)
@@ -65,11 +68,54 @@ def bag_types(type_name: str) -> Any:
     """The class that :class:`smvae_ros.bags.BagWriter` writes.
 
     Raises:
-        ValueError: where rosbags does not know the type.
+        ValueError: where neither rosbags nor the installed packages define the type.
     """
-    try:
-        return bag_typestore().types[full_type_name(type_name)]
-    except KeyError as error:
-        raise ValueError(
-            f"message type {type_name}: not among the common interfaces that rosbags knows"
-        ) from error
+    define_for_bags(type_name)
+    return bag_typestore().types[full_type_name(type_name)]
+
+
+def define_for_bags(type_name: str) -> None:
+    """Makes sure that :func:`bag_typestore` has a type and all it is made of.
+
+    What rosbags does not bring is read from ``share/<package>/msg/<Name>.msg`` of the sourced
+    workspaces.
+
+    Raises:
+        ValueError: where the definition is found nowhere; the message says what to do.
+    """
+    from rosbags.typesys import TypesysError, get_types_from_msg
+
+    wanted, found = [full_type_name(type_name)], {}
+    while wanted:
+        name = wanted.pop()
+        if name in bag_typestore().fielddefs or name in found:
+            continue
+        try:
+            definition = get_types_from_msg(_installed_definition(name), name)
+        except (OSError, TypesysError) as error:
+            raise ValueError(
+                f"message type {name}: its definition cannot be read ({error}); "
+                "source the workspace that has it"
+            ) from error
+        found.update(definition)
+        for field in definition[name][1]:
+            wanted += _message_types_in(field[1])
+    bag_typestore().register(found)
+
+
+def _installed_definition(type_name: str) -> str:
+    package, kind, name = type_name.split("/")
+    for prefix in filter(None, os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep)):
+        path = Path(prefix, "share", package, kind, f"{name}.msg")
+        if path.is_file():
+            return path.read_text(encoding="utf-8")
+    raise FileNotFoundError(f"no share/{package}/{kind}/{name}.msg in AMENT_PREFIX_PATH")
+
+
+def _message_types_in(descriptor: Any) -> list[str]:
+    """The message types in rosbags' description of a field, such as (ARRAY, ((NAME, x), 3))."""
+    if isinstance(descriptor, str):
+        return [descriptor] if descriptor.count("/") == 2 else []
+    if isinstance(descriptor, tuple):
+        return [name for part in descriptor for name in _message_types_in(part)]
+    return []

@@ -190,7 +190,7 @@ class SensorSet:
             if self._settings.trigger == TIMER:
                 return self._permitted_ns if self.live(now) else None
             trigger = self._trigger(now)
-            # When it stops being live, another modality stands in.
+            # When it stops being live, arrivals of another modality make frames.
             return None if trigger is None else self._live_until(trigger) + 1
 
     def wait(self, now: int) -> None:
@@ -207,7 +207,13 @@ class SensorSet:
             if self._settings.trigger == TIMER:
                 return TIMER if self.live(now) and not self._is_limited(now) else None
             name = self._trigger(now)
-            return name if name is not None and self._slots[name].unused else None
+            if name is None or not self._slots[name].unused:
+                return None
+            # A stand-in makes frames of what arrives from now on, not of what it still has.
+            order = self._trigger_order()
+            missed = order[: order.index(name)]
+            since = max((self._live_until(n) for n in missed if self._slots[n].complete), default=0)
+            return name if self._slots[name].received_ns >= since else None
 
     def awaited(self, now: int) -> list[str]:
         """The live modalities of which a sample nearer to the trigger's moment is due in time.

@@ -12,7 +12,6 @@ Optical flow, optional in the format and over half of its bytes, is not written.
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import multiprocessing
 import os
 import signal
@@ -28,9 +27,15 @@ import numpy as np
 from tqdm import tqdm
 
 from smvae_core.data.vision_touch import STEPS_PER_FILE, log_file_name, write_log
+from smvae_ros.bags import BagError, BagWriter
+from smvae_ros.messages import bag_types
 from smvae_ros.simulation.camera import CameraNoise
 from smvae_ros.simulation.graphics import SimulationUnavailable, find_mujoco
 from smvae_ros.simulation.insertion import GENERATOR_VERSION, InsertionRobot, Step
+from smvae_ros.simulation.topics import step_messages
+
+# Stamps in a bag count from a fixed moment (1 January 2024), so that it is reproducible too.
+BAG_START = 1_704_067_200 * 10**9
 
 
 @dataclass(frozen=True)
@@ -57,6 +62,7 @@ class Settings:
             "simulated": True,
             "generator": "smvae_ros.simulation",
             "generator_version": GENERATOR_VERSION,
+            "mujoco_version": find_mujoco().__version__,  # its physics change now and then
             "seed": seed,
             "box_variation": self.box_variation,
             "camera_noise": self.camera_noise,
@@ -130,6 +136,22 @@ def _is_written(path: Path, attributes: Mapping[str, Any]) -> bool:
     return True
 
 
+def write_bag(path: Path, seed: int, count: int, settings: Settings) -> None:
+    """Records ``count`` steps of the trajectory with this seed as a rosbag2 (mcap, zstd).
+
+    Interrupted, it leaves a bag of the steps until then.
+
+    Raises:
+        BagError: the bag exists already or cannot be written.
+        SimulationUnavailable: MuJoCo or graphics are missing.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with settings.robot(seed) as robot, BagWriter(path) as bag:
+        for step in tqdm(robot.steps(count), total=count, unit="step", desc=path.name):
+            for topic, message, stamp in step_messages(step, bag_types, BAG_START):
+                bag.write(topic, message, stamp)
+
+
 # In a worker process: how many steps all of them have done, and whether to stop.
 _done: Any = None
 _stop: Any = None
@@ -152,6 +174,8 @@ def _run_worker(*arguments: Any) -> None:
         before = steps
         if _stop.is_set():
             return
+        if not multiprocessing.parent_process().is_alive():
+            os._exit(1)  # the parent was killed and nobody is left to say stop
 
 
 def write_logs(
@@ -208,34 +232,73 @@ def main(arguments: Sequence[str] | None = None) -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
-    add("--output", type=Path, metavar="DIR", required=True, help="folder for the HDF5 part files")
+    add("--output", type=Path, metavar="DIR", help="folder for the HDF5 part files")
+    add(
+        "--bag",
+        type=Path,
+        metavar="DIR",
+        help="record the first trajectory as a new rosbag2 too, or alone without --output",
+    )
     add("--trajectories", type=_positive, default=40, metavar="N", help="how many (%(default)s)")
-    add("--steps", type=_positive, default=1000, metavar="N", help="in each, 20 a second, "
-        f"a multiple of {STEPS_PER_FILE} (%(default)s)")
+    add(
+        "--steps",
+        type=_positive,
+        default=1000,
+        metavar="N",
+        help=f"in each, 20 a second, a multiple of {STEPS_PER_FILE} (%(default)s)",
+    )
     add("--seed", type=int, default=0, metavar="S", help="of the first trajectory (%(default)s)")
-    add("--workers", type=_positive, default=os.cpu_count(), metavar="N",
-        help="processes (%(default)s)")
-    add("--box-variation", type=_not_negative, default=0.01, metavar="METRES",
-        help="the box lies within this of the origin in x and y (%(default)s)")
-    add("--camera-noise", type=_not_negative, default=1.0, metavar="FACTOR",
-        help="multiple of the camera's mild noise (%(default)s)")
+    add(
+        "--workers",
+        type=_positive,
+        default=os.cpu_count(),
+        metavar="N",
+        help="processes (%(default)s)",
+    )
+    add(
+        "--box-variation",
+        type=_not_negative,
+        default=0.01,
+        metavar="METRES",
+        help="the box lies within this of the origin in x and y (%(default)s)",
+    )
+    add(
+        "--camera-noise",
+        type=_not_negative,
+        default=1.0,
+        metavar="FACTOR",
+        help="multiple of the camera's mild noise (%(default)s)",
+    )
     add("--compression", choices=["gzip"], help="of the HDF5 files; none reads fastest (none)")
     options = parser.parse_args(arguments)
-    if options.steps % STEPS_PER_FILE:
+    if options.output is None and options.bag is None:
+        parser.error("say where to write: --output DIR for logs, --bag DIR for a bag, or both")
+    if options.output is not None and options.steps % STEPS_PER_FILE:
         parser.error(f"--steps must be a multiple of {STEPS_PER_FILE}, the length of a part file")
     if options.seed < 0:
         parser.error("--seed must be 0 or more")
+    # A polite kill ends as Ctrl-C does.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     settings = Settings(options.box_variation, options.camera_noise, options.compression)
     try:
-        write_logs(
-            options.output, options.trajectories, options.steps, options.seed, options.workers,
-            settings,
-        )
+        if options.output is not None:
+            write_logs(
+                options.output,
+                options.trajectories,
+                options.steps,
+                options.seed,
+                options.workers,
+                settings,
+            )
+        if options.bag is not None:
+            write_bag(options.bag, options.seed, options.steps, settings)
     except KeyboardInterrupt:
-        print("Interrupted. Every file written is whole; the same command makes the rest.",
-              file=sys.stderr)
+        print(
+            "Interrupted. Every log written is whole; the same command makes the rest.",
+            file=sys.stderr,
+        )
         return 130
-    except (SimulationUnavailable, ValueError, OSError) as error:
+    except (SimulationUnavailable, BagError, ValueError, OSError) as error:
         print(f"simulate: {error}", file=sys.stderr)
         return 1
     return 0

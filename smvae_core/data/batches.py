@@ -91,7 +91,9 @@ class LogBatches:
         self.cache = cache
         self.names = tuple(names)
         self.batch_size = batch_size
+        # The two attributes of torch's DataLoader that Lightning looks at.
         self.sampler = EpochOrder(indices, seed, shuffle)
+        self.batch_sampler = None
         self._rank, self._world_size = rank, world_size
         self._position = 0
 

@@ -106,7 +106,8 @@ def describe_modality(modality: Modality) -> dict[str, Any]:
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
     """Exclusive use of a folder that is empty or was used by a conversion before."""
-    if folder.exists() and not (folder / _LOCK_NAME).exists():
+    ours = any((folder / name).exists() for name in (_LOCK_NAME, MANIFEST_NAME, PLAN_NAME))
+    if folder.exists() and not ours:
         other = next(folder.iterdir(), None)
         if other is not None:
             raise CacheError(
@@ -137,7 +138,7 @@ def disk_errors(folder: Path) -> Iterator[None]:
                 "make room or choose another folder, then run the same conversion again: "
                 "what is already converted is kept"
             ) from error
-        raise CacheError(f"{folder}: cannot write the cache: {error}") from error
+        raise CacheError(f"{folder}: the conversion cannot go on: {error}") from error
 
 
 def remove(folder: Path, *names: str) -> None:

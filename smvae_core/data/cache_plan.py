@@ -37,10 +37,15 @@ SOURCES = {
     "action": ("action", "vector"),
     "proprio": ("proprio", "vector"),
 }
-LABELS = {"contact": ("bool", ()), "ee_pos": ("float32", (3,))}
+# What evaluations read beside the modalities: dtype and shape of a row.
+LABELS: dict[str, tuple[str, tuple[int, ...]]] = {
+    "contact": ("bool", ()),
+    "ee_pos": ("float32", (3,)),
+}
 
 
 def check_modalities(modalities: Sequence[Modality]) -> None:
+    """Raises ValueError where logs cannot provide a modality, or not in its shape."""
     check_names(modalities)
     for modality in modalities:
         if modality.name not in SOURCES:
@@ -65,7 +70,10 @@ def check_modalities(modalities: Sequence[Modality]) -> None:
 def make_plan(
     logs_folder: Path, sources: list[list[Any]], modalities: Sequence[Modality], progress: bool
 ) -> dict[str, Any]:
-    """Look at the layout of every file (no values): what is usable, how many steps."""
+    """Look at the layout of every file (no values): what is usable, how many steps.
+
+    The plan is plain values, ready for JSON. Raises CacheError when no file is usable.
+    """
     files, left_out = [], {}
     held: Counter[str] = Counter()
     keys = [SOURCES[modality.name][0] for modality in modalities] + list(LABELS)
@@ -76,7 +84,8 @@ def make_plan(
                 files.append((log_name, name, file.steps))
                 held.update(file.keys)
         except LogError as error:
-            _leave_out(left_out, name, error)
+            left_out[name] = str(error)
+            log.warning("left out: %s", error)
     if not files:
         raise CacheError(nothing_usable(logs_folder, left_out))
     files.sort()
@@ -91,11 +100,18 @@ def make_plan(
         if not held[key]:
             log.warning("no log holds %r: the cache has no modality %r", key, modality.name)
             continue
+        if held[key] < len(files):
+            log.warning(
+                "only %d of %d logs hold %r: in the others, modality %r is marked absent",
+                *(held[key], len(files), key, modality.name),
+            )
         descriptions.append(describe_modality(modality))
         arrays[modality.name] = {
             "dtype": modality.raw_dtype,
             "shape": [rows, *modality.raw_shape],
         }
+    if not descriptions:
+        raise CacheError(f"{logs_folder}: no log holds any of the modalities asked for")
     for name, (dtype, shape) in LABELS.items():
         if held[name] == len(files):
             arrays[name] = {"dtype": dtype, "shape": [rows, *shape]}
@@ -126,12 +142,8 @@ def make_plan(
     }
 
 
-def _leave_out(left_out: dict[str, str], name: str, error: LogError) -> None:
-    left_out[name] = str(error)
-    log.warning("left out: %s", error)
-
-
 def read_plan(folder: Path) -> dict[str, Any] | None:
+    """The plan of a conversion that was begun in this folder. Raises CacheError if unusable."""
     try:
         plan = json.loads((folder / PLAN_NAME).read_text())
     except FileNotFoundError:
@@ -167,5 +179,6 @@ def check_same(
 
 
 def nothing_usable(folder: Path, left_out: dict[str, str]) -> str:
+    """The message for it."""
     first = next(iter(left_out.values()), "there are none")
     return f"{folder}: none of the {len(left_out)} *.h5 files can be used; the first: {first}"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import os
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -28,22 +30,24 @@ class RowWriter:
     """Writes rows with plain file writes: a full disk is then an error, with a map a crash."""
 
     def __init__(self, folder: Path, plan: dict[str, Any]) -> None:
-        self._files = {}
-        for name, entry in plan["arrays"].items():
-            path = folder / f"{name}.npy"
-            try:
-                array = np.load(path, mmap_mode="r", allow_pickle=False)
-            except (OSError, ValueError) as error:
-                self.close()
-                raise CacheError(f"{path}: damaged ({error}); convert with --restart") from error
-            if [*array.shape] != entry["shape"] or array.dtype != entry["dtype"]:
-                self.close()
-                raise CacheError(f"{path}: of another conversion; convert with --restart")
-            row = array.dtype.itemsize * int(np.prod(array.shape[1:]))
-            self._files[name] = (open(path, "r+b", buffering=0), array.offset, row, array.dtype)
+        self._arrays = {}
+        with ExitStack() as opened:
+            for name, entry in plan["arrays"].items():
+                path = folder / f"{name}.npy"
+                try:
+                    array = np.load(path, mmap_mode="r", allow_pickle=False)
+                except (OSError, ValueError) as error:
+                    raise CacheError(f"{path}: damaged ({error}); use --restart") from error
+                if [*array.shape] != entry["shape"] or array.dtype != entry["dtype"]:
+                    raise CacheError(f"{path}: of another conversion; use --restart")
+                file = opened.enter_context(open(path, "r+b", buffering=0))
+                row = array.dtype.itemsize * math.prod(array.shape[1:])
+                self._arrays[name] = (file, array.offset, row, array.dtype)
+            self._opened = opened.pop_all()
 
     def write(self, name: str, row: int, values: np.ndarray) -> None:
-        file, offset, row_size, dtype = self._files[name]
+        """Store values (t, ...) as rows from `row` on."""
+        file, offset, row_size, dtype = self._arrays[name]
         data = np.ascontiguousarray(values, dtype).reshape(-1).view(np.uint8).data
         position = offset + row * row_size
         while data:
@@ -51,9 +55,9 @@ class RowWriter:
             data, position = data[written:], position + written
 
     def flush(self) -> None:
-        for file, *_ in self._files.values():
+        """Return when everything that was written is on the disk."""
+        for file, *_ in self._arrays.values():
             os.fsync(file.fileno())
 
     def close(self) -> None:
-        for file, *_ in self._files.values():
-            file.close()
+        self._opened.close()

@@ -11,7 +11,6 @@ manifest `cache.yaml` is put in place last, and only a folder with a manifest op
 
 from __future__ import annotations
 
-import errno
 import json
 import logging
 import os
@@ -25,18 +24,33 @@ import numpy as np
 import yaml
 from tqdm import tqdm
 
-from smvae_core.data.log_dataset import (
+from smvae_core.data.cache_folder import (
     FORMAT_VERSION,
     JOURNAL_NAME,
     MANIFEST_NAME,
     PLAN_NAME,
     CacheError,
+    clear,
     compare_sources,
     describe_modality,
+    disk_errors,
     list_sources,
-    open_cache,
+    locked,
     read_manifest,
+    remove,
+    replace_text,
 )
+from smvae_core.data.cache_plan import (
+    LABELS,
+    SOURCES,
+    check_modalities,
+    check_same,
+    make_plan,
+    nothing_usable,
+    read_plan,
+)
+from smvae_core.data.cache_writer import RowWriter, allocate
+from smvae_core.data.log_dataset import open_cache
 from smvae_core.data.vision_touch import (
     DATASETS,
     STEPS_PER_FILE,
@@ -51,7 +65,6 @@ from smvae_core.preprocessing import prepare
 log = logging.getLogger(__name__)
 
 _FILES_PER_COMMIT = 16  # files between two waits for the disk
-_DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _Dumper: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 
 
@@ -148,7 +161,7 @@ def _convert_files(
 ) -> list[dict[str, Any]]:
     """Convert what the journal does not list yet; returns the journal: an entry for each file."""
     path = cache_folder / JOURNAL_NAME
-    entries = _read_journal(path)
+    entries = _read_journal(path, plan)
     if entries:
         log.info("continuing after %d of %d files", len(entries), len(plan["files"]))
     row = sum(entry["steps"] for entry in entries)
@@ -191,7 +204,7 @@ def _convert_files(
     return entries
 
 
-def _read_journal(path: Path) -> list[dict[str, Any]]:
+def _read_journal(path: Path, plan: dict[str, Any]) -> list[dict[str, Any]]:
     """The complete lines; an unfinished last one (killed while writing) is cut off."""
     if not path.exists():
         return []
@@ -200,9 +213,13 @@ def _read_journal(path: Path) -> list[dict[str, Any]]:
     if len(complete) < len(content):
         os.truncate(path, len(complete))
     try:
-        return [json.loads(line) for line in complete.splitlines()]
-    except ValueError as error:
-        raise CacheError(f"{path}: damaged; convert with --restart") from error
+        entries = [json.loads(line) for line in complete.splitlines()]
+        expected = [file["name"] for file in plan["files"][: len(entries)]]
+        if [entry["name"] for entry in entries] != expected:
+            raise ValueError("it lists other files than the plan")
+    except (ValueError, KeyError, TypeError) as error:
+        raise CacheError(f"{path}: damaged ({error}); convert with --restart") from error
+    return entries
 
 
 def _convert_file(
@@ -267,9 +284,6 @@ def _prepare_steps(
     return rows, present
 
 
-# --- the manifest -------------------------------------------------------------------------------
-
-
 def _make_manifest(
     logs_folder: Path, plan: dict[str, Any], entries: list[dict[str, Any]]
 ) -> dict[str, Any]:
@@ -285,7 +299,7 @@ def _make_manifest(
     trajectory = {file["name"]: file["trajectory"] for file in plan["files"]}
     return {
         "format_version": FORMAT_VERSION,
-        "steps": sum(entry["steps"] for entry in entries),
+        "steps": sum(entry["steps"] for entry in entries),  # the arrays may have more rows
         "files": len(used),
         "trajectory_count": len({trajectory[name] for name in used}),
         "absent": dict(absent),

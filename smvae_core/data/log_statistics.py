@@ -11,7 +11,7 @@ import numpy as np
 if TYPE_CHECKING:
     from smvae_core.data.log_dataset import LogCache
 
-_CHUNK = 256  # steps read at a time
+_CHUNK = 32  # steps read at a time; small, so that their float64 stays in the CPU's cache
 
 
 @dataclass(frozen=True, eq=False)

@@ -293,9 +293,10 @@ class LogFile:
         self.steps: int = self._datasets[REQUIRED_KEYS[0]].shape[0]
 
     def read(self, key: str, start: int = 0, stop: int | None = None) -> np.ndarray:
-        """Steps [start, stop) of one key in the stored dtype, in one layout whatever the file's.
+        """Steps [start, stop) of one key, in one layout whatever the file's.
 
-        image (t, 128, 128, 3), depth_data (t, 128, 128), others as in `DATASETS`.
+        image (t, 128, 128, 3), depth_data float32 (t, 128, 128), others as in `DATASETS` and in the
+        dtype of the file.
         Raises LogError when the data is damaged.
         """
         try:
@@ -305,7 +306,8 @@ class LogFile:
         if key == "image" and array.shape[1:] == (3, *_SQUARE):
             return array.transpose(0, 2, 3, 1)
         if key == "depth_data":
-            return array.reshape(len(array), *_SQUARE)
+            with np.errstate(over="ignore"):
+                return array.reshape(len(array), *_SQUARE).astype(np.float32, copy=False)
         return array
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import logging
 import os
 import subprocess
@@ -29,16 +28,16 @@ def find_mujoco() -> ModuleType:
     Raises:
         SimulationUnavailable: MuJoCo is not installed.
     """
-    if importlib.util.find_spec("mujoco") is None:
-        raise SimulationUnavailable(
-            "The simulated robot needs MuJoCo, which is not installed. "
-            "Install it with: pip install 'smvae_ros[sim]'"
-        )
     if "mujoco" not in sys.modules and not os.environ.get("MUJOCO_GL"):
         # Child processes inherit the choice and do not probe again.
         os.environ["MUJOCO_GL"] = next(filter(_works, BACKENDS), "disable")
-    import mujoco
-
+    try:
+        import mujoco
+    except ImportError as error:
+        raise SimulationUnavailable(
+            f"The simulated robot needs MuJoCo ({error}). "
+            "Install it with: pip install 'smvae_ros[sim]'"
+        ) from error
     return mujoco
 
 

@@ -14,12 +14,12 @@ import numpy as np
 from smvae_ros.simulation.camera import Camera, CameraNoise
 from smvae_ros.simulation.graphics import find_mujoco
 from smvae_ros.simulation.policy import Policy, Sensed
-from smvae_ros.simulation.scene import JOINTS, TIMESTEP, Scene
+from smvae_ros.simulation.scene import Scene
 
 GENERATOR_VERSION = 1  # to be raised whenever the same seed no longer gives the same trajectory
 
 CONTROL_RATE = 20.0  # Hz
-READINGS = 50  # wrenches in a control step, 1 kHz
+READINGS = 50  # wrenches in a control step, one for each millisecond of the physics
 
 # The wrist sensor: its noise, the bias it has after taring, and its resolution (a power of two).
 _NOISE = np.array([0.03, 0.03, 0.03, 0.0010, 0.0010, 0.0010])  # N, N m
@@ -222,6 +222,3 @@ class InsertionRobot:
 
     def _random(self, *purpose: int) -> np.random.Generator:
         return np.random.default_rng((self.seed, *purpose))
-
-
-assert np.isclose(READINGS * TIMESTEP * CONTROL_RATE, 1) and len(JOINTS) == 4

@@ -1,8 +1,8 @@
 """The scripted behaviour: wander, approach, touch, search, insert, retract, and again.
 
 It knows where the hole is, as a script may, but believes it to lie a few millimetres elsewhere, and
-sometimes centimetres, so some attempts fail. It is a generator of what to do next rather than a
-table of states: every phase reads from top to bottom.
+sometimes centimetres, so some attempts fail. Each phase is a generator of actions, so that it reads
+from top to bottom.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ class Policy:
         self._sensed = sensed
         wanted = next(self._behaviour) + self._rng.normal(0, [4e-4, 4e-4, 2e-4, 3e-3])
         wanted = np.clip(wanted, -LARGEST_ACTION, LARGEST_ACTION)
-        # Against an obstacle the command stays on a leash, so that the arm does not push ever harder.
+        # A leash, so that the arm does not push ever harder against an obstacle.
         command = np.clip(sensed.command + wanted, sensed.pose - LEASH, sensed.pose + LEASH)
         return command - sensed.command
 

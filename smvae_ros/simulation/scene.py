@@ -84,7 +84,13 @@ class Scene:
         colour = {name: "{:.4f} {:.4f} {:.4f} 1".format(*rgb) for name, rgb in self.colours.items()}
         peg = _triangle(PEG_RADIUS)
         hole = _triangle(PEG_RADIUS + 2 * CLEARANCE)  # a triangle's corners move twice as far
-        pieces = _ring(hole, BOX_HALF_WIDTH)
+        pieces = [_prism(piece, 0.0, BOX_HEIGHT) for piece in _ring(hole, BOX_HALF_WIDTH)]
+        meshes = "".join(f'<mesh name="box{i}" vertex="{it}"/>' for i, it in enumerate(pieces))
+        box = "".join(
+            f'<geom name="box{i}" class="touching" type="mesh" mesh="box{i}" '
+            f'rgba="{colour["box"]}"/>'
+            for i in range(len(pieces))
+        )
         walls = "".join(_liner(hole, side, colour["hole"]) for side in range(3))
         right, up = _camera_axes()
         gains = "\n".join(
@@ -121,8 +127,7 @@ class Scene:
   </default>
   <asset>
     <mesh name="peg" vertex="{_prism(peg, 0.0, PEG_LENGTH)}"/>
-    {"".join(f'<mesh name="box{i}" vertex="{_prism(piece, 0.0, BOX_HEIGHT)}"/>'
-             for i, piece in enumerate(pieces))}
+    {meshes}
     <material name="metal" rgba="{colour["arm"]}" specular="0.4" shininess="0.5"/>
   </asset>
   <worldbody>
@@ -134,8 +139,7 @@ class Scene:
       rgba="{colour["table"]}"/>
     <geom name="wall" type="box" size="0.8 0.02 0.6" pos="0 0.35 0.3" rgba="{colour["wall"]}"/>
     <body name="box" pos="{_numbers(self.box_position)} 0" euler="0 0 {self.box_yaw}">
-      {"".join(f'<geom name="box{i}" class="touching" type="mesh" mesh="box{i}" '
-               f'rgba="{colour["box"]}"/>' for i in range(3))}
+      {box}
       <geom name="hole3" class="touching" type="box" rgba="{colour["hole"]}"
         size="{PEG_RADIUS * 1.5} {PEG_RADIUS * 1.5} {(BOX_HEIGHT - HOLE_DEPTH) / 2}"
         pos="0 0 {(BOX_HEIGHT - HOLE_DEPTH) / 2}"/>
@@ -167,9 +171,12 @@ class Scene:
 
 
 def camera_matrix(height: int, width: int) -> np.ndarray:
-    """Intrinsic matrix (3, 3) in pixels of the camera at this picture size."""
+    """Intrinsic matrix (3, 3) in pixels of the camera at this picture size.
+
+    Centres of pixels are whole numbers, so the picture's middle is half a pixel before its size/2.
+    """
     focal = height / 2 / np.tan(np.radians(FIELD_OF_VIEW) / 2)
-    return np.array([[focal, 0, width / 2], [0, focal, height / 2], [0, 0, 1]])
+    return np.array([[focal, 0, (width - 1) / 2], [0, focal, (height - 1) / 2], [0, 0, 1]])
 
 
 def _colour(

@@ -1,0 +1,136 @@
+"""How well every subset of modalities predicts every modality.
+
+The prediction is what the decoder expects at the posterior's mean. Its *skill* is
+1 − RMSE / RMSE of the training mean: 0 is no better than a constant, 1 is perfect. Errors are in raw
+units; skills are taken in normalised units, where the channels of a modality weigh alike.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterable, Mapping, Sequence
+
+import torch
+from torch import Tensor
+
+from smvae_core.modalities import Modality
+from smvae_core.preprocessing import to_tensor
+from smvae_core.smvae import SMVAE
+
+Subset = tuple[str, ...]
+
+
+def all_subsets(names: Sequence[str]) -> list[Subset]:
+    """Every non-empty subset in the order of names, small ones first."""
+    sizes = range(1, len(names) + 1)
+    return [subset for size in sizes for subset in itertools.combinations(names, size)]
+
+
+class SubsetErrors:
+    """Sums up the errors of predictions from every subset, batch by batch.
+
+    Args:
+        model: in evaluation mode.
+        subsets: the subsets to predict from, all by default.
+    """
+
+    def __init__(self, model: SMVAE, subsets: Iterable[Subset] | None = None) -> None:
+        self.model = model
+        self.subsets = list(all_subsets(model.names) if subsets is None else subsets)
+        self.samples = 0
+        # For each modality, subset (last row: the training mean) and channel: Σ error², number.
+        self._squares = {
+            name: torch.zeros(len(self.subsets) + 1, modality.shape[0], dtype=torch.float64)
+            for name, modality in model.modalities.items()
+        }
+        self._counts = {name: torch.zeros_like(total) for name, total in self._squares.items()}
+
+    @torch.inference_mode()
+    def add(self, prepared: Mapping[str, Tensor], present: Tensor | None = None) -> None:
+        """Adds a batch.
+
+        Args:
+            prepared: modality → (B, *raw_shape), see :func:`smvae_core.preprocessing.prepare`.
+            present: (B, M) bool, what each sample observed; ``None``: all that is given. A subset
+                is predicted from only where all of it was observed.
+        """
+        model = self.model
+        observations = {n: to_tensor(model.modalities[n], x) for n, x in prepared.items()}
+        size = len(next(iter(observations.values())))
+        if present is None:
+            present = torch.tensor([[name in observations for name in model.names]] * size)
+        self.samples += size
+        embeddings = model.embed(observations)
+        for name, x in observations.items():
+            rows = present[:, model.names.index(name)]
+            mean = model.training_mean(name).expand_as(x)
+            self._add(name, len(self.subsets), mean[rows], x[rows])
+        for number, subset in enumerate(self.subsets):
+            if not set(subset) <= set(embeddings):
+                continue
+            rows = present[:, [model.names.index(name) for name in subset]].all(1)
+            if not rows.any():
+                continue
+            given = {name: embeddings[name][rows] for name in subset}
+            z = model.encode_embeddings(given).mean
+            for name, likelihood in model.decode(z, observations).items():
+                target = rows & present[:, model.names.index(name)]
+                self._add(name, number, likelihood.mean[target[rows]], observations[name][target])
+
+    def _add(self, name: str, row: int, predicted: Tensor, x: Tensor) -> None:
+        measured = torch.isfinite(x)
+        squares = torch.where(measured, predicted - x, 0.0).double().square()
+        self._squares[name][row] += squares.transpose(0, 1).flatten(1).sum(1).cpu()
+        self._counts[name][row] += measured.transpose(0, 1).flatten(1).sum(1).cpu()
+
+    def summary(self) -> dict[str, dict[str, float]]:
+        """Subset (names joined by +) → measure → value. ``training_mean`` is the floor.
+
+        Measures of a modality NAME: ``NAME_skill_vs_mean``; ``NAME_psnr_db`` for images,
+        ``NAME_rmse_m`` for depth, ``NAME_rmse_n`` and ``NAME_rmse_nm`` for a series of six
+        channels (forces and torques), ``NAME_rmse`` for others.
+        """
+        labels = ["+".join(subset) for subset in self.subsets] + ["training_mean"]
+        table: dict[str, dict[str, float]] = {}
+        for row, label in enumerate(labels):
+            entry: dict[str, float] = {}
+            for name, modality in self.model.modalities.items():
+                squares, counts = self._squares[name], self._counts[name]
+                if not counts[row].sum() or not counts[-1].sum():
+                    continue
+                floor = math.sqrt(squares[-1].sum() / counts[-1].sum())
+                error = math.sqrt(squares[row].sum() / counts[row].sum())
+                if floor > 0:
+                    entry[f"{name}_skill_vs_mean"] = 1 - error / floor
+                entry |= _raw_errors(modality, squares[row] / counts[row])
+            table[label] = entry
+        return table
+
+
+def _raw_errors(modality: Modality, mean_squares: Tensor) -> dict[str, float]:
+    """Errors in raw units from the mean squared error of each channel in normalised units."""
+    std = torch.tensor(modality.std, dtype=torch.float64)
+    channels = (mean_squares * std.square()).expand(modality.shape[0])
+
+    def rmse(part: Tensor) -> float:
+        return math.sqrt(part.mean())
+
+    name = modality.name
+    if modality.kind == "image":
+        return {f"{name}_psnr_db": -20 * math.log10(max(rmse(channels), 1e-12))}
+    if modality.kind == "depth":
+        return {f"{name}_rmse_m": rmse(channels)}
+    if modality.kind == "series" and len(channels) == 6:
+        return {f"{name}_rmse_n": rmse(channels[:3]), f"{name}_rmse_nm": rmse(channels[3:])}
+    return {f"{name}_rmse": rmse(channels)}
+
+
+def print_summary(summary: Mapping[str, Mapping[str, float]]) -> None:
+    """Prints the table of :meth:`SubsetErrors.summary`, a row for each subset."""
+    measures = list(dict.fromkeys(measure for entry in summary.values() for measure in entry))
+    width = max(len(label) for label in summary)
+    print(" " * width, *(f"{measure.replace('_skill_vs_mean', ' skill'):>14}" for measure in measures))
+    for label, entry in summary.items():
+        cells = (f"{entry[m]:14.4g}" if m in entry else " " * 14 for m in measures)
+        print(f"{label:<{width}}", *cells)

@@ -1,0 +1,86 @@
+"""What the console commands share: ROS arguments, clean exits, one-line errors."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import signal
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+
+@contextmanager
+def ros_program(
+    node_name: str, parser: argparse.ArgumentParser, argv: Sequence[str] | None
+) -> Iterator[tuple[Any, argparse.Namespace]]:
+    """Parses the command line, and gives a node for the time of the context.
+
+    SIGINT and SIGTERM raise KeyboardInterrupt in the main thread, once; it ends the context
+    silently, and further signals are ignored while everything is being closed.
+
+    Args:
+        node_name: unless ``--ros-args -r __node:=`` says otherwise.
+        parser: for everything that is not for ROS.
+        argv: arguments without the program's name; those of the process by default.
+
+    Yields:
+        (rclpy node, parsed arguments)
+    """
+    try:
+        with interruptible():
+            import rclpy
+            from rclpy.signals import SignalHandlerOptions
+            from rclpy.utilities import remove_ros_args
+
+            argv = list(sys.argv[1:] if argv is None else argv)
+            arguments = parser.parse_args(remove_ros_args(args=argv))
+            logging.basicConfig(level=logging.INFO, format="%(levelname)s: %(message)s")
+            rclpy.init(args=argv, signal_handler_options=SignalHandlerOptions.NO)
+            try:
+                node = rclpy.create_node(node_name, start_parameter_services=False)
+                try:
+                    yield node, arguments
+                finally:
+                    ignore_interrupts()
+                    node.destroy_node()
+            finally:
+                ignore_interrupts()
+                rclpy.try_shutdown()
+    except KeyboardInterrupt:
+        pass
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """Lets SIGINT and SIGTERM raise KeyboardInterrupt, but only the first of them.
+
+    After it they stay ignored, so that further ones cannot break the end of the program.
+    """
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def interrupt(*_: object) -> None:
+        before.clear()
+        ignore_interrupts()
+        raise KeyboardInterrupt
+
+    for number in before:
+        signal.signal(number, interrupt)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def ignore_interrupts() -> None:
+    """From here on SIGINT and SIGTERM are ignored."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+
+
+def print_error(program: str, error: Exception) -> int:
+    """One line for the person at the terminal; returns the exit code."""
+    print(f"{program}: {error}", file=sys.stderr, flush=True)
+    return 1

@@ -1,0 +1,105 @@
+"""Records live topics into a rosbag2 bag (mcap), without rosbag2: the command.
+
+``ros2 run smvae_ros record OUTPUT TOPICS...``; the work is done by
+:class:`smvae_ros.recorder.Recorder`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from smvae_ros.bags import BagError, BagWriter
+from smvae_ros.programs import print_error, ros_program
+from smvae_ros.recorder import Recorder
+
+__all__ = ["Recorder", "main", "make_parser"]
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """The command line of ``ros2 run smvae_ros record``."""
+    parser = argparse.ArgumentParser(
+        prog="record",
+        description="Record topics into a rosbag2 bag (mcap, compressed) as they appear. Bag times "
+        "are times of receipt; header stamps are kept.",
+        epilog="Ctrl-C ends the recording and closes the bag. Arguments for ROS follow --ros-args.",
+    )
+    parser.add_argument("output", metavar="OUTPUT", help="folder of the new bag")
+    parser.add_argument("topics", nargs="*", metavar="TOPIC", help="what to record")
+    parser.add_argument("--all", action="store_true", help="record every topic")
+    parser.add_argument("--duration", type=float, help="end after SECONDS")
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Console command; returns its exit code."""
+    with ros_program("bag_record", make_parser(), argv) as (node, arguments):
+        return _record(node, arguments)
+    return 0  # interrupted before anything was recorded
+
+
+def _record(node: Any, arguments: argparse.Namespace) -> int:
+    if arguments.all == bool(arguments.topics):
+        return print_error("record", ValueError("name the topics to record, or give --all"))
+    interrupted = False
+    try:
+        with BagWriter(arguments.output) as writer:
+            recorder = Recorder(
+                node, writer, None if arguments.all else arguments.topics, _announce
+            )
+            try:
+                _spin(node, recorder, arguments.duration)
+            except KeyboardInterrupt:
+                interrupted = True
+            for topic in recorder.missing:
+                print(f"nobody published {topic}", flush=True)
+    except BagError as error:
+        return print_error("record", error)
+    for topic, count in sorted(writer.counts.items()):
+        print(f"{count:8d}  {topic}")
+    if writer.counts:
+        print(f"{recorder.count} messages are in {writer.path}", flush=True)
+        return 0
+    return 0 if interrupted else 1  # that nothing was kept has been logged by the writer
+
+
+def _announce(topic: str, type_name: str) -> None:
+    from tqdm import tqdm
+
+    tqdm.write(f"recording {topic} ({type_name})")
+    sys.stdout.flush()
+
+
+def _spin(node: Any, recorder: Recorder, duration: float | None) -> None:
+    from tqdm import tqdm
+
+    executor = _make_executor()
+    executor.add_node(node)
+    end = float("inf") if duration is None else time.monotonic() + duration
+    try:
+        with tqdm(unit=" messages", disable=None) as progress:
+            while (left := end - time.monotonic()) > 0:
+                executor.spin_once(timeout_sec=min(left, 0.1))
+                progress.update(recorder.count - progress.n)
+    finally:
+        executor.remove_node(node)
+        executor.shutdown()
+
+
+def _make_executor() -> Any:
+    """The executor that costs least where it exists (Kilted), else the common one."""
+    try:
+        from rclpy.experimental import EventsExecutor
+
+        return EventsExecutor()
+    except ImportError:
+        from rclpy.executors import SingleThreadedExecutor
+
+        return SingleThreadedExecutor()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

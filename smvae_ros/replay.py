@@ -1,0 +1,144 @@
+"""Replays a rosbag2 bag into ROS 2 with its recorded timing, without rosbag2: the command.
+
+``ros2 run smvae_ros replay BAG``; the work is done by :class:`smvae_ros.replayer.Replayer`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import threading
+from collections.abc import Sequence
+from typing import Any
+
+from smvae_ros.bags import BagError, BagReader
+from smvae_ros.message_fields import NANOSECONDS
+from smvae_ros.programs import print_error, ros_program
+from smvae_ros.replayer import Cut, Replayer
+
+__all__ = ["Cut", "Replayer", "main", "make_parser"]
+
+
+def _remapping(text: str) -> tuple[str, str]:
+    source, arrow, target = text.partition(":=")
+    if not (source and arrow and target):
+        raise argparse.ArgumentTypeError(f"{text!r}: write FROM:=TO")
+    return source, target
+
+
+def _cut(text: str) -> Cut:
+    try:
+        return Cut.parse(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """The command line of ``ros2 run smvae_ros replay``."""
+    parser = argparse.ArgumentParser(
+        prog="replay",
+        description="Replay a rosbag2 bag (mcap or sqlite3) with its recorded timing.",
+        epilog="Topics may hold * and ?. Ctrl-C ends the replay. Arguments for ROS follow "
+        "--ros-args.",
+    )
+    parser.add_argument("bag", metavar="BAG", help="folder of the bag, or its .mcap or .db3 file")
+    parser.add_argument("--rate", type=float, default=1.0, help="2 is twice as fast (default: 1)")
+    parser.add_argument("--loop", action="store_true", help="begin again at the end")
+    parser.add_argument("--clock", action="store_true", help="publish bag time on /clock")
+    parser.add_argument("--topics", nargs="+", metavar="TOPIC", help="only these topics")
+    parser.add_argument(
+        "--cut",
+        nargs="+",
+        type=_cut,
+        default=[],
+        metavar="TOPIC:FROM:TO",
+        help="leave out a topic between two times, in seconds from the beginning of the bag",
+    )
+    parser.add_argument(
+        "--remap",
+        nargs="+",
+        type=_remapping,
+        default=[],
+        metavar="FROM:=TO",
+        help="publish on another topic",
+    )
+    parser.add_argument("--start", type=float, default=0.0, help="begin SECONDS into the bag")
+    parser.add_argument("--duration", type=float, help="replay only SECONDS of the bag")
+    parser.add_argument(
+        "--wait-for-subscribers",
+        action="store_true",
+        help="begin only when somebody has subscribed, and a second without another has passed",
+    )
+    parser.add_argument(
+        "--best-effort", action="store_true", help="publish best effort instead of reliable"
+    )
+    parser.add_argument(
+        "--restamp",
+        action="store_true",
+        help="move header stamps to the time of the replay (they are kept by default)",
+    )
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Console command; returns its exit code."""
+    with ros_program("bag_replay", make_parser(), argv) as (node, arguments):
+        return _replay(node, arguments)
+    return 0  # interrupted
+
+
+def _replay(node: Any, arguments: argparse.Namespace) -> int:
+    from tqdm import tqdm
+
+    stop = threading.Event()  # never set here: Ctrl-C ends the replay with an exception
+    try:
+        with BagReader(arguments.bag) as reader:
+            replayer = Replayer(
+                node,
+                reader,
+                rate=arguments.rate,
+                loop=arguments.loop,
+                clock=arguments.clock,
+                cuts=arguments.cut,
+                topics=arguments.topics,
+                remap=dict(arguments.remap),
+                start=arguments.start,
+                duration=arguments.duration,
+                best_effort=arguments.best_effort,
+                restamp=arguments.restamp,
+            )
+            if arguments.wait_for_subscribers:
+                print("waiting for subscribers", flush=True)
+                replayer.wait_for_subscribers(stop)
+            seconds = (replayer.end_ns - replayer.start_ns) / NANOSECONDS
+            print(
+                f"replaying {seconds:.1f} s of {len(replayer.topics)} topics from {reader.path}",
+                flush=True,
+            )
+            with tqdm(
+                total=round(seconds, 1),
+                unit="s",
+                disable=None,  # where nobody looks at a terminal
+                bar_format="{percentage:3.0f}%|{bar}| {n:.1f}/{total:.1f} s {postfix}",
+            ) as progress:
+                count = 0
+
+                def show(topic: str, stamp: int, moment: int) -> None:
+                    nonlocal count
+                    count += 1
+                    if count % 50 == 0:
+                        progress.set_postfix_str(f"{count} messages", refresh=False)
+                        progress.update((stamp - replayer.start_ns) / NANOSECONDS - progress.n)
+
+                try:
+                    replayer.run(stop, show)
+                finally:
+                    progress.close()
+                    print(f"published {count} messages", flush=True)
+            return 0
+    except (BagError, ValueError) as error:
+        return print_error("replay", error)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,462 @@
+"""The sensor set as a pure function of arrivals and times; no ROS, no threads, no clocks."""
+
+from __future__ import annotations
+
+import dataclasses
+import threading
+import time
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from smvae_core.modalities import Modality
+from smvae_ros.lockstep import lockstep
+from smvae_ros.sensor_set import SensorSet
+from smvae_ros.sensor_settings import SensorSettings, SlotSettings
+from smvae_ros.slots import SeriesHistory
+
+MS = 1_000_000
+SECOND = 1000 * MS
+EPOCH = 1_700_000_000 * SECOND
+
+MODALITIES = {
+    modality.name: modality
+    for modality in (
+        Modality("rgb", "image", (3, 4, 4)),
+        Modality("depth", "depth", (1, 4, 4)),
+        Modality("force", "series", (2, 8), rate=1000.0),
+        Modality("action", "vector", (4,)),
+    )
+}
+
+
+def sensor_set(**settings: object) -> SensorSet:
+    return SensorSet(MODALITIES, SensorSettings(**settings))
+
+
+def store_wrenches(sensors: SensorSet, until_ms: int, count: int = 40) -> None:
+    """Readings 1 ms apart whose first channel is their time in ms."""
+    for time_ms in range(until_ms - count + 1, until_ms + 1):
+        sensors.store("force", np.array([time_ms, 0]), EPOCH + time_ms * MS, time_ms * MS)
+
+
+def camera_and_others(
+    seconds: float = 1.0, camera_hz: int = 30, depth_delay_ms: float = 2.0
+) -> list[tuple[int, str, object, int | None]]:
+    """RGB, depth a little later, force at 1 kHz and action at 20 Hz, all stamped with one clock."""
+    events: list[tuple[int, str, object, int | None]] = []
+    for i in range(int(seconds * camera_hz)):
+        stamp = round(i * SECOND / camera_hz)
+        events.append((stamp, "rgb", i, EPOCH + stamp))
+        events.append((stamp + round(depth_delay_ms * MS), "depth", i, EPOCH + stamp))
+    for i in range(int(seconds * 20)):
+        events.append((i * 50 * MS, "action", i, EPOCH + i * 50 * MS))
+    for i in range(int(seconds * 1000)):
+        events.append((i * MS, "force", np.array([i, -i]), EPOCH + i * MS))
+    return sorted(events, key=lambda event: event[0])
+
+
+# -- slots ---------------------------------------------------------------------------------------
+
+
+def test_the_newest_sample_wins_and_the_replaced_one_is_counted() -> None:
+    sensors = sensor_set()
+    sensors.store("rgb", "old", EPOCH, 0)
+    sensors.store("rgb", "new", EPOCH + MS, MS)
+    sample = sensors.poll(MS)
+    assert sample is not None
+    assert sample.inputs["rgb"].value == "new"
+    assert sample.stamp_ns == EPOCH + MS
+    assert sensors.counters()["rgb"].dropped == 1
+    sensors.store("rgb", "newer", EPOCH + 50 * MS, 50 * MS)
+    assert sensors.counters()["rgb"].dropped == 1  # the one before had been used
+
+
+def test_a_window_on_the_grid_returns_the_readings_unchanged() -> None:
+    sensors = sensor_set()
+    store_wrenches(sensors, until_ms=100)
+    sensors.store("rgb", "image", EPOCH + 98 * MS, 100 * MS)
+    sample = sensors.poll(100 * MS)
+    assert sample is not None
+    np.testing.assert_array_equal(sample.inputs["force"].value[:, 0], np.arange(91, 99))
+    assert sample.inputs["force"].stamp_ns == EPOCH + 98 * MS
+    assert sample.inputs["force"].skew == 0.0
+
+
+@given(
+    steps=st.lists(st.integers(1, 15 * MS), min_size=30, max_size=80),
+    end=st.floats(0.0, 1.0),
+    slope=st.floats(-100, 100),
+)
+def test_interpolation_reproduces_a_line_at_any_spacing(
+    steps: list[int], end: float, slope: float
+) -> None:
+    history = SeriesHistory(MODALITIES["force"], 20 * MS)
+    times = np.cumsum(steps)
+    for moment in times:
+        seconds = moment / SECOND
+        history.store(np.array([slope * seconds, 1.0]), EPOCH + int(moment), int(moment))
+    if not history.complete:
+        assert times[-1] - times[0] < 7 * MS
+        return
+    earliest = times[0] + 7 * MS
+    moment = int(earliest + end * (times[-1] - earliest))
+    window, stamp = history.window(EPOCH + moment)
+    expected = slope * (moment - np.arange(7, -1, -1) * MS) / SECOND
+    np.testing.assert_allclose(window[:, 0], expected, atol=1e-4)
+    np.testing.assert_array_equal(window[:, 1], 1.0)
+    assert stamp == EPOCH + moment
+
+
+def test_the_newest_reading_holds_for_one_gap_and_no_longer() -> None:
+    history = SeriesHistory(MODALITIES["force"], 5 * MS)
+    for i in range(20):
+        history.store(np.array([i, 0]), EPOCH + i * MS, i * MS)
+    held, stamp = history.window(EPOCH + 22 * MS)
+    np.testing.assert_array_equal(held[:, 0], [15, 16, 17, 18, 19, 19, 19, 19])
+    assert stamp == EPOCH + 19 * MS
+    longest, _ = history.window(EPOCH + 24 * MS)
+    beyond, _ = history.window(EPOCH + SECOND)
+    np.testing.assert_array_equal(beyond, longest)
+
+
+def test_the_history_is_bounded_and_wraps() -> None:
+    history = SeriesHistory(MODALITIES["force"], 5 * MS)
+    for i in range(5000):
+        history.store(np.array([i, 0]), EPOCH + i * MS, i * MS)
+    window, _ = history.window(EPOCH + 4500 * MS)
+    np.testing.assert_array_equal(window[:, 0], np.arange(4493, 4501))
+
+
+@pytest.mark.parametrize("jump_ms", [-10_000, -30, 30, 10_000])
+def test_a_series_restarts_where_its_stamps_jump(jump_ms: int) -> None:
+    history = SeriesHistory(MODALITIES["force"], 20 * MS)
+    for i in range(20):
+        history.store(np.array([i, 0]), EPOCH + i * MS, i * MS)
+    for i in range(20, 27):
+        history.store(np.array([i, 0]), EPOCH + (i + jump_ms) * MS, i * MS)
+        assert not history.complete
+    history.store(np.array([27, 0]), EPOCH + (27 + jump_ms) * MS, 27 * MS)
+    assert history.complete
+    np.testing.assert_array_equal(history.window(None)[0][:, 0], np.arange(20, 28))
+
+
+def test_readings_without_a_stamp_are_spaced_by_their_receipt() -> None:
+    sensors = sensor_set()
+    for i in range(20):
+        sensors.store("force", np.array([i, 0]), None, i * MS)
+    sensors.store("rgb", "image", EPOCH, 20 * MS)
+    sample = sensors.poll(20 * MS)
+    assert sample is not None
+    np.testing.assert_array_equal(sample.inputs["force"].value[:, 0], np.arange(12, 20))
+    assert sample.inputs["force"].stamp_ns is None
+    assert sample.stamp_ns == EPOCH
+
+
+@pytest.mark.parametrize("reading", [[1.0, np.nan], [np.inf, 0.0], [1.0], [[1.0, 2.0]]])
+def test_an_unusable_reading_is_refused_and_leaves_the_history_as_it_was(reading: list) -> None:
+    sensors = sensor_set()
+    store_wrenches(sensors, until_ms=100)
+    with pytest.raises(ValueError, match="reading"):
+        sensors.store("force", np.array(reading), EPOCH + 101 * MS, 101 * MS)
+    sample = sensors.poll(101 * MS)
+    assert sample is not None
+    np.testing.assert_array_equal(sample.inputs["force"].value[:, 0], np.arange(93, 101))
+
+
+# -- trigger -------------------------------------------------------------------------------------
+
+
+def test_the_first_live_modality_of_the_model_triggers_by_default() -> None:
+    sensors = sensor_set()
+    sensors.store("action", 0, EPOCH, 0)
+    assert sensors.pending_trigger(0) == "action"
+    sensors.store("depth", 0, EPOCH, 0)
+    assert sensors.pending_trigger(0) == "depth"
+
+
+def test_a_configured_trigger_alone_makes_frames() -> None:
+    sensors = sensor_set(trigger="action")
+    sensors.store("action", 0, EPOCH, 0)
+    assert sensors.poll(0) is not None
+    sensors.store("rgb", 0, EPOCH + MS, 20 * MS)
+    assert sensors.poll(20 * MS) is None
+    sensors.store("action", 1, EPOCH + 50 * MS, 50 * MS)
+    sample = sensors.poll(50 * MS)
+    assert sample is not None
+    assert (sample.trigger, list(sample.inputs)) == ("action", ["rgb", "action"])
+
+
+def test_cutting_off_the_camera_never_stops_the_frames_and_it_takes_over_again() -> None:
+    events = camera_and_others(3.0)
+    cut = [
+        event
+        for event in events
+        if event[1] not in ("rgb", "depth") or not SECOND <= event[0] < 2 * SECOND
+    ]
+    samples = list(lockstep(cut, sensor_set(trigger="rgb")))
+    taken = np.array([sample.taken_ns for sample in samples])
+    assert np.diff(taken).max() <= 310 * MS  # max_age, until the others stand in
+    blind = [sample for sample in samples if 1.35 * SECOND < sample.taken_ns < 2 * SECOND]
+    assert {sample.trigger for sample in blind} == {"force"}
+    assert {tuple(sample.inputs) for sample in blind} == {("force", "action")}
+    again = [sample for sample in samples if 2.1 * SECOND < sample.taken_ns < 3 * SECOND]
+    assert {sample.trigger for sample in again} == {"rgb"}
+    assert {tuple(sample.inputs) for sample in again} == {("rgb", "depth", "force", "action")}
+
+
+def test_no_newest_sample_makes_two_frames() -> None:
+    sensors = sensor_set()
+    sensors.store("rgb", 0, EPOCH, 0)
+    assert sensors.poll(0) is not None
+    assert all(sensors.poll(now) is None for now in range(0, SECOND, MS))
+
+
+def test_the_rate_limit_holds_and_takes_the_newest() -> None:
+    events = [(i * 10 * MS, "rgb", i, EPOCH + i * 10 * MS) for i in range(100)]
+    samples = list(lockstep(events, sensor_set(max_rate=20.0)))
+    assert len(samples) == 21
+    assert [sample.inputs["rgb"].value for sample in samples[:3]] == [0, 5, 10]
+
+
+@given(jitter=st.lists(st.integers(0, 12 * MS), min_size=100, max_size=100))
+def test_a_limit_at_the_camera_s_own_rate_loses_nothing(jitter: list[int]) -> None:
+    events = [(i * 20 * MS + jitter[i], "rgb", i, EPOCH + i * 20 * MS) for i in range(100)]
+    samples = list(lockstep(events, sensor_set(max_rate=50.0)))
+    assert len(samples) >= 99
+
+
+def test_a_timer_repeats_what_is_live_and_pauses_when_nothing_is() -> None:
+    sensors = sensor_set(trigger="timer", max_rate=100.0)
+    samples = list(lockstep([(0, "rgb", "one", EPOCH), (SECOND, "rgb", "two", EPOCH)], sensors))
+    first = [sample for sample in samples if sample.inputs["rgb"].value == "one"]
+    assert len(first) == 31  # every 10 ms until max_age
+    assert {sample.trigger for sample in samples} == {"timer"}
+    assert samples[31].taken_ns == SECOND
+
+
+def test_unknown_modalities_in_settings_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"unknown modality audio.*rgb, depth, force, action"):
+        sensor_set(trigger="audio")
+    with pytest.raises(ValueError, match="unknown modality audio"):
+        sensor_set(slots={"audio": SlotSettings()})
+
+
+# -- gathering -----------------------------------------------------------------------------------
+
+
+@given(delay=st.floats(0.1, 9.0))
+def test_the_others_of_the_same_moment_are_awaited_and_no_longer(delay: float) -> None:
+    samples = list(lockstep(camera_and_others(depth_delay_ms=delay), sensor_set()))
+    for sample in samples[2:]:  # the distance of stamps is known from the third on
+        assert sample.inputs["depth"].stamp_ns == sample.inputs["rgb"].stamp_ns
+        assert sample.waited <= (delay + 1.0) / 1000  # a wrench may be due after the depth
+
+
+def test_what_comes_too_late_is_not_awaited_beyond_the_limit() -> None:
+    samples = list(lockstep(camera_and_others(depth_delay_ms=15.0), sensor_set()))
+    assert max(sample.waited for sample in samples) == pytest.approx(0.010)
+
+
+def test_a_slower_modality_never_delays_a_faster_trigger_in_vain() -> None:
+    events = [event for event in camera_and_others() if event[1] in ("rgb", "action")]
+    for sample in lockstep(events, sensor_set()):
+        action_is_due = any(
+            0 < i * 50 * MS - (sample.taken_ns - round(sample.waited * SECOND)) <= 10 * MS
+            for i in range(20)
+        )
+        assert sample.waited == 0.0 or action_is_due
+
+
+def test_a_fast_trigger_cannot_put_off_a_frame_for_ever() -> None:
+    sensors = sensor_set(trigger="force", max_rate=1000.0)
+    for i in range(5):
+        sensors.store("action", i, EPOCH + i * 50 * MS, i * 50 * MS)
+    events = [(200 * MS + i * MS, "force", np.zeros(2), EPOCH + (200 + i) * MS) for i in range(99)]
+    samples = list(lockstep(events, sensors))  # the action of 250 ms never comes
+    taken = np.array([sample.taken_ns for sample in samples])
+    assert np.diff(taken).max() <= 11 * MS  # the wait, from the next arrival on
+
+
+def test_a_worker_that_was_busy_does_not_wait_for_what_had_its_time() -> None:
+    sensors = sensor_set()
+    for i in range(3):
+        sensors.store("depth", i, EPOCH + i * 33 * MS, i * 33 * MS)
+        sensors.store("rgb", i, EPOCH + i * 33 * MS, i * 33 * MS)
+        sensors.poll(i * 33 * MS)
+    sensors.store("rgb", 3, EPOCH + 99 * MS, 99 * MS)
+    sample = sensors.poll(120 * MS)
+    assert sample is not None
+    assert sample.waited == pytest.approx(0.021)
+
+
+# -- clocks --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("jump_s", [-100.0, -0.5, 0.5, 100.0])
+def test_a_jump_of_all_stamps_costs_no_frame_and_heals_at_once(jump_s: float) -> None:
+    events = camera_and_others(2.0)
+    jumped = [
+        (received, name, value, stamp + round(jump_s * SECOND) * (received >= SECOND))
+        for received, name, value, stamp in events
+    ]
+    samples = list(lockstep(jumped, sensor_set()))
+    assert len(samples) == len(list(lockstep(events, sensor_set())))
+    healed = [sample for sample in samples if sample.taken_ns > 1.06 * SECOND]
+    assert {len(sample.inputs) for sample in healed} == {4}
+
+
+def test_a_modality_of_another_epoch_is_left_out_counted_and_not_awaited() -> None:
+    events = [
+        (received, name, value, stamp - 1000 * SECOND if name == "depth" else stamp)
+        for received, name, value, stamp in camera_and_others()
+        if name in ("rgb", "depth")
+    ]
+    sensors = sensor_set()
+    samples = list(lockstep(events, sensors))
+    assert {tuple(sample.inputs) for sample in samples} == {("rgb",)}
+    assert {sample.waited for sample in samples} == {0.0}
+    assert sensors.counters()["depth"].skewed == len(samples) - 1  # the first came before depth
+    assert "max_skew is 0.2 s" in samples[-1].left_out["depth"]
+
+
+def test_stamps_say_nothing_about_being_live() -> None:
+    sensors = sensor_set()
+    sensors.store("rgb", "years old", SECOND, 5 * SECOND)
+    assert sensors.live(5 * SECOND) == ["rgb"]
+    assert sensors.live(5 * SECOND + 301 * MS) == []
+
+
+def test_without_any_stamps_frames_are_made_and_have_none() -> None:
+    sensors = sensor_set()
+    sensors.store("action", 0, None, 0)
+    sensors.store("rgb", 0, None, 0)
+    sample = sensors.poll(0)
+    assert sample is not None
+    assert (list(sample.inputs), sample.stamp_ns) == (["rgb", "action"], None)
+
+
+# -- everything at once --------------------------------------------------------------------------
+
+_stamps = st.one_of(
+    st.none(), st.integers(1, 3 * SECOND), st.just(EPOCH), st.integers(EPOCH, EPOCH + SECOND)
+)
+_values = st.sampled_from([np.zeros(2), np.array([1.0, np.nan]), np.zeros(3)])
+_arrivals = st.lists(
+    st.tuples(st.integers(0, 200 * MS), st.sampled_from(list(MODALITIES)), _values, _stamps),
+    max_size=120,
+)
+_settings = st.builds(
+    SensorSettings,
+    trigger=st.sampled_from(["", "timer", *MODALITIES]),
+    max_rate=st.sampled_from([5.0, 60.0, 1000.0]),
+    gather_ms=st.sampled_from([0.0, 10.0, 100.0]),
+)
+
+
+def _events(arrivals: list) -> list[tuple[int, str, object, int | None]]:
+    received = np.cumsum([arrival[0] for arrival in arrivals], dtype=np.int64)
+    return [(int(now), *arrival[1:]) for now, arrival in zip(received, arrivals, strict=True)]
+
+
+@given(arrivals=_arrivals, settings=_settings)
+def test_whatever_arrives_frames_keep_their_promises(
+    arrivals: list, settings: SensorSettings
+) -> None:
+    sensors = SensorSet(MODALITIES, settings)
+    samples = list(lockstep(_events(arrivals), sensors))
+    for sample in samples:
+        assert sample.inputs
+        assert list(sample.inputs) == [name for name in MODALITIES if name in sample.inputs]
+        assert sample.waited <= 0.3
+        for entry in sample.inputs.values():
+            assert entry.age <= 0.3
+            assert entry.skew is None or abs(entry.skew) <= 0.2 + 1.2  # window end of a series
+    taken = [sample.taken_ns for sample in samples]
+    assert taken == sorted(taken)
+    counters = sensors.counters()
+    for name in MODALITIES:
+        sent = sum(arrival[1] == name for arrival in arrivals)
+        assert counters[name].received + counters[name].invalid == sent
+    repeated = list(lockstep(_events(arrivals), SensorSet(MODALITIES, settings)))
+    assert [(s.taken_ns, list(s.inputs)) for s in repeated] == [
+        (s.taken_ns, list(s.inputs)) for s in samples
+    ]
+
+
+@given(arrivals=_arrivals, settings=_settings)
+def test_nothing_that_arrived_before_can_stop_the_next_image(
+    arrivals: list, settings: SensorSettings
+) -> None:
+    settings = dataclasses.replace(settings, trigger="rgb")
+    sensors = SensorSet(MODALITIES, settings)
+    events = _events(arrivals)
+    start = events[-1][0] if events else 0
+    list(lockstep(events, sensors))
+    now = start + 5 * SECOND
+    sensors.store("rgb", "fresh", EPOCH, now)
+    sample = sensors.poll(now)
+    assert sample is not None
+    assert sample.inputs["rgb"].value == "fresh"
+
+
+def test_events_out_of_order_are_refused() -> None:
+    with pytest.raises(ValueError, match="sort the events by receipt"):
+        list(lockstep([(MS, "rgb", 0, None), (0, "rgb", 0, None)], sensor_set()))
+
+
+def test_rejected_and_lost_messages_are_counted_until_reset() -> None:
+    sensors = sensor_set()
+    sensors.reject("rgb", "zero-sized")
+    sensors.lose("rgb", 3)
+    counters = sensors.counters()["rgb"]
+    assert (counters.invalid, counters.lost, counters.last_error) == (1, 3, "zero-sized")
+    sensors.reset_counters()
+    assert sensors.counters()["rgb"].invalid == 0
+
+
+def test_a_frame_without_an_unreadable_input_has_the_moment_of_the_others() -> None:
+    sensors = sensor_set()
+    sensors.store("depth", 0, EPOCH, 0)
+    sensors.store("rgb", 0, EPOCH + MS, 0)
+    sample = sensors.poll(0)
+    assert sample is not None
+    rest = sample.without({"rgb": "zero-sized"})
+    assert (list(rest.inputs), rest.stamp_ns) == (["depth"], EPOCH)
+    assert rest.left_out["rgb"] == "zero-sized"
+
+
+def test_a_waiting_worker_wakes_for_the_trigger_and_sleeps_through_the_rest() -> None:
+    sensors = sensor_set()
+    woken: list[int] = []
+    frames: list[str] = []
+    waiting = threading.Event()
+
+    def work() -> None:
+        with sensors.condition:
+            while "stop" not in frames:
+                sample = sensors.poll(time.monotonic_ns())
+                if sample is not None:
+                    frames.append(sample.inputs["rgb"].value)
+                    continue
+                waiting.set()
+                sensors.wait(time.monotonic_ns())
+                woken.append(1)
+
+    worker = threading.Thread(target=work)
+    worker.start()
+    for value in ("go", "stop"):
+        waiting.clear()
+        sensors.store("rgb", value, EPOCH, time.monotonic_ns())
+        if value == "go":
+            assert waiting.wait(5.0)
+            before = len(woken)
+            for i in range(100):
+                stamp = EPOCH + i * MS
+                sensors.store("force", np.zeros(2), stamp, time.monotonic_ns())
+            assert len(woken) <= before + 1
+    worker.join(5.0)
+    assert not worker.is_alive()
+    assert frames == ["go", "stop"]

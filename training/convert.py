@@ -1,0 +1,157 @@
+"""Convert a folder of Vision&Touch logs into memory-mapped arrays that training reads.
+
+Exit status: 0 all files were used; 1 a cache was made, but some files were left out (with
+--validate-only: some files have problems); 2 nothing usable, with the reason; 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from tqdm import tqdm
+from tqdm.contrib.logging import logging_redirect_tqdm
+
+from smvae_core.data.log_cache import ConversionReport, convert_logs
+from smvae_core.data.log_dataset import CacheError
+from smvae_core.data.vision_touch import FORCE_RATE, Problem, validate_log
+from smvae_core.modalities import Modality
+
+_LISTED = 10  # files named in the summary
+
+
+def log_modalities(image_size: int) -> list[Modality]:
+    """The modalities of Vision&Touch logs as a cache stores them, images image_size² pixels."""
+    size = (image_size, image_size)
+    return [
+        Modality("rgb", "image", (3, *size)),
+        Modality("depth", "depth", (1, *size)),
+        Modality("force", "series", (6, 32), rate=FORCE_RATE),
+        Modality("action", "vector", (4,)),
+        Modality("proprio", "vector", (8,)),
+    ]
+
+
+def validate(folder: Path) -> int:
+    """Validate every log of a folder and print what is wrong. Returns the exit status."""
+    paths = sorted(folder.glob("*.h5"))
+    if not paths:
+        print(f"{folder}: no *.h5 files in this folder", file=sys.stderr)
+        return 2
+    problems: dict[Path, list[Problem]] = {}
+    for path in tqdm(paths, "validating", unit="file"):
+        found = validate_log(path)
+        if found:
+            problems[path] = found
+            tqdm.write("\n".join(map(str, found)))
+    unusable = sum(any(not problem.usable for problem in found) for found in problems.values())
+    print_table(
+        {
+            "files": len(paths),
+            "without any problem": len(paths) - len(problems),
+            "usable, with problems": len(problems) - unusable,
+            "with errors": unusable,
+        }
+    )
+    return 2 if unusable == len(paths) else int(bool(problems))
+
+
+def summarise(report: ConversionReport, cache_folder: Path, seconds: float) -> None:
+    """Print what a conversion did."""
+    size = sum(path.stat().st_size for path in cache_folder.glob("*.npy"))
+    rows: dict[str, object] = {
+        "files used": report.files,
+        "files left out": len(report.left_out),
+        "trajectories": report.trajectories,
+        "steps": report.steps,
+        "modalities": ", ".join(report.modalities),
+        **{f"steps without {name}": count for name, count in report.absent.items()},
+        "cache": f"{cache_folder} ({size / 1e6:.1f} MB)",
+        "time": "already complete" if report.already_complete else f"{seconds:.1f} s",
+    }
+    print_table(rows)
+    for reason in list(report.left_out.values())[:_LISTED]:
+        print(f"left out: {reason}")
+    if len(report.left_out) > _LISTED:
+        print(f"and {len(report.left_out) - _LISTED} more; see left_out in cache.yaml")
+
+
+def print_table(rows: dict[str, object]) -> None:
+    """Print names and values in two columns."""
+    width = max(map(len, rows))
+    for name, value in rows.items():
+        print(f"{name:<{width}}  {value}")
+
+
+def image_size(text: str) -> int:
+    """Parse --image-size."""
+    size = int(text)
+    if not 8 <= size <= 1024:
+        raise argparse.ArgumentTypeError(f"expected 8 to 1024 pixels, got {text}")
+    return size
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; returns its exit status."""
+    description, _, epilog = (__doc__ or "").partition("\n\n")
+    parser = argparse.ArgumentParser(
+        prog="python -m training.convert",
+        description=description + " Interrupted, it continues where it stopped when run again.",
+        epilog=epilog,
+    )
+    parser.add_argument("logs", metavar="LOGS_DIR", type=Path, help="folder of the *.h5 files")
+    parser.add_argument(
+        "cache",
+        metavar="CACHE_DIR",
+        type=Path,
+        nargs="?",
+        help="folder for the arrays: new, empty, or of an earlier conversion of the same logs",
+    )
+    parser.add_argument(
+        "--image-size",
+        type=image_size,
+        default=64,
+        metavar="PIXELS",
+        help="height and width of RGB and depth in the cache; the model's (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--restart",
+        action="store_true",
+        help="throw away what CACHE_DIR holds from an earlier conversion",
+    )
+    parser.add_argument(
+        "--validate-only",
+        action="store_true",
+        help="read every value of every file, say what is wrong, and write nothing",
+    )
+    options = parser.parse_args(arguments)
+    if options.cache is None and not options.validate_only:
+        parser.error("CACHE_DIR is needed, except with --validate-only")
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s: %(message)s")
+    try:
+        with logging_redirect_tqdm():
+            if options.validate_only:
+                return validate(options.logs)
+            started = time.perf_counter()
+            report = convert_logs(
+                options.logs,
+                options.cache,
+                log_modalities(options.image_size),
+                restart=options.restart,
+            )
+    except CacheError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("\ninterrupted; run the same command again to continue", file=sys.stderr)
+        return 130
+    summarise(report, options.cache, time.perf_counter() - started)
+    return 1 if report.left_out else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
