@@ -1,7 +1,7 @@
 """A model on disk: a directory with ``model.safetensors`` (weights) and ``model.yaml`` (all else).
 
-Nothing is ever unpickled or evaluated: weights are plain tensors, the YAML plain values. A directory
-appears whole or not at all, and a file that changed afterwards is noticed by its SHA-256.
+Nothing is ever unpickled or evaluated: weights are plain tensors, the YAML plain values. A
+directory appears whole or not at all, and a file that changed afterwards is noticed by its SHA-256.
 """
 
 from __future__ import annotations

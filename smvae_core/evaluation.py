@@ -1,8 +1,8 @@
 """How well every subset of modalities predicts every modality.
 
 The prediction is what the decoder expects at the posterior's mean. Its *skill* is
-1 − RMSE / RMSE of the training mean: 0 is no better than a constant, 1 is perfect. Errors are in raw
-units; skills are taken in normalised units, where the channels of a modality weigh alike.
+1 − RMSE / RMSE of the training mean: 0 is no better than a constant, 1 is perfect. Errors are in
+raw units; skills are taken in normalised units, where the channels of a modality weigh alike.
 """
 
 from __future__ import annotations
@@ -130,7 +130,8 @@ def print_summary(summary: Mapping[str, Mapping[str, float]]) -> None:
     """Prints the table of :meth:`SubsetErrors.summary`, a row for each subset."""
     measures = list(dict.fromkeys(measure for entry in summary.values() for measure in entry))
     width = max(len(label) for label in summary)
-    print(" " * width, *(f"{measure.replace('_skill_vs_mean', ' skill'):>14}" for measure in measures))
+    titles = (measure.replace("_skill_vs_mean", " skill") for measure in measures)
+    print(" " * width, *(f"{title:>14}" for title in titles))
     for label, entry in summary.items():
         cells = (f"{entry[m]:14.4g}" if m in entry else " " * 14 for m in measures)
         print(f"{label:<{width}}", *cells)

@@ -16,7 +16,7 @@ from torch import Tensor
 from smvae_core.data.batches import Batch, LogBatches
 from smvae_core.data.log_dataset import Statistics, open_cache, split_by_trajectory, statistics
 from smvae_core.draws import EpochDraws
-from smvae_core.modalities import Modality
+from smvae_core.modalities import Modality, ModalityOptions
 from smvae_core.objectives import (
     OBJECTIVES,
     Bound,
@@ -119,8 +119,8 @@ class SetFitting(L.LightningModule):
     """Fits an SMVAE.
 
     Args:
-        modalities: name → fields of :class:`smvae_core.modalities.Modality`, without name, mean
-            and std, which come from the training split.
+        modalities: name → what is configured of it, see :class:`smvae_core.modalities.Modality`;
+            mean and std come from the training split.
         latent_size: D, length of z.
         embedding_size: d, length of every embedding.
         heads: attention heads of the set encoder.
@@ -137,7 +137,7 @@ class SetFitting(L.LightningModule):
 
     def __init__(
         self,
-        modalities: dict[str, dict[str, Any]],
+        modalities: dict[str, ModalityOptions],
         latent_size: int = 64,
         embedding_size: int = 128,
         heads: int = 4,
@@ -151,10 +151,8 @@ class SetFitting(L.LightningModule):
         seed: int = 0,
     ) -> None:
         super().__init__()
-        self.save_hyperparameters()
-        self.configured = [
-            Modality.from_dict({"name": name, **fields}) for name, fields in modalities.items()
-        ]
+        self.save_hyperparameters(ignore=["modalities"])  # a state file holds plain values only
+        self.configured = [Modality(name, **vars(options)) for name, options in modalities.items()]
         if objective == "regression" and not set(given or ()) < set(modalities):
             raise ValueError(
                 "objective regression needs `given`: some, but not all, of the modalities "
@@ -208,9 +206,7 @@ class SetFitting(L.LightningModule):
             return regression(self.model, observations, given & present, ~given & present & usable)
         uniform, noise = self._draws(epoch, batch.index)
         subset = draw_subset(present, uniform)
-        return OBJECTIVES[options.objective](
-            self.model, observations, present, subset, noise, beta
-        )
+        return OBJECTIVES[options.objective](self.model, observations, present, subset, noise, beta)
 
     def training_step(self, batch: Batch, batch_index: int) -> Tensor:
         beta = annealed_beta(self.global_step, self.hparams.warm_up_steps, self.hparams.beta)
@@ -260,7 +256,7 @@ class StopAtBatchEnd(L.Callback):
             if self._interrupted:
                 raise KeyboardInterrupt
             self._interrupted = True
-            print("\nInterrupted: finishing this step and saving; again to stop at once", flush=True)
+            print("\nInterrupted: saving after this step; again to stop at once", flush=True)
 
         self._previous = signal.signal(signal.SIGINT, interrupt)
 
@@ -273,4 +269,3 @@ class StopAtBatchEnd(L.Callback):
         if self._previous is not None:
             signal.signal(signal.SIGINT, self._previous)
             self._previous = None
-

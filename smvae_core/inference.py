@@ -140,9 +140,7 @@ class Inference:
         """Prepared array → (1, *shape) on the device; through pinned memory where it is a GPU."""
         modality = self.modalities.get(name)
         if modality is None:
-            raise ValueError(
-                f"unknown modality {name}; the model has {', '.join(self.modalities)}"
-            )
+            raise ValueError(f"unknown modality {name}; the model has {', '.join(self.modalities)}")
         if array.shape != modality.raw_shape:
             raise ValueError(
                 f"{name}: expected a prepared array of shape {modality.raw_shape}, "

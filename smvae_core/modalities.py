@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import typing
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -33,7 +34,9 @@ class Network:
     widths: tuple[int, ...] = (256, 256)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "widths", tuple(int(width) for width in self.widths))
+        object.__setattr__(self, "widths", tuple(self.widths))
+        if not all(isinstance(width, int) and width > 0 for width in self.widths):
+            raise ValueError(f"network {self.name!r}: widths must be positive, not {self.widths}")
 
 
 @dataclass(frozen=True)
@@ -89,6 +92,10 @@ class Modality:
         families = ("bernoulli", "categorical", "gaussian", "laplace")
         self._require(self.likelihood in families, "likelihood", f"one of {', '.join(families)}")
         self._require(self.scale is None or self.scale > 0, "scale", "positive, or null to learn")
+        for field in ("embedding", "decoder"):
+            self._require(
+                isinstance(getattr(self, field), Network), field, "a mapping with name and widths"
+            )
         self._require(self.weight >= 0, "weight", "at least 0")
         if self.kind == "series":
             self._require(self.rate is not None and self.rate > 0, "rate", "positive, in Hz")
@@ -159,6 +166,23 @@ class Modality:
             return cls(**values)
         except (TypeError, AttributeError) as error:
             raise ValueError(f"modality {entry.get('name')!r}: {error}") from error
+
+
+# What is configured of a modality: all but its name, which is its key there, and the statistics
+# that training fills in. Derived, so that a field is described once; the command line needs types.
+_types = typing.get_type_hints(Modality)
+ModalityOptions = dataclasses.make_dataclass(
+    "ModalityOptions",
+    [
+        (field.name, _types[field.name])
+        if field.default is dataclasses.MISSING
+        else (field.name, _types[field.name], field.default)
+        for field in dataclasses.fields(Modality)
+        if field.name not in ("name", "mean", "std")
+    ],
+    namespace={"__doc__": Modality.__doc__, "__module__": __name__},
+    frozen=True,
+)
 
 
 def check_names(modalities: Sequence[Modality]) -> None:

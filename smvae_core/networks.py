@@ -7,18 +7,19 @@ Ramachandran et al. 2017, the activation that the paper cites).
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Sequence
 
 from torch import nn
 
-from smvae_core.modalities import Modality
+from smvae_core.modalities import Modality, Network
 
 
 def _mlp(sizes: Sequence[int]) -> nn.Sequential:
     """Linear layers with an activation between them, and none after the last."""
     layers: list[nn.Module] = []
-    for inputs, outputs in zip(sizes[:-1], sizes[1:], strict=True):
+    for inputs, outputs in itertools.pairwise(sizes):
         layers += [nn.Linear(inputs, outputs), nn.SiLU()]
     return nn.Sequential(*layers[:-1])
 
@@ -125,23 +126,27 @@ def build_embedding(modality: Modality, size: int) -> nn.Module:
     Raises:
         ValueError: for an unknown name, or a network that does not fit the modality's shape.
     """
-    return _build(EMBEDDINGS, modality.embedding.name, modality, size)
+    return _build(EMBEDDINGS, modality.embedding, modality, size)
 
 
 def build_decoder(modality: Modality, latent_size: int) -> nn.Module:
     """The decoder D_i that the modality names; errors as :func:`build_embedding`."""
-    return _build(DECODERS, modality.decoder.name, modality, latent_size)
+    return _build(DECODERS, modality.decoder, modality, latent_size)
 
 
-def _build(builders: dict[str, Builder], name: str, modality: Modality, size: int) -> nn.Module:
+def _build(
+    builders: dict[str, Builder], network: Network, modality: Modality, size: int
+) -> nn.Module:
+    name, widths = network.name, network.widths
     if name not in builders:
         raise ValueError(
             f"modality {modality.name!r}: unknown network {name!r}; known are {', '.join(builders)}"
         )
+    if name in _RANKS and not widths:
+        raise ValueError(f"modality {modality.name!r}: network {name!r} needs at least one width")
     if len(modality.shape) != _RANKS.get(name, len(modality.shape)):
         raise ValueError(
             f"modality {modality.name!r}: network {name!r} needs a shape of "
             f"{_RANKS[name]} numbers, not {modality.shape}"
         )
     return builders[name](modality, size)
-

@@ -46,7 +46,8 @@ def prepare(modality: Modality, array: np.ndarray) -> np.ndarray:
         raise ValueError(
             f"{modality.name}: expected an array of shape {modality.raw_shape}, got {array.shape}"
         )
-    array = np.ascontiguousarray(array, dtype=np.float32)
+    with np.errstate(over="ignore"):  # too large becomes infinite, which is refused below
+        array = np.ascontiguousarray(array, dtype=np.float32)
     if not np.isfinite(array).all():
         raise ValueError(
             f"{modality.name}: {np.count_nonzero(~np.isfinite(array))} of {array.size} values are "

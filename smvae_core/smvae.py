@@ -54,9 +54,7 @@ class SMVAE(nn.Module):
         )
         self.set_encoder = build_set_encoder(set_encoder, embedding_size, latent_size, heads)
         self.decoders = nn.ModuleDict({m.name: build_decoder(m, latent_size) for m in modalities})
-        self.log_scales = nn.ParameterDict(
-            {m.name: self._initial_log_scale(m) for m in modalities}
-        )
+        self.log_scales = nn.ParameterDict({m.name: self._initial_log_scale(m) for m in modalities})
         # The mean of the training split, in normalised units. A continuous decoder adds to it, so
         # that it need not learn a static background; it is also the floor that predictions are
         # measured against.
@@ -67,8 +65,8 @@ class SMVAE(nn.Module):
     def _initial_log_scale(modality: Modality) -> nn.Parameter:
         shape = (modality.shape[0],) + (1,) * (len(modality.shape) - 1)
         learned = modality.scale is None and modality.likelihood in ("gaussian", "laplace")
-        value = torch.zeros(shape) if modality.scale is None else torch.full(shape, modality.scale).log()
-        return nn.Parameter(value, requires_grad=learned)
+        scale = 1.0 if modality.scale is None else modality.scale
+        return nn.Parameter(torch.full(shape, scale).log(), requires_grad=learned)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -118,9 +116,7 @@ class SMVAE(nn.Module):
             present = present[:, columns]
         return Gaussian(*self.set_encoder(stacked, present))
 
-    def encode(
-        self, observations: Mapping[str, Tensor], present: Tensor | None = None
-    ) -> Gaussian:
+    def encode(self, observations: Mapping[str, Tensor], present: Tensor | None = None) -> Gaussian:
         """q(z|X_s) for any subset of modalities in any order.
 
         Args:

@@ -9,11 +9,11 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from smvae_ros.bags import BagError, BagWriter
-from smvae_ros.programs import print_error, ros_program
+from smvae_ros.programs import deferred_interrupts, print_error, ros_program
 from smvae_ros.recorder import Recorder
 
 __all__ = ["Recorder", "main", "make_parser"]
@@ -44,16 +44,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _record(node: Any, arguments: argparse.Namespace) -> int:
     if arguments.all == bool(arguments.topics):
         return print_error("record", ValueError("name the topics to record, or give --all"))
-    interrupted = False
     try:
-        with BagWriter(arguments.output) as writer:
-            recorder = Recorder(
-                node, writer, None if arguments.all else arguments.topics, _announce
-            )
-            try:
-                _spin(node, recorder, arguments.duration)
-            except KeyboardInterrupt:
-                interrupted = True
+        with deferred_interrupts() as interrupted, BagWriter(arguments.output) as writer:
+            topics = None if arguments.all else arguments.topics
+            recorder = Recorder(node, writer, topics, _announce)
+            _spin(node, recorder, arguments.duration, interrupted)
             for topic in recorder.missing:
                 print(f"nobody published {topic}", flush=True)
     except BagError as error:
@@ -63,7 +58,7 @@ def _record(node: Any, arguments: argparse.Namespace) -> int:
     if writer.counts:
         print(f"{recorder.count} messages are in {writer.path}", flush=True)
         return 0
-    return 0 if interrupted else 1  # that nothing was kept has been logged by the writer
+    return 0 if interrupted() else 1  # that nothing was kept has been logged by the writer
 
 
 def _announce(topic: str, type_name: str) -> None:
@@ -73,7 +68,10 @@ def _announce(topic: str, type_name: str) -> None:
     sys.stdout.flush()
 
 
-def _spin(node: Any, recorder: Recorder, duration: float | None) -> None:
+def _spin(
+    node: Any, recorder: Recorder, duration: float | None, interrupted: Callable[[], bool]
+) -> None:
+    """Until ``duration`` seconds are over or somebody interrupts."""
     from tqdm import tqdm
 
     executor = _make_executor()
@@ -81,7 +79,7 @@ def _spin(node: Any, recorder: Recorder, duration: float | None) -> None:
     end = float("inf") if duration is None else time.monotonic() + duration
     try:
         with tqdm(unit=" messages", disable=None) as progress:
-            while (left := end - time.monotonic()) > 0:
+            while not interrupted() and (left := end - time.monotonic()) > 0:
                 executor.spin_once(timeout_sec=min(left, 0.1))
                 progress.update(recorder.count - progress.n)
     finally:

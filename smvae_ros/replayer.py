@@ -6,9 +6,10 @@ import logging
 import struct
 import threading
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from itertools import chain, islice
 from typing import Any
 
 from smvae_ros.bags import BagError, BagReader, Topic
@@ -189,23 +190,34 @@ class Replayer:
         """
         published = 0
         seconds = (self.end_ns - self.start_ns) / NANOSECONDS / self._rate
+        messages = self._load()
         begin = self._next_clock = time.monotonic()
         while not stop.is_set():
-            published += self._run_once(begin, stop, on_publish)
-            begin += max(seconds, SHORTEST_LOOP)
+            published += self._run_once(messages, begin, stop, on_publish)
             if not self._loop:
                 break
+            messages = self._load()
+            begin += max(seconds, SHORTEST_LOOP)
         if not stop.is_set():
             self._wait_until_delivered()
         return published
 
-    def _run_once(self, begin: float, stop: threading.Event, on_publish: OnPublish | None) -> int:
+    def _load(self) -> Iterator[tuple[str, str, int, bytes]]:
+        """The messages, of which the first is already in memory, so that it is not late."""
+        messages = self._reader.messages(self._publishers, self.start_ns, self.end_ns)
+        return chain(list(islice(messages, 1)), messages)
+
+    def _run_once(
+        self,
+        messages: Iterator[tuple[str, str, int, bytes]],
+        begin: float,
+        stop: threading.Event,
+        on_publish: OnPublish | None,
+    ) -> int:
         published = 0
         # What header stamps are moved by: bag time start_ns is the real time at monotonic `begin`.
         real_begin = time.time_ns() + round((begin - time.monotonic()) * NANOSECONDS)
-        for topic, _, stamp, data in self._reader.messages(
-            self._publishers, self.start_ns, self.end_ns
-        ):
+        for topic, _, stamp, data in messages:
             if self._is_cut(topic, stamp):
                 continue
             due = begin + (stamp - self.start_ns) / NANOSECONDS / self._rate

@@ -86,9 +86,7 @@ def save_small_checkpoint(path: Path, seed: int = 0, image_size: int = IMAGE_SIZ
     return path
 
 
-def random_observations(
-    model: SMVAE, batch: int, generator: torch.Generator
-) -> dict[str, Tensor]:
+def random_observations(model: SMVAE, batch: int, generator: torch.Generator) -> dict[str, Tensor]:
     """Normalised observations of all modalities, name -> (batch, *shape), in the model's type."""
     dtype = next(model.parameters()).dtype
     return {

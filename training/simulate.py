@@ -145,11 +145,12 @@ def write_bag(path: Path, seed: int, count: int, settings: Settings) -> None:
         BagError: the bag exists already or cannot be written.
         SimulationUnavailable: MuJoCo or graphics are missing.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with settings.robot(seed) as robot, BagWriter(path) as bag:
-        for step in tqdm(robot.steps(count), total=count, unit="step", desc=path.name):
-            for topic, message, stamp in step_messages(step, bag_types, BAG_START):
-                bag.write(topic, message, stamp)
+    with settings.robot(seed) as robot:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with BagWriter(path) as bag:
+            for step in tqdm(robot.steps(count), total=count, unit="step", desc=path.name):
+                for topic, message, stamp in step_messages(step, bag_types, BAG_START):
+                    bag.write(topic, message, stamp)
 
 
 # In a worker process: how many steps all of them have done, and whether to stop.

@@ -3,8 +3,8 @@
     python -m training.train --config config/training/insertion.yaml --data.cache CACHE
 
 Every field of the configuration can be given on the command line, too (`--model.latent_size 32`,
-`--model.modalities.rgb.weight 2`, `--trainer.devices 2 --trainer.strategy ddp`). Ctrl-C leaves a run
-that `--resume` continues as if it had not been interrupted.
+`--model.modalities.rgb.weight 2`, `--trainer.devices 2 --trainer.strategy ddp`). Ctrl-C leaves a
+run that `--resume` continues as if it had not been interrupted.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ class TrainingCommand(LightningCLI):
         return super().instantiate_trainer(
             default_root_dir=output,
             logger=[
-                CSVLogger(output, name="log", version=""),
+                CSVLogger(output, name="log"),
                 TensorBoardLogger(output, name="tensorboard", version=""),
             ],
             callbacks=[
@@ -92,20 +92,21 @@ def last_state(output: Path) -> Path:
 def main(arguments: list[str] | None = None) -> int:
     """Trains, or continues to, and exports the best state; returns the exit code."""
     command = shlex.join(["python", "-m", "training.train", *(arguments or sys.argv[1:])])
-    cli = TrainingCommand(
-        SetFitting,
-        LogData,
-        save_config_callback=None,
-        seed_everything_default=0,
-        trainer_defaults={"max_epochs": 50, "use_distributed_sampler": False},
-        parser_kwargs={"description": __doc__},
-        args=arguments,
-        run=False,
-    )
-    output, trainer = cli.config.output, cli.trainer
-    output.mkdir(parents=True, exist_ok=True)
-    cli.parser.save(cli.config, output / "config.yaml", overwrite=True)
     try:
+        cli = TrainingCommand(
+            SetFitting,
+            LogData,
+            save_config_callback=None,
+            seed_everything_default=0,
+            trainer_defaults={"max_epochs": 50, "use_distributed_sampler": False},
+            parser_kwargs={"description": __doc__},
+            args=arguments,
+            run=False,
+            load_from_checkpoint_support=False,
+        )
+        output, trainer = cli.config.output, cli.trainer
+        output.mkdir(parents=True, exist_ok=True)
+        cli.parser.save(cli.config, output / "config.yaml", overwrite=True)
         trainer.fit(
             cli.model, cli.datamodule, ckpt_path=last_state(output) if cli.config.resume else None
         )
@@ -122,11 +123,10 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _record(cli: TrainingCommand, command: str, metrics: dict[str, float]) -> dict[str, Any]:
     """What the checkpoint says of its making."""
-    hyperparameters = {k: v for k, v in cli.model.hparams.items() if k != "modalities"}
     split = {part: len(rows) for part, rows in cli.datamodule.split.items()}
     return {
         "command": command,
-        "model": hyperparameters,
+        "model": dict(cli.model.hparams),
         "data": {**cli.datamodule.hparams, "samples": split},
         "epochs": cli.trainer.current_epoch,
         "steps": cli.trainer.global_step,

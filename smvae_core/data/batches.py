@@ -95,19 +95,20 @@ class LogBatches:
         self.sampler = EpochOrder(indices, seed, shuffle)
         self.batch_sampler = None
         self._rank, self._world_size = rank, world_size
-        self._position = 0
+        self._first = self._position = 0
 
     def __len__(self) -> int:
         batches, rest = divmod(len(self.sampler.indices), self.batch_size)
         return batches if self.sampler.shuffle or not rest else batches + 1
 
     def __iter__(self) -> Iterator[Batch]:
+        # Only a restored state starts in the middle; an iteration that was given up does not.
+        first, self._first = self._first, 0
         order = self.sampler()
-        for number in range(self._position, len(self)):
+        for number in range(first, len(self)):
             self._position = number + 1
             rows = order[number * self.batch_size : (number + 1) * self.batch_size]
             yield self.read(rows[self._rank :: self._world_size])
-        self._position = 0
 
     def read(self, rows: np.ndarray) -> Batch:
         """The batch of exactly these rows."""
@@ -124,4 +125,4 @@ class LogBatches:
 
     def load_state_dict(self, state: dict[str, int]) -> None:
         """Continues after that many batches in the next iteration."""
-        self._position = state["position"]
+        self._first = self._position = state["position"]

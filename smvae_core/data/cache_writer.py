@@ -36,7 +36,7 @@ class RowWriter:
                 path = folder / f"{name}.npy"
                 try:
                     array = np.load(path, mmap_mode="r", allow_pickle=False)
-                except (OSError, ValueError) as error:
+                except (OSError, ValueError, EOFError) as error:
                     raise CacheError(f"{path}: damaged ({error}); use --restart") from error
                 if [*array.shape] != entry["shape"] or array.dtype != entry["dtype"]:
                     raise CacheError(f"{path}: of another conversion; use --restart")

@@ -250,7 +250,9 @@ def _convert_file(
             for name in labels:
                 values = log_file.read(name, start, stop)
                 if name == "contact":
-                    values = ((values != 0) & (values == values)).any(axis=1)
+                    values = ((values != 0) & ~np.isnan(values)).any(axis=1)
+                else:
+                    values = np.where(finite_steps(values)[:, None], values, np.nan)
                 writer.write(name, row + start, values)
             # Longer files than the original ones must not run into the next part's numbers.
             first = file["part"] * max(STEPS_PER_FILE, log_file.steps)

@@ -45,7 +45,7 @@ class LogCache:
     names: the modalities, in the order of the columns of `present`.
     arrays: name -> (N, ...), read-only: the modalities' arrays (memory-mapped), `trajectory` int32
         (N,), `step` int32 (N,), and where the logs have them `contact` bool (N,) and `ee_pos`
-        float32 (N, 3) in metres.
+        float32 (N, 3) in metres, NaN in steps where the log holds no finite position.
     present: bool (N, M); where it is False, the modality's row holds zeros (depth: NaN).
     trajectories: (stamp, number) of the trajectories, indexed by `arrays["trajectory"]`.
     manifest: the content of cache.yaml.
@@ -137,7 +137,7 @@ def _open_array(path: Path, name: str, entry: dict[str, Any]) -> np.ndarray:
     file = path / f"{name}.npy"
     try:
         array = np.load(file, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, EOFError) as error:
         raise CacheError(
             f"{file}: missing or damaged ({error}); delete the folder and convert again"
         ) from error
@@ -172,12 +172,14 @@ def split_by_trajectory(
     validation_fraction: float = 0.1,
     test_fraction: float = 0.1,
     seed: int = 0,
+    names: Sequence[str] | None = None,
 ) -> dict[str, np.ndarray]:
     """Rows of "training", "validation" and "test", ascending; no trajectory is in two of them.
 
     Steps of one trajectory resemble each other so much that a random split of steps or files
     measures memory instead of generalisation. The fractions count trajectories; a fraction above
-    0 gets at least one. Steps without any modality are in no split.
+    0 gets at least one. Steps in which none of the modalities `names` (all by default) is present
+    are in no split.
     Raises ValueError for fractions that leave no training data, and for too few trajectories.
     """
     fractions = {"validation": validation_fraction, "test": test_fraction}
@@ -187,18 +189,21 @@ def split_by_trajectory(
             "must be at least 0, and together less than 1"
         )
     trajectory = cache.arrays["trajectory"]
-    usable = cache.present.any(axis=1)
+    columns = [cache.names.index(name) for name in (cache.names if names is None else names)]
+    usable = cache.present[:, columns].any(axis=1)
     found = np.unique(trajectory[usable])
     counts = {
         name: max(1, round(fraction * len(found))) if fraction > 0 else 0
         for name, fraction in fractions.items()
     }
-    if len(found) < 1 + sum(counts.values()):
+    needed = 1 + sum(count > 0 for count in counts.values())
+    if len(found) < needed:
         raise ValueError(
-            f"{cache.path}: {len(found)} trajectories are too few for training, "
-            f"{counts['validation']} for validation and {counts['test']} for test; convert more "
-            "logs, or set a fraction to 0"
+            f"{cache.path}: {len(found)} trajectories are too few for a split into {needed} parts; "
+            "convert more logs, or set a fraction to 0"
         )
+    while sum(counts.values()) >= len(found):  # rounding left nothing to train on
+        counts[max(counts, key=counts.__getitem__)] -= 1
     shuffled = np.random.default_rng(seed).permutation(found)
     ends = np.cumsum(list(counts.values()))
     parts = dict(zip(("validation", "test", "training"), np.split(shuffled, ends), strict=True))

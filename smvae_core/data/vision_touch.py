@@ -188,21 +188,20 @@ def _layout_problems(
     for key, expected in DATASETS.items():
         if key not in keys and not expected.required:
             continue
-        # `in` before the lookup: a dangling soft link is a name without an object.
-        if key not in arrays:
+        array = arrays.get(key)  # None also for a link that leads nowhere
+        if array is None:
             if expected.required:
-                found = ", ".join(sorted(arrays)) or "no keys at all"
+                found = ", ".join(sorted(set(arrays) - {key})) or "no keys at all"
                 problems.append(
                     Problem(
                         path,
                         key,
                         f"a dataset of shape {_shape_text(expected.shapes)}",
-                        f"only {found}",
+                        found,
                         "record the file again with this key or remove the file",
                     )
                 )
             continue
-        array = arrays[key]
         advice = (
             "store the data in this layout or remove the file"
             if expected.required
@@ -287,7 +286,7 @@ class LogFile:
         self._datasets = {
             key: file[key]
             for key, expected in DATASETS.items()
-            if (key in keys or expected.required) and key in file
+            if (key in keys or expected.required) and file.get(key) is not None
         }
         self.keys = tuple(self._datasets)
         self.steps: int = self._datasets[REQUIRED_KEYS[0]].shape[0]
@@ -368,7 +367,7 @@ def validate_log(path: str | os.PathLike[str]) -> list[Problem]:
         wrong = {problem.key for problem in layout}
         problems += layout
         for key, expected in DATASETS.items():
-            if key in wrong or key not in file:
+            if key in wrong or file.get(key) is None:
                 continue
             try:
                 problems += _value_problems(path, key, file[key], expected)

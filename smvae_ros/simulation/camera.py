@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from dataclasses import dataclass
 
 import numpy as np
@@ -58,6 +59,8 @@ class Camera:
             SimulationUnavailable: no graphics library works.
         """
         self._renderer = open_renderer(model, *PICTURE_SIZE)
+        # At the latest when Python ends, while the graphics library can still do it.
+        self._finalizer = weakref.finalize(self, self._renderer.close)
 
     def render(self, data: object) -> tuple[np.ndarray, np.ndarray]:
         """The present picture, uint8 (128, 128, 3) RGB, and depth, float32 (128, 128) metres."""
@@ -77,7 +80,8 @@ class Camera:
         return seen
 
     def close(self) -> None:
-        self._renderer.close()
+        """Frees the graphics memory."""
+        self._finalizer()
 
 
 def _beside_edge(depth: np.ndarray, jump: float) -> np.ndarray:

@@ -177,20 +177,18 @@ class InsertionRobot:
         """The next ``count`` steps."""
         return (self.step(render) for _ in range(count))
 
-    def visible(self) -> dict[str, int]:
-        """How many pixels of the present picture show ``peg``, ``box`` and ``hole``.
+    def seen(self) -> np.ndarray:
+        """What each pixel of a picture taken now shows, str (128, 128).
+
+        One of the names in ``scene.colours``; empty where there is nothing.
 
         Raises:
             SimulationUnavailable: no graphics library works.
         """
-        numbers, counts = np.unique(self._open_camera().segment(self._data), return_counts=True)
-        seen = {"peg": 0, "box": 0, "hole": 0}
-        for number, count in zip(numbers, counts, strict=True):
-            name = self._model.geom(number).name if number >= 0 else ""
-            for thing in seen:
-                if name.rstrip("0123456789") == thing:
-                    seen[thing] += int(count)
-        return seen
+        names = [self._model.geom(number).name for number in range(self._model.ngeom)]
+        # The last name is that of -1; things made of several pieces have these numbered.
+        names = np.array([name.rstrip("0123456789") for name in [*names, ""]])
+        return names[self._open_camera().segment(self._data)]
 
     def _advance(self, action: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Moves the command by ``action``, evenly over 50 ms; wrenches (50, 6), contacts (50,)."""

@@ -102,7 +102,7 @@ class Policy:
             yield from self._insert(push=rng.uniform(15, 30))
             inserted = self._inside(HOLE_DEPTH - 0.003)
         self.attempts += 1
-        self.insertions += inserted
+        self.insertions += int(inserted)
 
         self.phase = "retract"
         height = BOX_HEIGHT + rng.uniform(0.012, 0.05)

@@ -148,8 +148,8 @@ class Scene:
     <body name="arm" gravcomp="1">
       {joints}
       <inertial pos="0 0 0.2" mass="0.5" diaginertia="0.001 0.001 0.001"/>
-      <geom type="cylinder" size="0.036 0.030" pos="0 0 0.160" material="metal"/>
-      <geom type="cylinder" size="0.027 0.200" pos="0 0 0.390" material="metal"/>
+      <geom name="arm0" type="cylinder" size="0.036 0.030" pos="0 0 0.160" material="metal"/>
+      <geom name="arm1" type="cylinder" size="0.027 0.200" pos="0 0 0.390" material="metal"/>
       <body name="tool" gravcomp="1">
         <inertial pos="0 0 0.07" mass="0.12" diaginertia="0.0001 0.0001 0.00005"/>
         <site name="flange" pos="0 0 0.130" size="0.002" rgba="0 0 0 0"/>

@@ -1,0 +1,32 @@
+# Two commands: `make demo` and `make test`. Both set up .venv by themselves, with ROS 2 as wheels.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+# Pinned: README.md says how to choose another build.
+TORCH ?= torch==2.13.0
+
+.PHONY: demo test lint setup clean
+
+demo: $(READY) ## replay the bundled bag into the live node and write out/demo/report.html
+	$(BIN)/python -m smvae_ros.demo
+
+test: $(READY) ## run all tests
+	$(BIN)/python -m pytest
+
+lint: $(READY) ## ruff: lint and format
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+setup: $(READY) ## only set up .venv
+
+$(READY): setup.py
+	$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' \
+		|| { echo "Python 3.11, 3.12 or 3.13 is needed: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install "$(TORCH)" --editable ".[ros,sim,train,report,test]"
+	touch $@
+
+clean:
+	rm -rf $(VENV) build install log out

@@ -1,0 +1,42 @@
+"""How every benchmark reports what it measured."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+
+from smvae_ros.report import write_text
+
+
+def publish(name: str, figures: Mapping[str, float], notes: Mapping[str, str]) -> None:
+    """Prints a table for people and a JSON object as the last line, and writes the object to
+    out/benchmarks/NAME.json.
+
+    Args:
+        name: of the benchmark.
+        figures: name with its unit → number, such as ``overhead_ms_p50``.
+        notes: the conditions under which they were measured.
+    """
+    width = max(map(len, [*figures, *notes]))
+    for key, note in notes.items():
+        print(f"{key:<{width}}  {note}")
+    for key, value in figures.items():
+        print(f"{key:<{width}}  {value:10.3f}")
+    result = {
+        "name": name,
+        "figures": {key: round(float(value), 4) for key, value in figures.items()},
+        "notes": dict(notes),
+        "machine": {
+            "cores": os.cpu_count(),
+            "python": platform.python_version(),
+            "torch": torch.__version__,
+        },
+    }
+    text = json.dumps(result)
+    write_text(Path("out/benchmarks") / f"{name}.json", text + "\n")
+    print(text, flush=True)

@@ -1,0 +1,32 @@
+"""One run of the model: what went in, what came out, and how long each stage took."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from smvae_core.inference import Prediction
+from smvae_ros.sensor_sample import SensorSample
+
+
+@dataclass(frozen=True)
+class Frame:
+    """What is published of one moment.
+
+    Attributes:
+        sample: the inputs, with ages; their values have been consumed.
+        prediction: the posterior, and the observations that somebody listens to.
+        model_hash: tells models apart.
+        timings: stage → seconds: ``gather`` (from receipt of the trigger until taken), ``convert``
+            (messages → arrays), ``prepare`` (→ the model's size), ``encode``, ``decode`` (both
+            networks), ``publish`` (everything but ~/status), ``total``.
+    """
+
+    sample: SensorSample
+    prediction: Prediction
+    model_hash: str
+    timings: dict[str, float]
+
+    @property
+    def stamp_ns(self) -> int:
+        """Stamp of all outputs: that of the newest input, 0 where no input has one."""
+        return self.sample.stamp_ns or 0

@@ -1,0 +1,52 @@
+"""``~/status``: how one frame came about, as diagnostic_msgs/DiagnosticArray.
+
+The first status is ``<node>: frame``, with the keys ``subset`` and ``predicted`` (modalities joined
+by +), ``trigger``, ``model``, and the stages' durations ``gather_ms`` to ``total_ms``
+(:class:`smvae_ros.frame.Frame`). One ``<node>: <modality>`` follows for each modality of the model,
+OK where it was used and STALE where not, with ``age_ms``, ``skew_ms``, and counters since
+activation: ``received``, ``dropped``, ``lost``, ``invalid``, ``skewed``
+(:class:`smvae_ros.sensor_set.Counters`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+
+from smvae_ros.frame import Frame
+from smvae_ros.key_values import make_status
+from smvae_ros.messages import installed_types, make_header
+from smvae_ros.sensor_set import Counters
+
+
+def make_frame_status(
+    frame: Frame, counters: Mapping[str, Counters], node_name: str, frame_id: str
+) -> DiagnosticArray:
+    """The message of one frame, with the stamp of its outputs."""
+    sample = frame.sample
+    overall = {
+        "subset": "+".join(sample.inputs),
+        "predicted": "+".join(frame.prediction.observations),
+        "trigger": sample.trigger,
+        "model": frame.model_hash,
+        **{f"{stage}_ms": 1000 * seconds for stage, seconds in frame.timings.items()},
+    }
+    statuses = [make_status(DiagnosticStatus.OK, f"{node_name}: frame", overall["subset"], overall)]
+    for name, counter in counters.items():
+        entry = sample.inputs.get(name)
+        used = entry is not None
+        values = {
+            "age_ms": 1000 * entry.age if used else None,
+            "skew_ms": 1000 * entry.skew if used and entry.skew is not None else None,
+            "received": counter.received,
+            "dropped": counter.dropped,
+            "lost": counter.lost,
+            "invalid": counter.invalid,
+            "skewed": counter.skewed,
+        }
+        level = DiagnosticStatus.OK if used else DiagnosticStatus.STALE
+        message = "used" if used else sample.left_out.get(name, "not live")
+        statuses.append(make_status(level, f"{node_name}: {name}", message, values))
+    header = make_header(installed_types, frame.stamp_ns, frame_id)
+    return DiagnosticArray(header=header, status=statuses)

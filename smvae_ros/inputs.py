@@ -1,0 +1,147 @@
+"""The node's subscriptions. Their callbacks only store."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+
+from rclpy.exceptions import InvalidTopicNameException
+from rclpy.node import Node
+from rclpy.qos import (
+    HistoryPolicy,
+    QoSProfile,
+    ReliabilityPolicy,
+    qos_policy_name_from_kind,
+)
+from rclpy.subscription import Subscription
+
+from smvae_ros.messages import frame_id, installed_types, stamp_ns
+from smvae_ros.sensor_set import SensorSet
+from smvae_ros.sources import Source
+
+try:
+    from rclpy.event_handler import SubscriptionEventCallbacks, UnsupportedEventTypeError
+except ImportError:  # Humble
+    from rclpy.qos_event import SubscriptionEventCallbacks, UnsupportedEventTypeError
+
+Warn = Callable[[str, str], None]
+
+
+class Inputs:
+    """Subscribes to every source that has a topic.
+
+    Args:
+        node: the subscriptions' node.
+        sources: by modality.
+        profiles: quality of service by modality.
+        sensors: where messages go.
+        camera_info_topic: empty for none.
+        warn: given a subject and a text.
+
+    Attributes:
+        frame_ids: modality → frame_id of its last message.
+        camera_info: the last CameraInfo; None before any.
+        incompatible: modality → quality-of-service policy that kept a publisher away.
+
+    Raises:
+        ValueError: for a topic that cannot be subscribed, saying why.
+    """
+
+    def __init__(
+        self,
+        node: Node,
+        sources: Mapping[str, Source],
+        profiles: Mapping[str, QoSProfile],
+        sensors: SensorSet,
+        camera_info_topic: str,
+        warn: Warn,
+    ) -> None:
+        self.frame_ids: dict[str, str] = {}
+        self.camera_info: Any = None
+        self.incompatible: dict[str, str] = {}
+        self._node, self._sources, self._sensors, self._warn = node, sources, sensors, warn
+        self._subscriptions: dict[str, Subscription] = {}
+        try:
+            for name, source in sources.items():
+                if source.topic:
+                    self._subscribe(name, source, profiles[name])
+            if camera_info_topic:
+                self._subscriptions["camera_info"] = node.create_subscription(
+                    installed_types("sensor_msgs/msg/CameraInfo"),
+                    camera_info_topic,
+                    self._receive_camera_info,
+                    make_profile("best_effort", 1),
+                )
+        except InvalidTopicNameException as error:
+            self.destroy()
+            raise ValueError(f"cannot subscribe: {error}") from error
+
+    def topic(self, name: str) -> str:
+        """The topic of a modality, with remappings applied; empty where none is subscribed."""
+        subscription = self._subscriptions.get(name)
+        return subscription.topic_name if subscription else ""
+
+    def destroy(self) -> None:
+        """Ends all subscriptions."""
+        for subscription in self._subscriptions.values():
+            self._node.destroy_subscription(subscription)
+        self._subscriptions.clear()
+
+    def _subscribe(self, name: str, source: Source, profile: QoSProfile) -> None:
+        message_type = installed_types(source.adapter.type_name)
+        receive = partial(self._receive, name)
+        incompatible = partial(self._report_incompatible, name)
+        try:
+            callbacks = SubscriptionEventCallbacks(
+                incompatible_qos=incompatible, message_lost=partial(self._count_lost, name)
+            )
+            subscription = self._node.create_subscription(
+                message_type, source.topic, receive, profile, event_callbacks=callbacks
+            )
+        except UnsupportedEventTypeError:  # not every middleware notices lost messages
+            callbacks = SubscriptionEventCallbacks(incompatible_qos=incompatible)
+            subscription = self._node.create_subscription(
+                message_type, source.topic, receive, profile, event_callbacks=callbacks
+            )
+        self._subscriptions[name] = subscription
+
+    def _receive(self, name: str, message: Any) -> None:
+        received_ns = time.monotonic_ns()
+        self.frame_ids[name] = frame_id(message)
+        try:
+            value = self._sources[name].incoming(message)
+            self._sensors.store(name, value, stamp_ns(message), received_ns)
+        except ValueError as error:
+            self._sensors.reject(name, str(error))
+            self._warn(name, f"unusable message on {self.topic(name)}: {error}")
+
+    def _receive_camera_info(self, message: Any) -> None:
+        self.camera_info = message
+
+    def _count_lost(self, name: str, event: Any) -> None:
+        self._sensors.lose(name, event.total_count_change)
+
+    def _report_incompatible(self, name: str, event: Any) -> None:
+        policy = qos_policy_name_from_kind(event.last_policy_kind)
+        self.incompatible[name] = policy
+        advice = (
+            f"set {name}.reliability to best_effort"
+            if policy == "RELIABILITY"
+            else "change the publisher's quality of service"
+        )
+        self._warn(
+            f"{name} quality of service",
+            f"a publisher on {self.topic(name)} offers an incompatible {policy}, nothing will be "
+            f"received from it: {advice}",
+        )
+
+
+def make_profile(reliability: str, queue_size: int) -> QoSProfile:
+    """The newest ``queue_size`` messages, ``best_effort`` or ``reliable``."""
+    return QoSProfile(
+        history=HistoryPolicy.KEEP_LAST,
+        depth=queue_size,
+        reliability=ReliabilityPolicy[reliability.upper()],
+    )

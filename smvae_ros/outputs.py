@@ -1,0 +1,154 @@
+"""The node's publishers. Nothing is decoded or built for which nobody listens.
+
+``~/latent``                    posterior (:mod:`smvae_ros.latent_messages`), always
+``~/latent_plot``               mean, as std_msgs/Float32MultiArray, for live plots
+``~/prediction/<modality>``     what the model expects the modality to look like
+``~/prediction/camera_info``    for predicted images, so that RViz can place them
+``~/status``                    how the frame came about (:mod:`smvae_ros.frame_status`)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from diagnostic_msgs.msg import DiagnosticArray
+from rclpy.lifecycle import LifecycleNode
+from rclpy.lifecycle import LifecyclePublisher as Publisher
+from sensor_msgs.msg import CameraInfo, Image
+from std_msgs.msg import Float32MultiArray
+
+from smvae_ros.frame import Frame
+from smvae_ros.frame_status import make_frame_status
+from smvae_ros.latent_messages import latent_to_message
+from smvae_ros.messages import (
+    MessageError,
+    adapter,
+    installed_types,
+    make_message,
+    scale_camera_info,
+)
+from smvae_ros.sensor_set import Counters
+from smvae_ros.sources import Source
+
+QUEUE_SIZE = 5
+_IMAGE_KINDS = ("image", "depth")
+
+
+class Outputs:
+    """Creates the publishers; a lifecycle node publishes with them only while it is active.
+
+    Args:
+        node: the publishers' node.
+        sources: by modality; predictions are sent in the source's message type, images always as
+            sensor_msgs/Image.
+        frame_id: returns the frame_id of a modality's predictions, or with None of the latent.
+        camera_info: returns the camera's last CameraInfo, or None.
+        warn: given a subject and a text.
+    """
+
+    def __init__(
+        self,
+        node: LifecycleNode,
+        sources: Mapping[str, Source],
+        frame_id: Callable[[str | None], str],
+        camera_info: Callable[[], CameraInfo | None],
+        warn: Callable[[str, str], None],
+    ) -> None:
+        self._node, self._sources, self._warn = node, sources, warn
+        self._frame_id, self._camera_info = frame_id, camera_info
+        self._images = [n for n, s in sources.items() if s.modality.kind in _IMAGE_KINDS]
+        self._adapters = {
+            name: adapter("sensor_msgs/msg/Image") if name in self._images else source.adapter
+            for name, source in sources.items()
+        }
+        self._publishers: list[Publisher] = []
+        self._latent = self._create(Image, "~/latent")
+        self._latent_plot = self._create(Float32MultiArray, "~/latent_plot")
+        self._status = self._create(DiagnosticArray, "~/status")
+        self._predictions = {
+            name: self._create(installed_types(used.type_name), f"~/prediction/{name}")
+            for name, used in self._adapters.items()
+        }
+        if self._images:
+            self._prediction_info = self._create(CameraInfo, "~/prediction/camera_info")
+
+    def _create(self, message_type: Any, topic: str) -> Publisher:
+        publisher = self._node.create_lifecycle_publisher(message_type, topic, QUEUE_SIZE)
+        self._publishers.append(publisher)
+        return publisher
+
+    def destroy(self) -> None:
+        """Ends all publishers."""
+        for publisher in self._publishers:
+            self._node.destroy_lifecycle_publisher(publisher)
+        self._publishers.clear()
+
+    def wanted(self) -> list[str]:
+        """The modalities whose predictions somebody listens to."""
+        return [name for name, publisher in self._predictions.items() if _is_heard(publisher)]
+
+    def publish(self, frame: Frame) -> None:
+        """Sends the latent and the predictions in ``frame``.
+
+        Raises:
+            MessageError: where a prediction does not fit its message type; the latent has been sent
+                by then.
+        """
+        prediction = frame.prediction
+        self._latent.publish(
+            latent_to_message(
+                prediction.mean,
+                prediction.log_variance,
+                installed_types,
+                stamp_ns=frame.stamp_ns,
+                frame_id=self._frame_id(None),
+            )
+        )
+        if _is_heard(self._latent_plot):
+            self._latent_plot.publish(
+                make_message(
+                    installed_types, "std_msgs/msg/Float32MultiArray", data=prediction.mean
+                )
+            )
+        for name, array in prediction.observations.items():
+            self._predictions[name].publish(self._make_prediction(name, array, frame.stamp_ns))
+        if self._images and _is_heard(self._prediction_info):
+            self._publish_camera_info(frame.stamp_ns)
+
+    def publish_status(self, frame: Frame, counters: Mapping[str, Counters]) -> None:
+        """Sends how the frame came about."""
+        if _is_heard(self._status):
+            name = self._node.get_name()
+            self._status.publish(make_frame_status(frame, counters, name, self._frame_id(None)))
+
+    def _make_prediction(self, name: str, array: Any, stamp_ns: int) -> Any:
+        source = self._sources[name]
+        return self._adapters[name].to_message(
+            array,
+            source.modality,
+            installed_types,
+            stamp_ns=stamp_ns,
+            frame_id=self._frame_id(name),
+            scale=source.scale,
+            joint_names=source.joint_names,
+            encoding="32FC1" if source.modality.kind == "depth" else "",
+        )
+
+    def _publish_camera_info(self, stamp_ns: int) -> None:
+        camera_info = self._camera_info()
+        if camera_info is None:
+            return
+        _, height, width = self._sources[self._images[0]].modality.shape
+        try:
+            scaled = scale_camera_info(
+                camera_info, width, height, installed_types, stamp_nanoseconds=stamp_ns
+            )
+        except MessageError as error:
+            self._warn("camera info", str(error))
+            return
+        self._prediction_info.publish(scaled)
+
+
+def _is_heard(publisher: Publisher) -> bool:
+    return publisher.get_subscription_count() > 0

@@ -1,0 +1,326 @@
+"""The lifecycle node: topics → sensor set → inference → topics.
+
+configure loads the model that the parameter ``checkpoint`` names, warms every subset up and
+subscribes; activate only starts publishing. Callbacks only store; a :class:`Worker` owns the model.
+Nothing depends on ROS time: being live is a matter of monotonic time, and outputs carry the stamps
+of the inputs.
+"""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import rclpy
+from diagnostic_msgs.msg import DiagnosticArray
+from rclpy.clock import Clock, ClockType
+from rclpy.executors import Executor, SingleThreadedExecutor
+from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from rclpy.signals import SignalHandlerOptions
+from rclpy.task import Future
+from std_srvs.srv import Trigger
+
+from smvae_core.checkpoint import CheckpointError
+from smvae_core.inference import Inference
+from smvae_ros.bundled import model_path
+from smvae_ros.diagnostics import HealthReport, NodeHealth, SensorHealth
+from smvae_ros.inputs import Inputs, make_profile
+from smvae_ros.messages import adapter
+from smvae_ros.outputs import Outputs
+from smvae_ros.parameters import NodeParameters
+from smvae_ros.sensor_set import SensorSet
+from smvae_ros.sources import Source
+from smvae_ros.throttle import Throttle
+from smvae_ros.worker import Progress, Worker
+
+NODE_NAME = "smvae_perception"
+DIAGNOSTICS_PERIOD = 1.0  # seconds
+
+
+class PerceptionNode(LifecycleNode):
+    """See the module's description; parameters are in :mod:`smvae_ros.parameters`."""
+
+    def __init__(self) -> None:
+        super().__init__(NODE_NAME)
+        self._sensors: SensorSet | None = None
+        self._inputs: Inputs | None = None
+        self._outputs: Outputs | None = None
+        self._worker: Worker | None = None
+        self._failure = ""
+        self._reloading = False
+        self._warn = Throttle(self.get_logger().warning)
+        self._settings = NodeParameters(self, lambda: self._worker is not None, self._apply)
+        self._report = HealthReport(self.get_name())
+        self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 1)
+        self.create_timer(
+            DIAGNOSTICS_PERIOD,
+            self._publish_diagnostics,
+            clock=Clock(clock_type=ClockType.STEADY_TIME),
+        )
+        self.create_service(Trigger, "~/reload_model", self._reload_model)
+
+    def autostart(self) -> None:
+        """Configures and activates, where the parameter of that name says so."""
+        wanted = self._settings["autostart"]
+        if wanted and self.trigger_configure() == TransitionCallbackReturn.SUCCESS:
+            self.trigger_activate()
+
+    # -- life cycle --------------------------------------------------------------------------------
+
+    def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
+        self._failure = ""
+        try:
+            self._configure()
+        except Exception as error:  # whatever it is, the node stays alive and says it
+            expected = isinstance(error, (ValueError, CheckpointError))
+            self._failure = str(error) if expected else f"{type(error).__name__}: {error}"
+            self.get_logger().error(f"cannot configure: {self._failure}")
+            self._release()
+            return TransitionCallbackReturn.FAILURE
+        return super().on_configure(state)
+
+    def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        result = super().on_activate(state)
+        self._worker.start()
+        self.get_logger().info("active")
+        return result
+
+    def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        self._worker.stop()
+        self.get_logger().info("inactive")
+        return super().on_deactivate(state)
+
+    def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
+        self._release()
+        return TransitionCallbackReturn.SUCCESS
+
+    def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
+        self._release()
+        return TransitionCallbackReturn.SUCCESS
+
+    def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
+        self.get_logger().error("a transition failed, everything is released")
+        self._release()
+        return TransitionCallbackReturn.SUCCESS
+
+    def destroy_node(self) -> None:
+        self._release()
+        super().destroy_node()
+
+    def _configure(self) -> None:
+        parameters = self._settings
+        if parameters.problem:
+            raise ValueError(parameters.problem)
+        start = time.monotonic()
+        inference = self._load()
+        modalities = inference.modalities
+        parameters.declare_modalities(modalities.values())
+        if parameters.problem:
+            raise ValueError(parameters.problem)
+        names = ", ".join(modalities)
+        if unknown := parameters.unknown():
+            self.get_logger().warning(
+                f"no use for the parameters {', '.join(unknown)}: misspelt, or of a modality that "
+                f"the checkpoint does not hold; it holds {names}"
+            )
+        sources = {name: self._make_source(modality) for name, modality in modalities.items()}
+        if not any(source.topic for source in sources.values()):
+            raise ValueError(f"no modality has a topic: set the topic of one of {names}")
+        self._sensors = SensorSet(modalities, parameters.settings(modalities, parameters.values))
+        profiles = {
+            name: make_profile(parameters[f"{name}.reliability"], parameters[f"{name}.queue_size"])
+            for name in sources
+        }
+        self._outputs = Outputs(self, sources, self._frame_id, self._camera_info, self._warn)
+        self._worker = Worker(inference, self._sensors, sources, self._outputs, self._warn)
+        self._inputs = Inputs(
+            self, sources, profiles, self._sensors, parameters["camera_info_topic"], self._warn
+        )
+        self.get_logger().info(
+            f"model {inference.model_hash} of {names} on {inference.device} is ready after "
+            f"{time.monotonic() - start:.1f} s; subscribed to "
+            + ", ".join(self._inputs.topic(name) for name in sources if sources[name].topic)
+        )
+
+    def _load(self) -> Inference:
+        """The model that the parameters name, warmed up.
+
+        Raises:
+            CheckpointError: where the checkpoint cannot be used.
+            DeviceError: where device or precision is not available.
+        """
+        parameters = self._settings
+        path = parameters["checkpoint"] or model_path()
+        inference = Inference.load(path, parameters["device"], parameters["precision"])
+        inference.warm_up()
+        return inference
+
+    def _make_source(self, modality: Any) -> Source:
+        values, name = self._settings.values, modality.name
+        joints = values.get(f"{name}.joints", [])
+        return Source(
+            modality,
+            values[f"{name}.topic"],
+            adapter(values[f"{name}.type"]),
+            values.get(f"{name}.scale", 1.0),
+            tuple(joint for joint in joints if joint),
+        )
+
+    def _release(self) -> None:
+        if self._worker is not None:
+            self._worker.stop()
+        for part in (self._inputs, self._outputs):
+            if part is not None:
+                part.destroy()
+        self._worker = self._inputs = self._outputs = self._sensors = None
+
+    # -- while configured --------------------------------------------------------------------------
+
+    def _apply(self, values: dict[str, Any]) -> None:
+        """New values of parameters; ValueError refuses them."""
+        if self._worker is not None:
+            modalities = self._worker.inference.modalities
+            self._sensors.configure(self._settings.settings(modalities, values))
+
+    def _frame_id(self, name: str | None) -> str:
+        parameters, modalities = self._settings, self._worker.inference.modalities
+        last = "" if name is None else self._inputs.frame_ids.get(name, "")
+        is_image = name is not None and modalities[name].kind in ("image", "depth")
+        return last or parameters["camera_frame" if is_image else "frame_id"]
+
+    def _camera_info(self) -> Any:
+        return self._inputs.camera_info
+
+    async def _reload_model(
+        self, request: Trigger.Request, response: Trigger.Response
+    ) -> Trigger.Response:
+        """Loads ``checkpoint`` beside the running model, and swaps them between two frames."""
+        worker = self._worker
+        if worker is None:
+            response.message = "there is no model to replace yet: configure the node first"
+        elif self._reloading:
+            response.message = "the model is being reloaded already"
+        else:
+            self._reloading = True
+            try:
+                response.message = await self._replace_model(worker)
+                response.success = True
+            except (ValueError, CheckpointError) as error:
+                response.message = f"the old model stays: {error}"
+            finally:
+                self._reloading = False
+        log = self.get_logger().info if response.success else self.get_logger().error
+        log(f"reload: {response.message}")
+        return response
+
+    async def _replace_model(self, worker: Worker) -> str:
+        inference = await self._in_thread(self._load)
+        if worker is not self._worker:
+            raise ValueError("the node was cleaned up while the new one was being loaded")
+        old = worker.inference.modalities
+        if differences := _differences(old, inference.modalities):
+            raise ValueError(
+                f"the new one has {differences}; to change that, deactivate, clean up, configure "
+                "and activate"
+            )
+        worker.inference = inference
+        return f"model {inference.model_hash} is in use"
+
+    async def _in_thread(self, function: Any) -> Any:
+        """The function's result; messages are received while it runs."""
+        future = Future()
+
+        def run() -> None:
+            try:
+                future.set_result((function(), None))
+            except Exception as error:
+                future.set_result((None, error))
+
+        threading.Thread(target=run, name="model loading", daemon=True).start()
+        result, error = await future
+        if error is not None:
+            raise error
+        return result
+
+    def _publish_diagnostics(self) -> None:
+        now = time.monotonic_ns()
+        worker, sensors, inputs = self._worker, self._sensors, self._inputs
+        healths = {}
+        if worker is not None:
+            live, counters = sensors.live(now), sensors.counters()
+            for name, counter in counters.items():
+                topic = inputs.topic(name)
+                healths[name] = SensorHealth(
+                    topic,
+                    self.count_publishers(topic) if topic else 0,
+                    inputs.incompatible.get(name, ""),
+                    name in live,
+                    sensors.age(name, now),
+                    counter,
+                )
+        node = NodeHealth(
+            self._state_machine.current_state[1],
+            self._failure,
+            Progress() if worker is None else worker.progress,
+            "" if worker is None else worker.inference.model_hash,
+            "" if worker is None else str(worker.inference.device),
+        )
+        message = DiagnosticArray(status=self._report(node, healths, now))
+        message.header.stamp = self.get_clock().now().to_msg()
+        self._diagnostics.publish(message)
+
+
+def _differences(old: dict[str, Any], new: dict[str, Any]) -> str:
+    """In words, what keeps a model from taking the place of another; empty if nothing does."""
+    if list(old) != list(new):
+        return f"the modalities {', '.join(new)} instead of {', '.join(old)}"
+    parts = []
+    for name, modality in old.items():
+        for field in ("kind", "shape", "rate"):
+            before, after = getattr(modality, field), getattr(new[name], field)
+            if before != after:
+                parts.append(f"{name}.{field} {after} instead of {before}")
+    return ", ".join(parts)
+
+
+def make_executor() -> Executor:
+    """The executor that costs least at 1 kHz, where rclpy has it."""
+    try:
+        from rclpy.experimental import EventsExecutor
+    except ImportError:
+        return SingleThreadedExecutor()
+    return EventsExecutor()
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """Runs the node until SIGINT, SIGTERM, or until its context is shut down."""
+    stopping = False
+
+    def stop(*_: object) -> None:
+        nonlocal stopping
+        stopping = True
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, stop)  # however many come, the loop below ends in good order
+    rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
+    executor = make_executor()
+    node = PerceptionNode()
+    executor.add_node(node)
+    try:
+        node.autostart()
+        # Not spin(): the EventsExecutor's does not return when a signal arrives.
+        while rclpy.ok() and not stopping:
+            executor.spin_once(timeout_sec=0.1)
+    finally:
+        executor.remove_node(node)
+        node.destroy_node()
+        executor.shutdown()
+        rclpy.try_shutdown()
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

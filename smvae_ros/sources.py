@@ -1,0 +1,102 @@
+"""Where the observations of a modality come from: topic and message adapter with its options.
+
+The node and offline tools turn messages into the model's input here, and so cannot differ.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from smvae_core.modalities import Modality
+from smvae_core.preprocessing import prepare
+from smvae_ros.message_fields import Adapter
+from smvae_ros.sensor_sample import SensorSample
+from smvae_ros.vector_messages import JointStateAdapter
+
+
+@dataclass(frozen=True)
+class Source:
+    """One modality's input.
+
+    Attributes:
+        modality: what is observed.
+        topic: as configured; empty where nothing shall be subscribed.
+        adapter: of the topic's message type.
+        scale: readings of vectors and series are multiplied by it.
+        joint_names: for JointState, the joints in the model's order.
+
+    Raises:
+        ValueError: where number of joints and modality do not fit each other.
+    """
+
+    modality: Modality
+    topic: str
+    adapter: Adapter
+    scale: float = 1.0
+    joint_names: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        values, joints = self.modality.shape[0], len(self.joint_names)
+        if isinstance(self.adapter, JointStateAdapter) and values != 2 * joints:
+            raise ValueError(
+                f"{self.modality.name}.joints has {joints} names ({', '.join(self.joint_names)}), "
+                f"but the model has {values} values: a position and a velocity of each joint"
+            )
+
+    def incoming(self, message: Any) -> Any:
+        """What :meth:`SensorSet.store` is given: of a series the reading (channels,), of others the
+        message itself, which is decoded only if a frame uses it.
+
+        Raises:
+            MessageError: for an unusable reading of a series.
+        """
+        return self._decode(message) if self.modality.kind == "series" else message
+
+    def _decode(self, message: Any) -> np.ndarray:
+        return self.adapter.to_array(
+            message, self.modality, scale=self.scale, joint_names=self.joint_names
+        )
+
+
+@dataclass(frozen=True)
+class Observations:
+    """A frame as the model takes it.
+
+    Attributes:
+        sample: the frame, without its unusable inputs.
+        arrays: modality → prepared array.
+        invalid: modality → why its input was unusable.
+        timings: stage (``convert``: message → array, ``prepare``: → the model's size) → seconds.
+    """
+
+    sample: SensorSample
+    arrays: dict[str, np.ndarray]
+    invalid: dict[str, str]
+    timings: dict[str, float]
+
+
+def observe(sample: SensorSample, sources: Mapping[str, Source]) -> Observations:
+    """Decodes and prepares the inputs of a frame. Values that are arrays already, in raw units, are
+    only prepared. Nothing is raised for bad messages: they are left out and named."""
+    arrays: dict[str, np.ndarray] = {}
+    invalid: dict[str, str] = {}
+    timings = {"convert": 0.0, "prepare": 0.0}
+    for name, entry in sample.inputs.items():
+        source = sources[name]
+        start = time.perf_counter()
+        try:
+            value = entry.value
+            array = value if isinstance(value, np.ndarray) else source._decode(value)
+            converted = time.perf_counter()
+            arrays[name] = prepare(source.modality, array)
+        except ValueError as error:
+            invalid[name] = str(error)
+            continue
+        timings["convert"] += converted - start
+        timings["prepare"] += time.perf_counter() - converted
+    return Observations(sample.without(invalid), arrays, invalid, timings)

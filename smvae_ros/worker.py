@@ -1,0 +1,135 @@
+"""The thread that owns the model: takes the newest frame, runs the model, publishes.
+
+A slow model lowers the rate of frames, never their freshness: what arrives meanwhile replaces what
+was there, and the next frame takes what is newest then.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from smvae_core.inference import Inference
+from smvae_ros.frame import Frame
+from smvae_ros.outputs import Outputs
+from smvae_ros.sensor_sample import SensorSample
+from smvae_ros.sensor_set import SensorSet
+from smvae_ros.sources import Source, observe
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What the worker has done so far.
+
+    Attributes:
+        frames: published since the start.
+        failures: frames that were lost to an error.
+        last_error: of the latest of these.
+        subset: modalities of the latest frame.
+        latency: seconds from the receipt of the latest frame's trigger until it was published.
+    """
+
+    frames: int = 0
+    failures: int = 0
+    last_error: str = ""
+    subset: tuple[str, ...] = ()
+    latency: float = 0.0
+
+
+class Worker:
+    """Works from :meth:`start` to :meth:`stop`.
+
+    Args:
+        inference: a model that has been warmed up. Assigning another one takes effect between two
+            frames.
+        sensors: where frames come from.
+        sources: by modality.
+        outputs: where predictions go.
+        warn: given a subject and a text.
+
+    Attributes:
+        progress: what it has done so far; replaced as a whole after each frame.
+    """
+
+    def __init__(
+        self,
+        inference: Inference,
+        sensors: SensorSet,
+        sources: Mapping[str, Source],
+        outputs: Outputs,
+        warn: Callable[[str, str], None],
+    ) -> None:
+        self.inference = inference
+        self.progress = Progress()
+        self._sensors, self._sources, self._outputs = sensors, sources, outputs
+        self._warn = warn
+        self._running = False
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Begins to work; counting starts anew."""
+        self.progress = Progress()
+        self._sensors.reset_counters()
+        self._running = True
+        self._thread = threading.Thread(target=self._run, name="perception worker", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Returns when the last frame has been published."""
+        if self._thread is None:
+            return
+        with self._sensors.condition:
+            self._running = False
+            self._sensors.condition.notify_all()
+        self._thread.join()
+        self._thread = None
+
+    def _run(self) -> None:
+        while True:
+            sample = self._next_sample()
+            if sample is None:
+                return
+            try:
+                self._work(sample)
+            except Exception as error:  # one bad frame must not end the node
+                text = f"{type(error).__name__}: {error}"
+                self.progress = dataclasses.replace(
+                    self.progress, failures=self.progress.failures + 1, last_error=text
+                )
+                self._warn("worker", f"a frame of {'+'.join(sample.inputs)} failed: {text}")
+
+    def _next_sample(self) -> SensorSample | None:
+        """The next frame; None when the work is over."""
+        with self._sensors.condition:
+            while self._running:
+                sample = self._sensors.poll(time.monotonic_ns())
+                if sample is not None:
+                    return sample
+                self._sensors.wait(time.monotonic_ns())
+        return None
+
+    def _work(self, sample: SensorSample) -> None:
+        inference = self.inference
+        observations = observe(sample, self._sources)
+        for name, reason in observations.invalid.items():
+            self._sensors.reject(name, reason)
+            self._warn(name, f"unusable message on {self._sources[name].topic}: {reason}")
+        if not observations.arrays:
+            return
+        prediction = inference(observations.arrays, predict=self._outputs.wanted())
+        timings = {"gather": sample.waited, **observations.timings, **prediction.timings}
+        frame = Frame(observations.sample, prediction, inference.model_hash, timings)
+        start = time.perf_counter()
+        self._outputs.publish(frame)
+        timings["publish"] = time.perf_counter() - start
+        timings["total"] = sample.waited + (time.monotonic_ns() - sample.taken_ns) / 1e9
+        self._outputs.publish_status(frame, self._sensors.counters())
+        self.progress = dataclasses.replace(
+            self.progress,
+            frames=self.progress.frames + 1,
+            subset=tuple(observations.arrays),
+            latency=timings["total"],
+        )

@@ -1,0 +1,401 @@
+"""The simulated insertion robot: real MuJoCo, real pictures, real HDF5 files and bags."""
+
+import dataclasses
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from smvae_core.data.vision_touch import DATASETS, log_file_name, parse_log_name, validate_log
+from smvae_core.modalities import Modality
+from smvae_ros.bags import BagReader
+from smvae_ros.messages import adapter, stamp_ns
+from smvae_ros.simulation.camera import CameraNoise
+from smvae_ros.simulation.graphics import SimulationUnavailable, find_mujoco
+from smvae_ros.simulation.insertion import InsertionRobot, Step
+from smvae_ros.simulation.policy import LARGEST_ACTION, LEASH
+from smvae_ros.simulation.scene import BOX_HEIGHT
+from training import simulate
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+PICTURES = ("image", "depth")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def require_simulation() -> None:
+    """Skips with the robot's own words on what is missing here."""
+    try:
+        with InsertionRobot(0) as robot:
+            robot.step()
+    except SimulationUnavailable as error:
+        pytest.skip(str(error))
+
+
+def run(*arguments: object, **options: object) -> subprocess.Popen:
+    command = [sys.executable, "-m", "training.simulate", *map(str, arguments)]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    return subprocess.Popen(command, cwd=REPOSITORY, **pipes, **options)
+
+
+def make_logs(folder: Path, *arguments: object) -> int:
+    """Two trajectories of two parts each."""
+    size = ["--trajectories", 2, "--steps", 100]
+    return simulate.main([str(word) for word in ["--output", folder, *size, *arguments]])
+
+
+def record(seed: int, count: int, render: bool, **options: object) -> list[Step]:
+    with InsertionRobot(seed, **options) as robot:
+        return list(robot.steps(count, render))
+
+
+def assert_equal_steps(
+    first: list[Step], second: list[Step], without: tuple[str, ...] = ()
+) -> None:
+    for a, b in zip(first, second, strict=True):
+        for field in dataclasses.fields(Step):
+            if field.name not in without:
+                np.testing.assert_array_equal(getattr(a, field.name), getattr(b, field.name))
+
+
+def arrays(folder: Path) -> dict[tuple[str, str], np.ndarray]:
+    found = {}
+    for path in sorted(folder.glob("*.h5")):
+        with h5py.File(path) as file:
+            found |= {(path.name, key): file[key][()] for key in file}
+    return found
+
+
+@pytest.fixture(scope="module")
+def trajectories() -> list[list[Step]]:
+    """Three whole trajectories without pictures."""
+    return [record(seed, 1000, render=False) for seed in range(3)]
+
+
+@pytest.fixture(scope="module")
+def logs(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("logs")
+    assert make_logs(folder, "--workers", 2) == 0
+    return folder
+
+
+class TestRobot:
+    def test_a_seed_gives_the_same_steps_again(self):
+        with InsertionRobot(7) as robot:
+            first = list(robot.steps(15))
+            robot.reset()
+            again = list(robot.steps(15))
+        assert_equal_steps(first, again)
+        assert_equal_steps(first, record(7, 15, render=True))
+
+    def test_rendering_changes_nothing_else(self):
+        rendered, plain = record(3, 20, render=True), record(3, 20, render=False)
+        assert all(step.image is None and step.depth is None for step in plain)
+        assert_equal_steps(rendered, plain, without=PICTURES)
+        # Only some pictures: those are the same as with all.
+        with InsertionRobot(3) as robot:
+            some = [robot.step(render=index % 2 == 1) for index in range(20)]
+        assert_equal_steps(some[1::2], rendered[1::2])
+
+    def test_another_seed_gives_another_scene_and_run(self):
+        one, other = InsertionRobot(1), InsertionRobot(2)
+        assert one.scene != other.scene
+        assert not np.array_equal(one.step().image, other.step().image)
+        assert not np.array_equal(one.step(render=False).proprio, other.step(render=False).proprio)
+
+    def test_the_box_varies_as_much_as_asked(self):
+        default = np.array([InsertionRobot(seed).scene.box_position for seed in range(20)])
+        assert 0.005 < np.abs(default).max() <= 0.01
+        assert InsertionRobot(5, box_variation=0).scene.box_position == (0, 0)
+
+    def test_free_motion_and_contact_differ_clearly(self, trajectories):
+        for steps in trajectories:
+            force = np.linalg.norm([step.forces[:, :3] for step in steps], axis=-1)
+            contact = np.array([step.contact for step in steps])
+            free = ~contact.any(axis=1)
+            assert np.percentile(force[free], 99) < 0.5
+            assert np.median(force[contact]) > 10
+            assert force[contact].max() < 150
+            assert 0.3 <= 1 - free.mean() <= 0.6
+
+    def test_pushing_on_the_box_lifts_the_tool(self, trajectories):
+        for steps in trajectories:
+            pushing = [s.forces[:, 2].mean() for s in steps if s.contact.all()]
+            assert np.mean(np.array(pushing) > 3) > 0.95
+
+    def test_some_attempts_succeed_and_some_fail(self):
+        attempts = insertions = 0
+        for seed in range(4):
+            robot = InsertionRobot(seed)
+            deepest = min(step.ee_pos[2] for step in robot.steps(1000, render=False))
+            assert robot.policy.attempts >= 3
+            assert (deepest < BOX_HEIGHT - 0.03) == (robot.policy.insertions > 0)
+            attempts += robot.policy.attempts
+            insertions += robot.policy.insertions
+        assert 0.2 < insertions / attempts < 0.9
+
+    def test_the_action_led_to_the_state(self, trajectories):
+        for steps in trajectories:
+            pose = np.array([step.ee_yaw for step in steps])
+            action = np.array([step.action for step in steps])
+            delta = np.array([step.ee_yaw_delta for step in steps])
+            assert (np.abs(action) <= LARGEST_ACTION + LEASH).all()
+            np.testing.assert_allclose(np.diff(pose, axis=0), delta[1:], atol=1e-12)
+            # The arm follows within a step: the movement correlates with the action that led to
+            # it, and more than with the one that came after.
+            free = np.array([not step.contact.any() for step in steps])[1:-1]
+            for axis in range(3):
+                led, came_after = (
+                    np.corrcoef(delta[1:-1, axis][free], other[free])[0, 1]
+                    for other in (action[1:-1, axis], action[2:, axis])
+                )
+                assert led > 0.9
+                assert led > came_after
+
+    def test_fields_agree_with_each_other(self, trajectories):
+        for step in trajectories[0][::50]:
+            np.testing.assert_array_equal(step.proprio, np.r_[step.ee_yaw, step.joint_vel[:4]])
+            np.testing.assert_array_equal(
+                step.joint_pos, np.r_[step.ee_pos, step.ee_yaw[3], 0, 0, 0]
+            )
+            np.testing.assert_array_equal(step.ee_vel, step.joint_vel[:3])
+            assert step.ee_vel_ori[2] == step.joint_vel[3]
+            np.testing.assert_allclose(2 * np.arctan2(*step.ee_ori[2:]), step.ee_yaw[3])
+            assert step.time == pytest.approx((step.index + 1) / 20)
+
+    def test_readings_go_on_from_step_to_step(self, trajectories):
+        """1 ms apart also across steps: the jump there is as small as within a step."""
+        force = np.array([step.forces[:, 2] for step in trajectories[0]])
+        within = np.abs(force[:, -1] - force[:, -2])
+        across = np.abs(force[1:, 0] - force[:-1, -1])
+        assert np.median(across) < 2 * np.median(within)
+        assert np.mean(across) < 3 * np.mean(within)
+
+
+class TestPictures:
+    def test_they_show_peg_box_and_hole(self):
+        for seed in range(4):
+            with InsertionRobot(seed) as robot:
+                assert robot.step().ee_pos[2] > BOX_HEIGHT
+                seen = robot.seen()
+            assert np.sum(seen == "peg") > 80
+            assert np.sum(seen == "box") > 1500
+            assert np.sum(seen == "hole") > 40
+
+    def test_things_have_clearly_different_colours(self):
+        for seed in range(4):
+            with InsertionRobot(seed, camera_noise=CameraNoise().scaled(0)) as robot:
+                image = robot.step().image.astype(float)
+                seen = robot.seen()
+            things = ("peg", "box", "hole", "table")
+            colour = {thing: image[seen == thing].mean(axis=0) for thing in things}
+            assert np.linalg.norm(colour["peg"] - colour["box"]) > 60
+            assert np.linalg.norm(colour["hole"] - colour["box"]) > 60
+            assert np.linalg.norm(colour["box"] - colour["table"]) > 40
+
+    def test_depth_is_the_distance_along_the_view(self):
+        with InsertionRobot(0, camera_noise=CameraNoise(0, 0, 0, 0)) as robot:
+            depth = robot.step().depth
+        assert depth.dtype == np.float32
+        assert 0.15 < depth.min() < 0.45
+        assert 0.7 < depth.max() < 1.2
+
+    def test_noise_is_mild(self):
+        clean = record(0, 1, render=True, camera_noise=CameraNoise().scaled(0))[0]
+        noisy = record(0, 1, render=True)[0]
+        seen = noisy.depth > 0
+        assert 0.9 < seen.mean() < 1
+        assert 0.0002 < np.std((noisy.depth - clean.depth)[seen]) < 0.002
+        assert 0.5 < np.std(noisy.image.astype(float) - clean.image) < 3
+
+    @settings(max_examples=25, deadline=None)
+    @given(factor=st.floats(0, 20), seed=st.integers(0, 2**32), level=st.integers(0, 255))
+    def test_noisy_pictures_keep_type_and_range(self, factor, seed, level):
+        rng = np.random.default_rng(seed)
+        image = np.full((8, 9, 3), level, np.uint8)
+        depth = rng.uniform(0.2, 1, (8, 9)).astype(np.float32)
+        noisy, noisy_depth = CameraNoise().scaled(factor).apply(image, depth, rng)
+        assert (noisy.dtype, noisy.shape) == (np.uint8, image.shape)
+        assert (noisy_depth.dtype, noisy_depth.shape) == (np.float32, depth.shape)
+        assert np.isfinite(noisy_depth).all()
+        if factor == 0:
+            np.testing.assert_array_equal(noisy, image)
+            np.testing.assert_allclose(noisy_depth, depth, atol=0.00051)
+
+
+class TestLogs:
+    def test_the_format_is_that_of_vision_touch(self, logs):
+        files = sorted(logs.iterdir())
+        assert [parse_log_name(path)[1:] for path in files] == [(0, 0), (0, 1), (1, 0), (1, 1)]
+        for path in files:
+            assert validate_log(path) == []
+            with h5py.File(path) as file:
+                assert set(file) == set(DATASETS) - {"optical_flow"}
+                for key, dataset in file.items():
+                    assert dataset.shape == (50, *DATASETS[key].shapes[0]), key
+                    assert dataset.dtype == DATASETS[key].dtype, key
+
+    def test_the_files_say_that_they_are_simulated(self, logs):
+        for path in logs.iterdir():
+            name = parse_log_name(path)
+            assert name.stamp == "simulated_000000"
+            with h5py.File(path) as file:
+                assert file.attrs["simulated"]
+                assert file.attrs["seed"] == name.trajectory
+                assert file.attrs["generator_version"] == simulate.GENERATOR_VERSION
+                assert file.attrs["mujoco_version"] == find_mujoco().__version__
+
+    def test_a_file_holds_the_steps_of_its_seed(self, logs):
+        steps = record(1, 100, render=True)[50:]
+        with h5py.File(logs / log_file_name("simulated_000000", 1, 1)) as file:
+            for key, expected in simulate.log_arrays(steps).items():
+                np.testing.assert_array_equal(file[key][()], expected, err_msg=key)
+
+    def test_only_what_is_missing_is_made_again(self, logs, tmp_path):
+        files = sorted(logs.iterdir())
+        for path in files:
+            (tmp_path / path.name).write_bytes(path.read_bytes())
+        kept, removed, damaged, also_kept = (tmp_path / path.name for path in files)
+        removed.unlink()
+        damaged.write_bytes(damaged.read_bytes()[:1000])
+        before = {path: path.stat().st_mtime_ns for path in (kept, also_kept)}
+        assert make_logs(tmp_path, "--workers", 1) == 0
+        assert {path: path.stat().st_mtime_ns for path in before} == before
+        expected, found = arrays(logs), arrays(tmp_path)
+        assert found.keys() == expected.keys()
+        for key, array in expected.items():
+            np.testing.assert_array_equal(found[key], array, err_msg=str(key))
+
+    def test_logs_of_other_settings_are_not_mixed(self, logs, capfd):
+        before = {path: path.stat().st_mtime_ns for path in logs.iterdir()}
+        assert make_logs(logs, "--workers", 1, "--camera-noise", 0.5) == 1
+        assert "was made with camera_noise = 1.0, now it is 0.5" in capfd.readouterr().err
+        assert {path: path.stat().st_mtime_ns for path in logs.iterdir()} == before
+
+    def test_the_length_must_be_whole_parts(self, tmp_path, capsys):
+        with pytest.raises(SystemExit):
+            simulate.main(["--output", str(tmp_path), "--steps", "120"])
+        assert "multiple of 50" in capsys.readouterr().err
+
+    @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+    def test_an_interrupt_leaves_whole_files(self, tmp_path, number):
+        # As a terminal does it, the signal goes to the parent and its workers alike.
+        process = run("--output", tmp_path, "--trajectories", 2, start_new_session=True)
+        try:
+            while "step/s" not in process.stderr.readline(200) and process.poll() is None:
+                pass
+            while len(list(tmp_path.glob("*.h5"))) < 2 and process.poll() is None:
+                process.stderr.readline(200)
+            if number == signal.SIGINT:
+                os.killpg(process.pid, number)
+            else:
+                process.terminate()
+            _, errors = process.communicate(timeout=20)
+        finally:
+            process.kill()
+        assert process.returncode == 130, errors
+        assert "Interrupted" in errors
+        assert "Traceback" not in errors
+        files = list(tmp_path.iterdir())
+        assert 2 <= len(files) < 40
+        assert all(path.suffix == ".h5" and validate_log(path) == [] for path in files)
+
+
+class TestBag:
+    def test_it_holds_what_the_robot_did(self, tmp_path):
+        count = 12
+        options = ["--bag", str(tmp_path / "bag"), "--steps", str(count), "--seed", "4"]
+        assert simulate.main(options) == 0
+        steps = record(4, count, render=True)
+        messages: dict[str, list] = {}
+        with BagReader(tmp_path / "bag") as bag:
+            stamps = []
+            for topic, stamp, message in bag.read():
+                assert stamp == stamp_ns(message)
+                stamps.append(stamp)
+                messages.setdefault(topic, []).append(message)
+        assert stamps == sorted(stamps)
+        assert {topic: len(found) for topic, found in messages.items()} == {
+            "/wrench": 50 * count,
+            "/action": count,
+            "/joint_states": count,
+            "/camera/color/image_raw": count,
+            "/camera/depth/image_raw": count,
+            "/camera/color/camera_info": count,
+        }
+        assert (np.diff([stamp_ns(message) for message in messages["/wrench"]]) == 10**6).all()
+
+        def read(topic: str, modality: Modality, **options: object) -> np.ndarray:
+            found = messages[topic]
+            reader = adapter(found[0].__msgtype__)
+            return np.array([reader.to_array(message, modality, **options) for message in found])
+
+        force = read("/wrench", Modality("force", "vector", (6,)))
+        np.testing.assert_array_equal(force.reshape(count, 50, 6), [s.forces for s in steps])
+        action = read("/action", Modality("action", "vector", (4,)), scale=0.05)
+        np.testing.assert_allclose(action, [s.action for s in steps], rtol=1e-6)
+        joints = read(
+            "/joint_states", Modality("proprio", "vector", (8,)), joint_names=("x", "y", "z", "yaw")
+        )
+        np.testing.assert_allclose(joints, [s.proprio for s in steps], rtol=1e-6)
+        image = read("/camera/color/image_raw", Modality("rgb", "image", (3, 128, 128)))
+        np.testing.assert_array_equal(image, [s.image for s in steps])
+        depth = read("/camera/depth/image_raw", Modality("depth", "depth", (1, 128, 128)))
+        expected = np.array([s.depth for s in steps])
+        np.testing.assert_allclose(np.nan_to_num(depth), expected, atol=1e-6)
+
+        # The newest wrench of a step, its pictures and its action carry the step's time.
+        for index, step in enumerate(steps):
+            stamp = simulate.BAG_START + round(step.time * 1e9)
+            for topic in set(messages) - {"/wrench"}:
+                assert stamp_ns(messages[topic][index]) == stamp
+            assert stamp_ns(messages["/wrench"][50 * index + 49]) == stamp
+
+
+class TestSurroundings:
+    def test_the_robot_imports_neither_ros_nor_torch(self):
+        code = (
+            "import sys, smvae_ros.simulation.insertion, smvae_ros.simulation.topics; "
+            "print({'torch', 'rclpy'} & set(sys.modules))"
+        )
+        found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+        assert found.stdout.strip() == "set()", found.stderr
+
+    def test_without_graphics_the_message_names_the_packages(self, tmp_path):
+        process = run("--output", tmp_path, env={**os.environ, "MUJOCO_GL": "disable"})
+        _, errors = process.communicate(timeout=60)
+        assert process.returncode == 1
+        assert "libegl1" in errors
+        assert "libosmesa6" in errors
+        assert "Traceback" not in errors
+        assert list(tmp_path.iterdir()) == []
+
+    def test_without_graphics_the_robot_still_runs(self):
+        code = (
+            "from smvae_ros.simulation.insertion import InsertionRobot; "
+            "print(InsertionRobot(0).step(render=False).forces.shape)"
+        )
+        environment = {**os.environ, "MUJOCO_GL": "disable"}
+        found = subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, env=environment
+        )
+        assert found.stdout.strip() == "(50, 6)", found.stderr
+
+    def test_without_mujoco_the_message_says_how_to_install_it(self):
+        # None in sys.modules makes an import fail just as a missing package does.
+        code = (
+            "import sys; sys.modules['mujoco'] = None; from training.simulate import main; "
+            "sys.exit(main(['--bag', '/nonexistent/bag']))"
+        )
+        found = subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, cwd=REPOSITORY
+        )
+        assert found.returncode == 1
+        assert "pip install 'smvae_ros[sim]'" in found.stderr
+        assert "Traceback" not in found.stderr
