@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import signal
 from collections.abc import Sequence
 from pathlib import Path
@@ -185,7 +186,13 @@ class SetFitting(L.LightningModule):
 
     def configure_optimizers(self) -> dict[str, Any]:
         optimizer = torch.optim.Adam(self.parameters(), lr=self.hparams.learning_rate)
-        steps = int(self.trainer.estimated_stepping_batches)
+        trainer = self.trainer
+        # Not trainer.estimated_stepping_batches: it sets the data up before a resumed run has
+        # restored its position, which is then lost.
+        batches = len(trainer.datamodule.train_dataloader())
+        steps = math.ceil(batches / trainer.accumulate_grad_batches) * (trainer.max_epochs or 1)
+        if trainer.max_steps > 0:
+            steps = trainer.max_steps
         schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, max(steps, 1))
         return {
             "optimizer": optimizer,
@@ -262,7 +269,8 @@ class StopAtBatchEnd(L.Callback):
 
     def on_train_batch_end(self, trainer: L.Trainer, *_: Any) -> None:
         if self._interrupted:
-            trainer.save_checkpoint(self.path)
+            trainer.save_checkpoint(self.path, weights_only=False)
+            print(f"Saved {self.path}; continue with --resume", flush=True)
             raise KeyboardInterrupt
 
     def teardown(self, trainer: L.Trainer, module: L.LightningModule, stage: str) -> None:

@@ -1,7 +1,9 @@
-"""What comes with the package: a trained model and a recorded insertion."""
+"""What comes with the package: a trained model, a recorded insertion, the node's parameters."""
 
 from __future__ import annotations
 
+import os
+import sys
 from importlib.resources import files
 from pathlib import Path
 
@@ -11,9 +13,33 @@ def model_path() -> Path:
     return _resource("insertion_model")
 
 
+def yardstick_path() -> Path:
+    """Checkpoint directory of a network that only predicts depth from force and action."""
+    return _resource("dedicated_depth_model")
+
+
 def bag_path() -> Path:
     """The bundled bag; a seed that the model was not trained on."""
     return _resource("insertion_bag")
+
+
+def parameters_path() -> Path:
+    """The node's parameters file, config/perception.yaml, of the checkout or of the installation.
+
+    Raises:
+        FileNotFoundError: where neither is found.
+    """
+    checkout = Path(str(files("smvae_ros"))).parent
+    prefixes = [*os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep), sys.prefix]
+    places = [checkout, *(Path(prefix, "share", "smvae_ros") for prefix in prefixes if prefix)]
+    for place in places:
+        path = place / "config" / "perception.yaml"
+        if path.is_file():
+            return path
+    raise FileNotFoundError(
+        f"no config/perception.yaml in {', '.join(map(str, places))}; install the package again, "
+        "or name a parameters file"
+    )
 
 
 def _resource(name: str) -> Path:

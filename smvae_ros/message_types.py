@@ -64,6 +64,7 @@ def bag_typestore() -> Any:
     return get_typestore(Stores.LATEST)
 
 
+@cache
 def bag_types(type_name: str) -> Any:
     """The class that :class:`smvae_ros.bags.BagWriter` writes.
 

@@ -26,17 +26,16 @@ from std_srvs.srv import Trigger
 from smvae_core.checkpoint import CheckpointError
 from smvae_core.inference import Inference
 from smvae_ros.bundled import model_path
+from smvae_ros.configuration import NODE_NAME, make_sources
 from smvae_ros.diagnostics import HealthReport, NodeHealth, SensorHealth
 from smvae_ros.inputs import Inputs, make_profile
-from smvae_ros.messages import adapter
 from smvae_ros.outputs import Outputs
 from smvae_ros.parameters import NodeParameters
 from smvae_ros.sensor_set import SensorSet
-from smvae_ros.sources import Source
+from smvae_ros.specifications import sensor_settings
 from smvae_ros.throttle import Throttle
 from smvae_ros.worker import Progress, Worker
 
-NODE_NAME = "smvae_perception"
 DIAGNOSTICS_PERIOD = 1.0  # seconds
 
 
@@ -126,10 +125,10 @@ class PerceptionNode(LifecycleNode):
                 f"no use for the parameters {', '.join(unknown)}: misspelt, or of a modality that "
                 f"the checkpoint does not hold; it holds {names}"
             )
-        sources = {name: self._make_source(modality) for name, modality in modalities.items()}
+        sources = make_sources(modalities, parameters.values)
         if not any(source.topic for source in sources.values()):
             raise ValueError(f"no modality has a topic: set the topic of one of {names}")
-        self._sensors = SensorSet(modalities, parameters.settings(modalities, parameters.values))
+        self._sensors = SensorSet(modalities, sensor_settings(modalities, parameters.values))
         profiles = {
             name: make_profile(parameters[f"{name}.reliability"], parameters[f"{name}.queue_size"])
             for name in sources
@@ -158,17 +157,6 @@ class PerceptionNode(LifecycleNode):
         inference.warm_up()
         return inference
 
-    def _make_source(self, modality: Any) -> Source:
-        values, name = self._settings.values, modality.name
-        joints = values.get(f"{name}.joints", [])
-        return Source(
-            modality,
-            values[f"{name}.topic"],
-            adapter(values[f"{name}.type"]),
-            values.get(f"{name}.scale", 1.0),
-            tuple(joint for joint in joints if joint),
-        )
-
     def _release(self) -> None:
         if self._worker is not None:
             self._worker.stop()
@@ -183,7 +171,7 @@ class PerceptionNode(LifecycleNode):
         """New values of parameters; ValueError refuses them."""
         if self._worker is not None:
             modalities = self._worker.inference.modalities
-            self._sensors.configure(self._settings.settings(modalities, values))
+            self._sensors.configure(sensor_settings(modalities, values))
 
     def _frame_id(self, name: str | None) -> str:
         parameters, modalities = self._settings, self._worker.inference.modalities

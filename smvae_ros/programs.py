@@ -30,14 +30,14 @@ def ros_program(
     """
     try:
         with interruptible():
-            import rclpy
-            from rclpy.signals import SignalHandlerOptions
-            from rclpy.utilities import remove_ros_args
-
-            argv = list(sys.argv[1:] if argv is None else argv)
-            arguments = parser.parse_args(remove_ros_args(args=argv))
+            ours, for_ros = split_arguments(sys.argv[1:] if argv is None else argv)
+            arguments = parser.parse_args(ours)
             logging.basicConfig(level=logging.INFO, format="%(levelname)s: %(message)s")
-            rclpy.init(args=argv, signal_handler_options=SignalHandlerOptions.NO)
+
+            import rclpy  # only now, so that --help and mistakes are answered at once
+            from rclpy.signals import SignalHandlerOptions
+
+            rclpy.init(args=for_ros, signal_handler_options=SignalHandlerOptions.NO)
             try:
                 node = rclpy.create_node(node_name, start_parameter_services=False)
                 try:
@@ -52,6 +52,23 @@ def ros_program(
         pass
 
 
+def split_arguments(argv: Sequence[str]) -> tuple[list[str], list[str]]:
+    """The program's own arguments, and those between ``--ros-args`` and ``--`` or the end.
+
+    rclpy's remove_ros_args would also take every ``a:=b`` away, as a remapping of ROS 1 days.
+    """
+    ours: list[str] = []
+    for_ros: list[str] = []
+    inside = False
+    for argument in argv:
+        if argument == "--ros-args" or (inside and argument == "--"):
+            inside = argument == "--ros-args"
+            for_ros.append(argument)
+        else:
+            (for_ros if inside else ours).append(argument)
+    return ours, for_ros
+
+
 @contextmanager
 def interruptible() -> Iterator[None]:
     """Lets SIGINT and SIGTERM raise KeyboardInterrupt, but only the first of them.
@@ -61,7 +78,6 @@ def interruptible() -> Iterator[None]:
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
 
     def interrupt(*_: object) -> None:
-        before.clear()
         ignore_interrupts()
         raise KeyboardInterrupt
 
@@ -71,7 +87,8 @@ def interruptible() -> Iterator[None]:
         yield
     finally:
         for number, handler in before.items():
-            signal.signal(number, handler)
+            if signal.getsignal(number) is interrupt:
+                signal.signal(number, handler)
 
 
 @contextmanager

@@ -55,9 +55,14 @@ class Source:
         Raises:
             MessageError: for an unusable reading of a series.
         """
-        return self._decode(message) if self.modality.kind == "series" else message
+        return self.decode(message) if self.modality.kind == "series" else message
 
-    def _decode(self, message: Any) -> np.ndarray:
+    def decode(self, message: Any) -> np.ndarray:
+        """The message's reading in raw units.
+
+        Raises:
+            MessageError: for an unusable message.
+        """
         return self.adapter.to_array(
             message, self.modality, scale=self.scale, joint_names=self.joint_names
         )
@@ -91,7 +96,7 @@ def observe(sample: SensorSample, sources: Mapping[str, Source]) -> Observations
         start = time.perf_counter()
         try:
             value = entry.value
-            array = value if isinstance(value, np.ndarray) else source._decode(value)
+            array = value if isinstance(value, np.ndarray) else source.decode(value)
             converted = time.perf_counter()
             arrays[name] = prepare(source.modality, array)
         except ValueError as error:

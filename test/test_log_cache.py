@@ -279,7 +279,7 @@ def interrupt(logs: Path, cache: Path, how: signal.Signals) -> tuple[int, str]:
 
 def test_killed_conversion_continues_to_the_same_bytes(tmp_path: Path):
     logs, cache = tmp_path / "logs", tmp_path / "cache"
-    write_many_logs(logs, 400)
+    write_many_logs(logs, 250)
     status, _ = interrupt(logs, cache, signal.SIGKILL)
     assert status == -signal.SIGKILL
     assert not (cache / "cache.yaml").exists()
@@ -287,7 +287,7 @@ def test_killed_conversion_continues_to_the_same_bytes(tmp_path: Path):
         open_cache(cache)
 
     done = (cache / "journal.jsonl").read_text().count("\n")
-    assert 0 < done < 400
+    assert 0 < done < 250
     # As if it had been killed in the middle of a line, with half a file behind the last one.
     with open(cache / "journal.jsonl", "a") as journal:
         journal.write('{"name": "2019')
@@ -299,10 +299,10 @@ def test_killed_conversion_continues_to_the_same_bytes(tmp_path: Path):
     assert status == 130, message
     assert "run the same command again to continue" in message
     again = (cache / "journal.jsonl").read_text().count("\n")
-    assert done <= again < 400
+    assert done <= again < 250
 
     report = convert(logs, cache)
-    assert report.steps == 800
+    assert report.steps == 500
     whole = tmp_path / "whole"
     convert(logs, whole)
     assert contents(cache) == contents(whole)
@@ -312,7 +312,7 @@ def test_killed_conversion_continues_to_the_same_bytes(tmp_path: Path):
 
 def test_continuing_refuses_other_files_and_sizes(tmp_path: Path):
     logs, cache = tmp_path / "logs", tmp_path / "cache"
-    write_many_logs(logs, 400)
+    write_many_logs(logs, 250)
     interrupt(logs, cache, signal.SIGKILL)
     with pytest.raises(CacheError, match="instead of"):
         convert(logs, cache, image_size=32)
@@ -320,7 +320,7 @@ def test_continuing_refuses_other_files_and_sizes(tmp_path: Path):
     (logs / name).unlink()
     with pytest.raises(CacheError, match=rf"removed.*{name}"):
         convert(logs, cache)
-    assert convert(logs, cache, restart=True).steps == 798
+    assert convert(logs, cache, restart=True).steps == 498
 
 
 def test_full_disk_is_said_and_can_be_continued(tmp_path: Path):

@@ -18,6 +18,7 @@ import signal
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -299,6 +300,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
             file=sys.stderr,
         )
         return 130
+    except BrokenProcessPool:
+        print(
+            "simulate: a worker process was killed, perhaps for want of memory. Every log written "
+            "is whole; the same command makes the rest, with --workers 1 in less memory.",
+            file=sys.stderr,
+        )
+        return 1
     except (SimulationUnavailable, BagError, ValueError, OSError) as error:
         print(f"simulate: {error}", file=sys.stderr)
         return 1

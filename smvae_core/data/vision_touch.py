@@ -150,7 +150,7 @@ def write_log(
     """
     path = Path(path)
     arrays = {key: np.asarray(array) for key, array in arrays.items()}
-    problems = _layout_problems(path, arrays)
+    problems, _ = _layout_problems(path, arrays)
     unknown = sorted(set(arrays) - set(DATASETS))
     if unknown:
         known = ", ".join(DATASETS)
@@ -181,23 +181,26 @@ def _shape_text(shapes: tuple[tuple[int, ...], ...]) -> str:
 
 def _layout_problems(
     path: Path, arrays: Mapping[str, Any], keys: Collection[str] = tuple(DATASETS)
-) -> list[Problem]:
-    """Check `keys` and the required ones: presence, shape, dtype, length; no value is read."""
+) -> tuple[list[Problem], dict[str, Any]]:
+    """Check `keys` and the required ones: presence, shape, dtype, length; no value is read.
+
+    Returns the problems, and key -> array for those without one of shape or dtype.
+    """
     problems = []
-    lengths: dict[str, int] = {}
+    good: dict[str, Any] = {}
     for key, expected in DATASETS.items():
         if key not in keys and not expected.required:
             continue
         array = arrays.get(key)  # None also for a link that leads nowhere
         if array is None:
             if expected.required:
-                found = ", ".join(sorted(set(arrays) - {key})) or "no keys at all"
+                others = ", ".join(sorted(set(arrays) - {key})) or "nothing"
                 problems.append(
                     Problem(
                         path,
                         key,
                         f"a dataset of shape {_shape_text(expected.shapes)}",
-                        found,
+                        f"no such key (the file holds {others})",
                         "record the file again with this key or remove the file",
                     )
                 )
@@ -224,7 +227,8 @@ def _layout_problems(
                 Problem(path, key, f"shape {shapes} with T >= 1", f"shape {array.shape}", advice)
             )
         else:
-            lengths[key] = array.shape[0]
+            good[key] = array
+    lengths = {key: array.shape[0] for key, array in good.items()}
     if len(set(lengths.values())) > 1:
         # The most frequent length is right; ties go to the first key of the table.
         counts = list(lengths.values())
@@ -236,12 +240,12 @@ def _layout_problems(
                         path,
                         key,
                         f"{usual} steps as in the other keys: shape "
-                        f"{(usual, *arrays[key].shape[1:])}",
-                        f"shape {arrays[key].shape}",
+                        f"{(usual, *good[key].shape[1:])}",
+                        f"shape {good[key].shape}",
                         "record the file again or remove it",
                     )
                 )
-    return problems
+    return problems, good
 
 
 # h5py reports damage inside a file through all of these.
@@ -281,15 +285,11 @@ class LogFile:
     steps: T. keys: those of the keys asked for that it holds.
     """
 
-    def __init__(self, path: Path, file: h5py.File, keys: Collection[str]) -> None:
+    def __init__(self, path: Path, datasets: dict[str, h5py.Dataset]) -> None:
         self.path = path
-        self._datasets = {
-            key: file[key]
-            for key, expected in DATASETS.items()
-            if (key in keys or expected.required) and file.get(key) is not None
-        }
-        self.keys = tuple(self._datasets)
-        self.steps: int = self._datasets[REQUIRED_KEYS[0]].shape[0]
+        self._datasets = datasets
+        self.keys = tuple(datasets)
+        self.steps: int = datasets[REQUIRED_KEYS[0]].shape[0]
 
     def read(self, key: str, start: int = 0, stop: int | None = None) -> np.ndarray:
         """Steps [start, stop) of one key, in one layout whatever the file's.
@@ -326,13 +326,12 @@ def open_log(
         raise LogError(str(_unreadable(path, error))) from error
     with file:
         try:
-            problems = _layout_problems(path, file, keys)
-            log_file = None if problems else LogFile(path, file, keys)
+            problems, datasets = _layout_problems(path, file, keys)
         except READ_ERRORS as error:
             raise LogError(str(_unreadable(path, error))) from error
-        if log_file is None:
+        if problems:
             raise LogError("\n".join(map(str, problems)))
-        yield log_file
+        yield LogFile(path, datasets)
 
 
 def finite_steps(array: np.ndarray) -> np.ndarray:
@@ -361,29 +360,24 @@ def validate_log(path: str | os.PathLike[str]) -> list[Problem]:
         return [*problems, _unreadable(path, error)]
     with file:
         try:
-            layout = _layout_problems(path, file)
+            layout, datasets = _layout_problems(path, file)
         except READ_ERRORS as error:
             return [*problems, _unreadable(path, error)]
-        wrong = {problem.key for problem in layout}
         problems += layout
-        for key, expected in DATASETS.items():
-            if key in wrong or file.get(key) is None:
-                continue
+        for key, dataset in datasets.items():
             try:
-                problems += _value_problems(path, key, file[key], expected)
+                problems += _value_problems(path, key, dataset)
             except READ_ERRORS as error:
                 problems.append(replace(_unreadable(path, error), key=key))
     return problems
 
 
-def _value_problems(
-    path: Path, key: str, dataset: h5py.Dataset, expected: DatasetFormat
-) -> list[Problem]:
+def _value_problems(path: Path, key: str, dataset: h5py.Dataset) -> list[Problem]:
     steps = dataset.shape[0]
     # One block at a time: the whole is read, since damage shows only then, but never held.
     blocks = (dataset[i : i + STEPS_PER_FILE] for i in range(0, steps, STEPS_PER_FILE))
     finite = np.concatenate([finite_steps(block) for block in blocks])
-    if not expected.must_be_finite or finite.all():
+    if not DATASETS[key].must_be_finite or finite.all():
         return []
     bad = np.flatnonzero(~finite)
     return [

@@ -56,7 +56,7 @@ def open_renderer(model: object, height: int, width: int) -> object:
             f"(MUJOCO_GL={os.environ.get('MUJOCO_GL', '')!r}: {type(error).__name__}: {error}). "
             "Install EGL with: apt install libegl1 libegl-mesa0 libgl1-mesa-dri, "
             "or OSMesa with: apt install libosmesa6; "
-            "then leave MUJOCO_GL unset, or set it to egl or osmesa."
+            "then leave MUJOCO_GL unset, or set it to egl or osmesa before MuJoCo is imported."
         ) from error
 
 

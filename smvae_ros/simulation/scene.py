@@ -119,7 +119,7 @@ class Scene:
       specular="0 0 0"/>
   </visual>
   <default>
-    <geom contype="0" conaffinity="0" mass="0"/>
+    <geom contype="0" conaffinity="0"/>
     <default class="touching">
       <geom contype="1" conaffinity="1" friction="{self.friction:.4f} 0.002 0.0001"
         solref="0.006 1" solimp="0.95 0.99 0.0005"/>

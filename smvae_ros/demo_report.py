@@ -1,0 +1,309 @@
+"""The demo's report: what the node predicted beside what the camera saw."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import matplotlib as mpl
+
+mpl.use("agg")  # no screen needed
+
+import matplotlib.pyplot as plt
+import numpy as np
+
+from smvae_core.evaluation import Subset, SubsetErrors
+from smvae_core.inference import Inference
+from smvae_core.preprocessing import prepare, to_raw
+from smvae_ros.bags import BagReader
+from smvae_ros.configuration import make_sources, read_values
+from smvae_ros.demo_recording import DemoRecording, nearest
+from smvae_ros.evaluate import evaluate_bag
+from smvae_ros.messages import adapter, stamp_ns
+from smvae_ros.report import Page, write_text
+from smvae_ros.sources import Source
+
+CAMERA = ("rgb", "depth")
+BLIND: Subset = ("force", "action", "proprio")
+TOUCH: Subset = ("force", "action")
+SAME_MOMENT_NS = 26_000_000  # half a period of the 20 Hz camera, and a little
+COLUMNS = 4  # moments shown of each phase
+
+
+@dataclass(frozen=True)
+class Truth:
+    """What the camera saw, from the bag.
+
+    Attributes:
+        stamps: (N,) int64, nanoseconds.
+        images: (N, *raw_shape), prepared.
+    """
+
+    stamps: np.ndarray
+    images: np.ndarray
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Predicted depth beside the truth, frame by frame, in the order of time.
+
+    Attributes:
+        seconds: (N,) of the bag.
+        stamps: (N,) of the frames, nanoseconds.
+        blind: (N,) bool, whether neither RGB nor depth was live.
+        squares: (N,) mean squared error in m².
+        mean_squares: (N,) that of the training mean.
+        subsets: live modalities of each frame.
+    """
+
+    seconds: np.ndarray
+    stamps: np.ndarray
+    blind: np.ndarray
+    squares: np.ndarray
+    mean_squares: np.ndarray
+    subsets: tuple[str, ...]
+
+    def skill(self, rows: np.ndarray) -> float:
+        """1 − RMSE / RMSE of the training mean over some frames; NaN where there are none."""
+        if not rows.any():
+            return math.nan
+        return 1 - math.sqrt(self.squares[rows].mean() / self.mean_squares[rows].mean())
+
+
+def write_report(options: argparse.Namespace, recording: DemoRecording) -> dict[str, Any]:
+    """Writes report.html and report.json into ``options.output``; returns the latter's content.
+
+    Raises:
+        BagError, CheckpointError, ValueError: where bag, model or parameters cannot be read.
+    """
+    inference = Inference.load(options.checkpoint)
+    values = read_values(options.params, inference.modalities.values())
+    sources = make_sources(inference.modalities, values)
+    with BagReader(options.bag) as reader:
+        start_ns = reader.start_ns
+        truth = {name: read_truth(reader, sources[name]) for name in CAMERA}
+    comparison = compare(recording, inference, truth["depth"], start_ns)
+    skills = offline_skills(options, inference, values)
+    latencies = recording.latencies_ms()
+    report = {
+        "messages_in": recording.messages_in,
+        "predictions_out": len(recording.received),
+        "end_to_end_ms_p50": _percentile(latencies, 50),
+        "end_to_end_ms_p99": _percentile(latencies, 99),
+        "subsets_seen": list(recording.subset_counts()),
+        "depth_skill_vs_mean_blind": _rounded(comparison.skill(comparison.blind)),
+        "depth_skill_vs_mean_live": _rounded(comparison.skill(~comparison.blind)),
+        **{f"depth_skill_vs_mean_{name}": _rounded(skill) for name, skill in skills.items()},
+        "bag": options.bag.name,
+        "model_hash": inference.model_hash,
+    }
+    write_text(options.output / "report.json", json.dumps(report, indent=1) + "\n")
+    _write_page(options, recording, inference, truth, comparison, skills, report)
+    return report
+
+
+def read_truth(reader: BagReader, source: Source) -> Truth:
+    """All readings of a modality in the bag, prepared."""
+    stamps, images = [], []
+    for _, bag_ns, message in reader.read([source.topic]):
+        stamps.append(stamp_ns(message) or bag_ns)
+        images.append(prepare(source.modality, source.decode(message)))
+    return Truth(np.array(stamps), np.stack(images))
+
+
+def compare(
+    recording: DemoRecording, inference: Inference, truth: Truth, start_ns: int
+) -> Comparison:
+    """Holds the node's depth predictions against the bag."""
+    modality = inference.modalities["depth"]
+    mean = to_raw(modality, inference.model.training_mean("depth")[None])[0].numpy()
+    rows = []
+    for stamp, message in recording.predictions["depth"].items():
+        index = nearest(truth.stamps, stamp, SAME_MOMENT_NS)
+        if index is None or stamp not in recording.subsets:
+            continue
+        predicted = adapter("sensor_msgs/msg/Image").to_array(message, modality)
+        seen = truth.images[index].astype(np.float32)
+        subset = recording.subsets[stamp]
+        blind = not set(CAMERA) & set(subset.split("+"))
+        errors = np.nanmean((predicted - seen) ** 2), np.nanmean((mean - seen) ** 2)
+        rows.append(((stamp - start_ns) / 1e9, stamp, blind, *errors, subset))
+    if not rows:
+        raise ValueError(
+            "the node predicted nothing that the bag has a depth image for; see node.log beside "
+            "the report, and check that the bag's stamps are its recording times"
+        )
+    seconds, stamps, blind, squares, mean_squares, subsets = zip(*rows, strict=True)
+    columns = (np.array(column) for column in (seconds, stamps, blind, squares, mean_squares))
+    return Comparison(*columns, subsets)
+
+
+def offline_skills(
+    options: argparse.Namespace, inference: Inference, values: Mapping[str, Any]
+) -> dict[str, float]:
+    """Skill of depth predictions over the whole bag, from some subsets and from the yardstick."""
+    names = tuple(inference.modalities)
+    wanted = {"all": names, "force_action_proprio": BLIND, "force_action": TOUCH}
+    errors = SubsetErrors(inference.model, wanted.values())
+    evaluate_bag(options.bag, inference, values, errors)
+    summary = errors.summary()
+    skills = {key: summary["+".join(s)]["depth_skill_vs_mean"] for key, s in wanted.items()}
+    yardstick = Inference.load(options.yardstick)
+    errors = SubsetErrors(yardstick.model, [TOUCH])
+    values = read_values(options.params, yardstick.modalities.values())
+    evaluate_bag(options.bag, yardstick, values, errors)
+    skills["force_action_dedicated"] = errors.summary()["+".join(TOUCH)]["depth_skill_vs_mean"]
+    return skills
+
+
+def _write_page(
+    options: argparse.Namespace,
+    recording: DemoRecording,
+    inference: Inference,
+    truth: Mapping[str, Truth],
+    comparison: Comparison,
+    skills: Mapping[str, float],
+    report: Mapping[str, Any],
+) -> None:
+    page = Page("One model, whatever sensors are left")
+    first, last = options.cut
+    page.text(
+        "A robot presses a peg into a hole. Its camera, wrist force sensor, commands and joint "
+        "states were recorded in a simulation that the model was not trained on, and replayed "
+        "into the live ROS 2 node. The node encodes the sensors that are live into one latent "
+        "variable and predicts all of them from it. "
+        f"From second {first:g} to {last:g} RGB and depth were cut off: what it shows then, it "
+        "knows from force, commands and joints alone."
+    )
+    page.tiles(
+        {
+            "messages in": f"{report['messages_in']:,}",
+            "predictions out": f"{report['predictions_out']:,}",
+            "end to end, median": f"{report['end_to_end_ms_p50']:.1f} ms",
+            "end to end, 99th percentile": f"{report['end_to_end_ms_p99']:.1f} ms",
+            "depth skill, all sensors": f"{report['depth_skill_vs_mean_live']:.0%}",
+            "depth skill, camera cut off": f"{report['depth_skill_vs_mean_blind']:.0%}",
+        }
+    )
+    page.text(
+        "Skill is 1 - RMSE / RMSE of the training mean: 0 % is no better than always predicting "
+        "the average picture, 100 % is perfect. End to end counts from publishing the last input "
+        "of a moment to receiving the latent in another process.",
+        note=True,
+    )
+    page.heading("What the camera saw, and what the node predicted")
+    for blind, caption in (
+        (False, "All sensors live: the node sees these pictures."),
+        (True, "RGB and depth cut off: the camera's pictures are shown to you, not to the node."),
+    ):
+        rows = np.flatnonzero(comparison.blind == blind)
+        if len(rows):
+            page.figure(_pictures(rows, comparison, recording, inference, truth), caption)
+    page.heading("Over time")
+    page.figure(
+        _timeline(comparison, recording, options.cut),
+        "Error of the predicted depth image, the live subset, and the latency of each frame.",
+    )
+    page.heading("How much the other sensors know")
+    page.text("Skill of the predicted depth image over the whole bag, whatever was cut off above.")
+    page.table(
+        ("predicted from", "this model", "a network trained for just this"),
+        (
+            ("all five modalities", f"{skills['all']:.1%}", ""),
+            ("force, action and proprioception", f"{skills['force_action_proprio']:.1%}", ""),
+            (
+                "force and action",
+                f"{skills['force_action']:.1%}",
+                f"{skills['force_action_dedicated']:.1%}",
+            ),
+        ),
+    )
+    page.text(
+        "Force and commands say little about where the arm is, so even a network of the same size "
+        "that does nothing else gains little there.",
+        note=True,
+    )
+    page.text(f"Bag {report['bag']}, model {report['model_hash']}.", note=True)
+    page.write(options.output / "report.html")
+
+
+def _pictures(
+    rows: np.ndarray,
+    comparison: Comparison,
+    recording: DemoRecording,
+    inference: Inference,
+    truth: Mapping[str, Truth],
+) -> Any:
+    """Real and predicted RGB and depth at a few moments, evenly spread over some frames."""
+    chosen = rows[np.linspace(0, len(rows) - 1, COLUMNS + 2).round().astype(int)[1:-1]]
+    titles = ("RGB, camera", "RGB, predicted", "depth, camera", "depth, predicted")
+    figure, axes = plt.subplots(4, COLUMNS, figsize=(2.3 * COLUMNS, 9.4), squeeze=False)
+    depth_range = {"vmin": np.nanpercentile(truth["depth"].images.astype(np.float32), 1)}
+    depth_range["vmax"] = np.nanpercentile(truth["depth"].images.astype(np.float32), 99)
+    for column, row in enumerate(chosen):
+        stamp = int(comparison.stamps[row])
+        for offset, name in ((0, "rgb"), (2, "depth")):
+            style = {"cmap": "turbo", **depth_range} if name == "depth" else {}
+            index = nearest(truth[name].stamps, stamp, SAME_MOMENT_NS)
+            if index is not None:
+                image = truth[name].images[index]
+                image = image if name == "rgb" else image.astype(np.float32)
+                axes[offset, column].imshow(image, **style)
+            message = recording.predictions[name].get(stamp)
+            if message is not None:
+                modality = inference.modalities[name]
+                image = adapter("sensor_msgs/msg/Image").to_array(message, modality)
+                axes[offset + 1, column].imshow(image, **style)
+        axes[0, column].set_title(f"{comparison.seconds[row]:.1f} s", fontsize=11)
+    for axis in axes.flat:
+        axis.set(xticks=[], yticks=[])
+        axis.set_facecolor("#ddd")
+    for axis, title in zip(axes[:, 0], titles, strict=True):
+        axis.set_ylabel(title, fontsize=11)
+    figure.tight_layout()
+    return figure
+
+
+def _timeline(comparison: Comparison, recording: DemoRecording, cut: tuple[float, float]) -> Any:
+    names = list(dict.fromkeys("+".join(comparison.subsets).split("+")))
+    figure, (error, live, latency) = plt.subplots(
+        3, 1, figsize=(10, 7), sharex=True, height_ratios=(3, 1.4, 2)
+    )
+    error.plot(
+        comparison.seconds, 1000 * np.sqrt(comparison.mean_squares), "#999", label="training mean"
+    )
+    error.plot(comparison.seconds, 1000 * np.sqrt(comparison.squares), "#1668b0", label="predicted")
+    error.set_ylabel("depth RMSE [mm]")
+    error.set_ylim(bottom=0)
+    error.legend(loc="upper right")
+    for row, name in enumerate(reversed(names)):
+        on = np.array([name in subset.split("+") for subset in comparison.subsets])
+        live.plot(comparison.seconds[on], np.full(on.sum(), row), "|", color="#2a9d5c")
+    live.set(yticks=range(len(names)), yticklabels=names[::-1], ylabel="live")
+    live.set_ylim(-0.6, len(names) - 0.4)
+    pairs = [
+        (second, (recording.received[stamp] - recording.published[stamp]) / 1e6)
+        for second, stamp in zip(comparison.seconds, comparison.stamps.tolist(), strict=True)
+        if stamp in recording.published and stamp in recording.received
+    ]
+    if pairs:
+        latency.plot(*zip(*pairs, strict=True), ".", markersize=3, color="#b05516")
+    latency.set(ylabel="end to end [ms]", xlabel="time in the bag [s]", yscale="log")
+    for axis in (error, live, latency):
+        axis.axvspan(*cut, color="#000", alpha=0.07)
+        axis.grid(alpha=0.3)
+    error.text(sum(cut) / 2, error.get_ylim()[1] * 0.92, "RGB and depth cut off", ha="center")
+    figure.tight_layout()
+    return figure
+
+
+def _percentile(values: np.ndarray, percent: float) -> float:
+    return _rounded(float(np.percentile(values, percent))) if len(values) else math.nan
+
+
+def _rounded(value: float) -> float:
+    return round(float(value), 4)

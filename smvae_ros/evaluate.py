@@ -1,0 +1,210 @@
+"""Runs recorded bags through the sensor set and the model, without DDS and without waiting.
+
+    ros2 run smvae_ros evaluate BAG [BAG ...] --output out/evaluation.json
+
+The frames are those that the live node makes of the same messages, and so are the latents; a second
+run gives the same numbers. Reported is how well every subset of modalities predicts every modality
+(:mod:`smvae_core.evaluation`). The truth is what the bag holds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import sys
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from smvae_core.checkpoint import CheckpointError
+from smvae_core.evaluation import SubsetErrors, print_summary
+from smvae_core.inference import Inference
+from smvae_ros.bags import BagError, BagReader
+from smvae_ros.bundled import model_path, parameters_path
+from smvae_ros.configuration import make_sources, read_values
+from smvae_ros.lockstep import Event, lockstep
+from smvae_ros.message_fields import stamp_ns
+from smvae_ros.programs import print_error
+from smvae_ros.report import write_text
+from smvae_ros.sensor_set import SensorSet
+from smvae_ros.sources import Observations, Source, observe
+from smvae_ros.specifications import sensor_settings
+
+log = logging.getLogger(__name__)
+
+BATCH = 32  # frames whose errors are taken together
+
+
+@dataclass(frozen=True)
+class BagFrames:
+    """What became of a bag, a row for each frame.
+
+    Attributes:
+        stamps: (N,) int64, nanoseconds.
+        means: (N, D) float32, of the posterior.
+        log_variances: (N, D) float32.
+        subsets: the modalities of each frame, joined by +.
+        invalid: modality → messages that were unusable.
+    """
+
+    stamps: np.ndarray
+    means: np.ndarray
+    log_variances: np.ndarray
+    subsets: tuple[str, ...]
+    invalid: dict[str, int]
+
+
+def bag_events(
+    reader: BagReader, sources: Mapping[str, Source], sensors: SensorSet
+) -> Iterator[Event]:
+    """The bag's messages as arrivals at the times at which they were recorded."""
+    names = {source.topic: name for name, source in sources.items() if source.topic}
+    for topic, type_name, received_ns, data in reader.messages(names.keys() & reader.topics.keys()):
+        name = names[topic]
+        try:
+            message = reader.deserialise(type_name, data)
+            yield received_ns, name, sources[name].incoming(message), stamp_ns(message)
+        except ValueError as error:
+            sensors.reject(name, str(error))
+
+
+def evaluate_bag(
+    path: Path,
+    inference: Inference,
+    values: Mapping[str, Any],
+    errors: SubsetErrors | None = None,
+) -> BagFrames:
+    """Runs one bag through sensor set and model.
+
+    Args:
+        path: of the bag.
+        inference: the model.
+        values: of the node's parameters, see :func:`smvae_ros.configuration.read_values`.
+        errors: adds the bag's errors to it.
+
+    Raises:
+        BagError: where the bag cannot be read, or holds none of the configured topics.
+    """
+    modalities = inference.modalities
+    sources = make_sources(modalities, values)
+    with BagReader(path) as reader:
+        for name, source in _check_topics(reader, sources).items():
+            log.warning("%s has no topic %s, so there is no %s", path, source.topic, name)
+        sensors = SensorSet(modalities, sensor_settings(modalities, values))
+        frames, waiting = [], []
+        samples = lockstep(bag_events(reader, sources, sensors), sensors)
+        for sample in tqdm(samples, desc=path.name, unit="frame"):
+            observations = observe(sample, sources)
+            for name, reason in observations.invalid.items():
+                sensors.reject(name, reason)
+            if not observations.arrays:
+                continue
+            prediction = inference(observations.arrays)
+            subset = "+".join(observations.arrays)
+            stamp = observations.sample.stamp_ns or 0
+            frames.append((stamp, prediction.mean, prediction.log_variance, subset))
+            if errors is not None:
+                waiting.append(observations)
+                if len(waiting) == BATCH:
+                    _add(errors, waiting)
+                    waiting.clear()
+        if waiting:
+            _add(errors, waiting)
+    if not frames:
+        raise BagError(f"{path}: no frame came of it; check the topics in the parameters file")
+    stamps, means, log_variances, subsets = zip(*frames, strict=True)
+    invalid = {name: counter.invalid for name, counter in sensors.counters().items()}
+    return BagFrames(np.array(stamps), np.stack(means), np.stack(log_variances), subsets, invalid)
+
+
+def _check_topics(reader: BagReader, sources: Mapping[str, Source]) -> dict[str, Source]:
+    """The sources that the bag lacks; BagError where it lacks all, or a topic has another type."""
+    missing = {n: s for n, s in sources.items() if s.topic not in reader.topics}
+    if len(missing) == len(sources):
+        raise BagError(
+            f"{reader.path} has none of the topics {', '.join(s.topic for s in sources.values())}; "
+            f"it has {', '.join(reader.topics)}. Name its topics in a parameters file (--params)"
+        )
+    for name, source in sources.items():
+        found = reader.topics[source.topic].type_name if name not in missing else None
+        if found not in (None, source.adapter.type_name):
+            raise BagError(
+                f"{reader.path}: {source.topic} holds {found}, but {name}.type is "
+                f"{source.adapter.type_name}; change it in the parameters file (--params)"
+            )
+    return missing
+
+
+def _add(errors: SubsetErrors, frames: Sequence[Observations]) -> None:
+    """Adds frames to the errors as one batch."""
+    modalities = errors.model.modalities
+    prepared, present = {}, torch.zeros(len(frames), len(modalities), dtype=torch.bool)
+    for column, (name, modality) in enumerate(modalities.items()):
+        batch = np.zeros((len(frames), *modality.raw_shape), modality.raw_dtype)
+        for row, frame in enumerate(frames):
+            if name in frame.arrays:
+                batch[row] = frame.arrays[name]
+                present[row, column] = True
+        prepared[name] = torch.from_numpy(batch)
+    errors.add(prepared, present)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The command `evaluate`; returns its exit code."""
+    parser = argparse.ArgumentParser(
+        prog="evaluate", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("bags", nargs="+", type=Path, metavar="BAG", help="rosbag2 bags")
+    parser.add_argument(
+        "--checkpoint", type=Path, default=model_path(), help="model (default: the bundled one)"
+    )
+    parser.add_argument(
+        "--params",
+        type=Path,
+        default=parameters_path(),
+        help="the node's parameters file, which names topics (default: config/perception.yaml)",
+    )
+    parser.add_argument("--device", default="auto", help="cpu, cuda, cuda:N or auto (default)")
+    parser.add_argument("--output", type=Path, metavar="JSON", help="file to write")
+    options = parser.parse_args(argv)
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s: %(message)s")
+    try:
+        inference = Inference.load(options.checkpoint, options.device)
+        values = read_values(options.params, inference.modalities.values())
+        errors = SubsetErrors(inference.model)
+        frames = {str(path): evaluate_bag(path, inference, values, errors) for path in options.bags}
+    except (BagError, CheckpointError, ValueError, OSError) as error:
+        return print_error("evaluate", error)
+    except KeyboardInterrupt:
+        return 130
+    summary = errors.summary()
+    print_summary(summary)
+    if options.output:
+        report = {
+            "checkpoint": str(options.checkpoint),
+            "model_hash": inference.model_hash,
+            "frames": errors.samples,
+            "bags": {path: _describe(bag) for path, bag in frames.items()},
+            "subsets": summary,
+        }
+        write_text(options.output, json.dumps(report, indent=1) + "\n")
+    return 0
+
+
+def _describe(frames: BagFrames) -> dict[str, Any]:
+    return {
+        "frames": len(frames.stamps),
+        "live_subsets": dict(Counter(frames.subsets)),
+        "invalid": frames.invalid,
+    }
+
+
+if __name__ == "__main__":
+    sys.exit(main())

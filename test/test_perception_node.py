@@ -1,0 +1,551 @@
+"""The perception node in a process of its own, over real DDS.
+
+The node runs with ``use_sim_time`` and nobody publishes ``/clock``: nothing may depend on it.
+"""
+
+from __future__ import annotations
+
+import itertools
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+pytest.importorskip("rclpy", reason="rclpy is not installed (pip install ros-rclpy, or apt)")
+
+from diagnostic_msgs.msg import DiagnosticStatus
+from geometry_msgs.msg import TwistStamped, WrenchStamped
+from rcl_interfaces.srv import DescribeParameters, ListParameters
+from rclpy.qos import QoSProfile, ReliabilityPolicy
+from robot import ALL, MS, NODE, Robot, observations
+from ros_processes import Process, ros_environment, start, unique_domain_id
+from sensor_msgs.msg import CameraInfo, Image
+from small_models import save_small_checkpoint, small_model
+
+from smvae_core.checkpoint import save_checkpoint
+from smvae_core.inference import Inference
+from smvae_core.preprocessing import prepare
+from smvae_core.smvae import SMVAE
+from smvae_ros.latent_messages import latent_from_message
+from smvae_ros.messages import installed_types, make_camera_info, stamp_ns
+
+CONFIGURATION = Path(__file__).parent.parent / "config" / "perception.yaml"
+READINGS = observations()
+SECOND = 1000 * MS
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save_small_checkpoint(tmp_path_factory.mktemp("model") / "small")
+
+
+def start_node(domain: int, *parameters: str) -> Process:
+    arguments = ["--ros-args", "--params-file", str(CONFIGURATION)]
+    for parameter in ("use_sim_time:=true", *parameters):
+        arguments += ["-p", parameter]
+    return start("smvae_ros.perception_node", *arguments, env=ros_environment(domain))
+
+
+@pytest.fixture(scope="module")
+def domain() -> Iterator[int]:
+    domain = unique_domain_id()
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in ros_environment(domain).items():
+            patch.setenv(name, value)
+        yield domain
+
+
+@pytest.fixture(scope="module")
+def process(domain: int, checkpoint: Path) -> Iterator[Process]:
+    with start_node(domain, f"checkpoint:={checkpoint}") as process:
+        process.wait_for_line("active", timeout=60)
+        yield process
+        process.interrupt()
+        assert process.finish() == 0, process.text
+
+
+@pytest.fixture(scope="module")
+def connected(process: Process, domain: int) -> Iterator[Robot]:
+    robot = Robot(domain)
+    for name in ALL:
+        assert robot.set(f"{name}.max_age", 0.2) == ""
+    robot.run(ALL, READINGS, lambda: robot.statuses and robot.latents, "first frame")
+    yield robot
+    robot.close()
+
+
+@pytest.fixture
+def robot(connected: Robot, checkpoint: Path) -> Iterator[Robot]:
+    """The node is active and configured as in the beginning, before and after."""
+    yield connected
+    if connected.state() == "inactive":
+        assert connected.change_state("cleanup")
+    if connected.state() == "unconfigured":
+        assert connected.set("device", "cpu") == ""
+        assert connected.set("checkpoint", str(checkpoint)) == ""
+        assert connected.change_state("configure")
+        assert connected.change_state("activate")
+
+
+def expected_latent(checkpoint: Path, names: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray]:
+    inference = Inference.load(checkpoint)
+    arrays = dict(READINGS, force=np.tile(READINGS["force"], (32, 1)))
+    sample = {name: prepare(inference.modalities[name], arrays[name]) for name in names}
+    prediction = inference(sample)
+    return prediction.mean, prediction.log_variance
+
+
+# -- what is live decides ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "names",
+    [subset for size in range(1, 6) for subset in itertools.combinations(ALL, size)],
+    ids="+".join,
+)
+def test_every_subset_is_encoded_as_offline(
+    robot: Robot, checkpoint: Path, names: tuple[str, ...]
+) -> None:
+    status = robot.run_until_subset(names, READINGS)
+    latent = robot.wait(
+        lambda: next((m for m in robot.latents if stamp_ns(m) == status.stamp_ns), None),
+        "latent with the status' stamp",
+    )
+    mean, log_variance = latent_from_message(latent)
+    expected_mean, expected_log_variance = expected_latent(checkpoint, names)
+    np.testing.assert_allclose(mean, expected_mean, rtol=1e-3, atol=1e-4)
+    np.testing.assert_allclose(log_variance, expected_log_variance, rtol=1e-3, atol=1e-4)
+    absent = set(ALL) - set(names)
+    assert {status.levels[name] for name in names} == {DiagnosticStatus.OK}
+    assert {status.levels[name] for name in absent} <= {DiagnosticStatus.STALE}
+
+
+def test_sensors_drop_out_and_return_and_frames_never_stop(robot: Robot) -> None:
+    robot.run_until_subset(ALL, READINGS)
+    for names in (ALL[2:], ALL[:1], ALL):
+        started = time.monotonic()
+        robot.run_until_subset(names, READINGS)
+        assert time.monotonic() - started < 10
+
+
+def test_a_sensor_that_never_arrived_or_stopped_is_named_in_the_diagnostics(robot: Robot) -> None:
+    robot.run_until_subset(("action",), READINGS)
+
+    def told() -> bool:
+        messages = robot.diagnostics.messages
+        return "Hz" in messages["action"] and "stopped" in messages["rgb"]
+
+    robot.run(("action",), READINGS, told, "diagnostics that rgb stopped")
+    assert robot.diagnostics.levels["rgb"] == DiagnosticStatus.STALE
+    assert robot.diagnostics.levels["action"] == DiagnosticStatus.OK
+    assert "action at" in robot.diagnostics.messages["perception"]
+
+
+def test_outputs_carry_the_stamp_of_the_newest_input(robot: Robot) -> None:
+    robot.run_until_subset(("rgb", "action"), READINGS)
+    first = len(robot.statuses)
+    stamp = time.time_ns() + 5 * MS
+    robot.send(["action"], READINGS, stamp)
+    robot.send(["rgb"], READINGS, stamp + 3 * MS)
+    status = robot.wait(
+        lambda: next((s for s in robot.statuses[first:] if "rgb" in s.subset), None), "frame"
+    )
+    assert status.stamp_ns == stamp + 3 * MS
+    assert float(status.values["action"]["skew_ms"]) == pytest.approx(3.0)
+    assert float(status.values["frame"]["total_ms"]) > 0
+
+
+def test_a_late_message_is_left_out_and_the_reason_is_told(robot: Robot) -> None:
+    robot.run_until_subset(("rgb", "depth"), READINGS)
+
+    def late() -> bool:
+        now = time.time_ns()
+        robot.publishers["depth"].publish(robot.message("depth", READINGS["depth"], now - SECOND))
+        return "max_skew" in robot.statuses[-1].messages["depth"]
+
+    robot.run(("rgb",), READINGS, late, "frame without the late depth image")
+    assert robot.statuses[-1].subset == ("rgb",)
+    assert int(robot.statuses[-1].values["depth"]["skewed"]) > 0
+
+
+@pytest.mark.parametrize("jump", [-1000 * SECOND, 1000 * SECOND])
+def test_time_that_jumps_changes_nothing(robot: Robot, jump: int) -> None:
+    robot.run_until_subset(ALL, READINGS)
+    status = robot.run_until_subset(ALL, READINGS, offset_ns=jump)
+    assert abs(status.stamp_ns - time.time_ns() - jump) < 5 * SECOND
+    robot.run_until_subset(ALL, READINGS)
+
+
+def test_a_flood_of_images_costs_neither_memory_nor_freshness(
+    robot: Robot, process: Process
+) -> None:
+    def resident_megabytes() -> float:
+        lines = Path(f"/proc/{process.pid}/status").read_text().splitlines()
+        return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS")) / 1024
+
+    flood = observations(image_shape=(480, 640))
+    robot.run_until_subset(("rgb",), flood)
+    before = resident_megabytes()
+    image = robot.message("rgb", flood["rgb"], 1)
+    stamp = 0
+    for _ in range(1500):
+        stamp = time.time_ns()
+        image.header.stamp.sec, image.header.stamp.nanosec = divmod(stamp, SECOND)
+        robot.publishers["rgb"].publish(image)
+        time.sleep(0.001)
+    assert resident_megabytes() - before < 60
+    status = robot.run_until_subset(("rgb",), flood)
+    assert float(status.values["rgb"]["age_ms"]) < 200
+    values = status.values["rgb"]
+    assert int(values["dropped"]) + int(values["lost"]) > 0
+    assert robot.state() == "active"
+
+
+# -- what is wrong ---------------------------------------------------------------------------------
+
+
+def test_malformed_messages_are_told_once_and_the_next_good_one_is_used(
+    robot: Robot, process: Process
+) -> None:
+    robot.run_until_subset(ALL, READINGS)
+
+    def spoil(status: str) -> dict[str, object]:
+        now = time.time_ns()
+        rgb = robot.message("rgb", READINGS["rgb"], now)
+        depth = robot.message("depth", READINGS["depth"], now)
+        force = robot.message("force", READINGS["force"], now)
+        proprio = robot.message("proprio", READINGS["proprio"], now)
+        rgb.width = rgb.height = rgb.step = 0
+        rgb.data = []
+        depth.encoding = "bayer_nonsense"
+        force.wrench.force.x = float("nan")
+        proprio.name = ["shoulder", "elbow", "wrist", "hand"]
+        return {"rgb": rgb, "depth": depth, "force": force, "proprio": proprio}
+
+    start_line = len(process.output)
+    first = len(robot.statuses)
+
+    def only_the_good() -> bool:
+        for name, message in spoil("").items():
+            robot.publishers[name].publish(message)
+        fresh = robot.statuses[first:]
+        return bool(fresh) and fresh[-1].subset == ("action",)
+
+    robot.run(("action",), READINGS, only_the_good, "frame of action alone")
+    values = robot.statuses[-1].values
+    for name in ("rgb", "depth", "force", "proprio"):
+        assert int(values[name]["invalid"]) > 0, name
+    log = process.output[start_line:]
+    for name, reason in {
+        "rgb": "/camera/color/image_raw",
+        "depth": "bayer_nonsense",
+        "force": "NaN",
+        "proprio": "joint x",
+    }.items():
+        told = [line for line in log if "unusable" in line and reason in line]
+        assert len(told) == 1, (name, log)
+    robot.run(
+        ("action",),
+        READINGS,
+        lambda: only_the_good() and "unusable" in robot.diagnostics.messages["force"],
+        "diagnostics about unusable wrenches",
+    )
+    assert "NaN" in robot.diagnostics.values["force"]["last_error"]
+    robot.run_until_subset(ALL, READINGS)
+
+
+def test_incompatible_quality_of_service_is_named(robot: Robot, process: Process) -> None:
+    assert robot.change_state("deactivate")
+    assert robot.change_state("cleanup")
+    assert robot.set("action.topic", "/other_action") == ""
+    assert robot.set("action.reliability", "reliable") == ""
+    assert robot.change_state("configure")
+    best_effort = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
+    publisher = robot.node.create_publisher(TwistStamped, "/other_action", best_effort)
+    line = process.wait_for_line("incompatible").string
+    assert "RELIABILITY" in line
+    assert "set action.reliability to best_effort" in line
+    robot.wait(
+        lambda: robot.diagnostics.levels["action"] == DiagnosticStatus.ERROR, "error diagnostics"
+    )
+    assert "RELIABILITY" in robot.diagnostics.messages["action"]
+    robot.node.destroy_publisher(publisher)
+    assert robot.change_state("cleanup")
+    assert robot.set("action.topic", "/action") == ""
+    assert robot.set("action.reliability", "best_effort") == ""
+
+
+# -- predictions -----------------------------------------------------------------------------------
+
+
+def test_predictions_are_made_only_while_somebody_listens(robot: Robot) -> None:
+    assert robot.run_until_subset(ALL, READINGS).values["frame"]["predicted"] == ""
+    intrinsics = np.array([[600.0, 0, 320], [0, 600, 240], [0, 0, 1]])
+    robot.camera_info.publish(
+        make_camera_info(
+            installed_types, 640, 480, intrinsics, stamp_ns=1, frame_id="optical_frame"
+        )
+    )
+    listeners = [
+        robot.listen_to_prediction("rgb", Image),
+        robot.listen_to_prediction("depth", Image),
+        robot.listen_to_prediction("force", WrenchStamped),
+        robot.listen_to_prediction("action", TwistStamped),
+        robot.listen_to_prediction("camera_info", CameraInfo),
+    ]
+    blind = ("force", "action", "proprio")
+    robot.run(blind, READINGS, lambda: all(robot.predictions.values()), "predictions")
+    robot.run_until_subset(blind, READINGS)
+    assert robot.statuses[-1].values["frame"]["predicted"] == "rgb+depth+force+action"
+    rgb, depth = robot.predictions["rgb"][-1], robot.predictions["depth"][-1]
+    assert (rgb.encoding, rgb.width, rgb.height) == ("rgb8", 16, 16)
+    assert rgb.header.frame_id == "rgb_frame"  # the camera's last
+    assert (depth.encoding, depth.step) == ("32FC1", 64)
+    assert robot.predictions["force"][-1].header.frame_id == "force_frame"
+    info = robot.predictions["camera_info"][-1]
+    assert (info.width, info.height) == (16, 16)
+    assert info.k[0] == pytest.approx(600 * 16 / 640)
+    stamps = {status.stamp_ns for status in robot.statuses}
+    assert stamp_ns(info) in stamps
+    assert stamp_ns(depth) in stamps
+    for listener in listeners:
+        robot.node.destroy_subscription(listener)
+    first = len(robot.statuses)
+    robot.run(
+        blind,
+        READINGS,
+        lambda: robot.statuses[first:] and not robot.statuses[-1].values["frame"]["predicted"],
+        "frame without predictions",
+    )
+
+
+# -- life cycle and parameters ---------------------------------------------------------------------
+
+
+def test_the_life_cycle_can_be_gone_through_again_and_again(robot: Robot) -> None:
+    for _ in range(2):
+        assert robot.change_state("deactivate")
+        assert robot.state() == "inactive"
+        robot.send(ALL, READINGS)
+        quiet = len(robot.latents)
+        robot.wait(lambda: "inactive" in robot.diagnostics.messages["perception"], "diagnostics")
+        assert len(robot.latents) == quiet
+        assert robot.change_state("cleanup")
+        assert robot.state() == "unconfigured"
+        assert robot.node.count_publishers(f"{NODE}/latent") == 0 or robot.wait(
+            lambda: robot.node.count_publishers(f"{NODE}/latent") == 0, "end of the publishers"
+        )
+        assert robot.change_state("configure")
+        assert robot.change_state("activate")
+        status = robot.run_until_subset(ALL, READINGS)
+        assert int(status.values["rgb"]["received"]) < 1000  # counted since activation
+
+
+def test_values_out_of_range_are_rejected_with_a_reason(robot: Robot) -> None:
+    for name, value, reason in [
+        ("gather_ms", -1.0, "range"),
+        ("max_rate", 0.0, "range"),
+        ("rgb.max_age", -0.5, "range"),
+        ("force.max_gap", 1e9, "range"),
+        ("max_rate", "fast", "type"),
+        ("trigger", "audio", "the model has rgb, depth, force, action, proprio"),
+        ("precision", "int4", "float32, bfloat16, float16"),
+        ("device", "tpu", "auto, cpu, cuda or cuda:N"),
+        ("rgb.type", "sensor_msgs/msg/Imu", "sensor_msgs/msg/Image"),
+        ("rgb.topic", "/a//b", "topic name"),
+        ("action.scale", 0.0, "other than 0"),
+        ("autostart", False, "read-only"),
+    ]:
+        assert reason in robot.set(name, value), name
+    robot.run_until_subset(ALL, READINGS)
+
+
+def test_structural_parameters_say_when_they_may_change(robot: Robot) -> None:
+    reason = robot.set("rgb.topic", "/other")
+    for step in ("deactivate", "cleanup", "configure", "activate", NODE):
+        assert step in reason
+    assert robot.change_state("deactivate")
+    assert "unconfigured" in robot.set("device", "auto")
+    assert robot.change_state("cleanup")
+    assert robot.set("rgb.topic", "/other") == ""
+    assert robot.set("rgb.topic", "/camera/color/image_raw") == ""
+
+
+def test_all_others_act_at_once(robot: Robot) -> None:
+    assert robot.set("max_rate", 2.0) == ""
+    first = len(robot.statuses)
+    robot.run(ALL, READINGS, lambda: len(robot.statuses) >= first + 4, "four frames")
+    stamps = [status.stamp_ns for status in robot.statuses[first + 1 :]]
+    assert np.diff(stamps).min() > 0.3 * SECOND
+    assert robot.set("max_rate", 60.0) == ""
+    assert robot.set("trigger", "action") == ""
+    first = len(robot.statuses)
+    robot.run(
+        ALL,
+        READINGS,
+        lambda: (
+            robot.statuses[first:] and robot.statuses[-1].values["frame"]["trigger"] == "action"
+        ),
+        "frame triggered by the action",
+    )
+    assert robot.set("trigger", "") == ""
+
+
+def test_every_parameter_is_described(robot: Robot) -> None:
+    names = robot.call(ListParameters, "list_parameters", ListParameters.Request()).result.names
+    ours = [n for n in names if n not in ("use_sim_time", "start_type_description_service")]
+    assert "force.max_gap" in ours
+    request = DescribeParameters.Request(names=ours)
+    answer = robot.call(DescribeParameters, "describe_parameters", request)
+    assert all(len(descriptor.description) > 20 for descriptor in answer.descriptors)
+    configured = yaml.safe_load(CONFIGURATION.read_text())["/**"]["ros__parameters"]
+    flat = {
+        f"{key}.{inner}" if isinstance(value, dict) else key
+        for key, value in configured.items()
+        for inner in (value if isinstance(value, dict) else [""])
+    }
+    without_defaults = {n for n in ours if not n.startswith("qos_overrides")} - flat
+    assert without_defaults == {"action.joints", "force.joints", "proprio.scale"}
+
+
+# -- models ----------------------------------------------------------------------------------------
+
+
+def test_a_good_model_is_swapped_in_while_the_node_runs(
+    robot: Robot, checkpoint: Path, tmp_path: Path
+) -> None:
+    other = save_small_checkpoint(tmp_path / "other", seed=1)
+    old = robot.run_until_subset(ALL, READINGS).values["frame"]["model"]
+    assert robot.set("checkpoint", str(other)) == ""
+    answer = robot.reload()
+    assert answer.success, answer.message
+    status = robot.run_until_subset(ALL, READINGS)
+    new = status.values["frame"]["model"]
+    assert new != old
+    assert new in answer.message
+    assert robot.set("checkpoint", str(checkpoint)) == ""
+    assert robot.reload().success
+
+
+def _missing(path: Path) -> None:
+    shutil.rmtree(path)
+
+
+def _truncated(path: Path) -> None:
+    weights = path / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-100])
+
+
+def _other_version(path: Path) -> None:
+    description = path / "model.yaml"
+    description.write_text(description.read_text().replace("format: 1", "format: 99"))
+
+
+def _other_modalities(path: Path) -> None:
+    modalities = list(small_model().modalities.values())[:3]
+    save_checkpoint(path, SMVAE(modalities, latent_size=4, embedding_size=16))
+
+
+def _other_size(path: Path) -> None:
+    save_small_checkpoint(path, image_size=32)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "reason"),
+    [
+        (_missing, "does not exist"),
+        (_truncated, "truncated"),
+        (_other_version, "format 99"),
+        (_other_modalities, "rgb, depth, force instead of rgb, depth, force, action, proprio"),
+        (_other_size, "rgb.shape (3, 32, 32) instead of (3, 16, 16)"),
+    ],
+)
+def test_a_bad_model_is_refused_and_the_old_one_stays(
+    robot: Robot, checkpoint: Path, tmp_path: Path, spoil: object, reason: str
+) -> None:
+    bad = save_small_checkpoint(tmp_path / "bad", seed=2)
+    spoil(bad)
+    old = robot.run_until_subset(ALL, READINGS).values["frame"]["model"]
+    assert robot.set("checkpoint", str(bad)) == ""
+    answer = robot.reload()
+    assert not answer.success
+    assert reason in answer.message
+    assert robot.run_until_subset(ALL, READINGS).values["frame"]["model"] == old
+    assert robot.set("checkpoint", str(checkpoint)) == ""
+
+
+@pytest.mark.parametrize(
+    ("parameter", "value", "reason"),
+    [
+        ("device", "cuda:77", "available here: auto, cpu"),
+        ("checkpoint", "/no/such/model", "/no/such/model does not exist"),
+        ("trigger", "audio", "unknown modality audio"),
+    ],
+)
+def test_configure_fails_with_one_reason_and_works_once_that_is_mended(
+    robot: Robot, process: Process, parameter: str, value: str, reason: str
+) -> None:
+    assert robot.change_state("deactivate")
+    assert robot.change_state("cleanup")
+    good = {"device": "cpu", "trigger": ""}
+    assert robot.set(parameter, value) == ""
+    lines = len(process.output)
+    assert not robot.change_state("configure")
+    assert robot.state() == "unconfigured"
+    line = process.wait_for_line("cannot configure").string
+    assert reason in line
+    assert sum("ERROR" in line for line in process.output[lines:]) == 1
+    robot.wait(
+        lambda: reason in robot.diagnostics.messages["perception"], "diagnostics with the reason"
+    )
+    assert robot.diagnostics.levels["perception"] == DiagnosticStatus.ERROR
+    if parameter in good:
+        assert robot.set(parameter, good[parameter]) == ""
+
+
+# -- processes of their own ------------------------------------------------------------------------
+
+
+def test_a_wrong_parameters_file_is_named_and_can_be_mended_while_the_node_runs(
+    checkpoint: Path, domain: int
+) -> None:
+    lonely = unique_domain_id()
+    with start_node(
+        lonely,
+        f"checkpoint:={checkpoint}",
+        "max_rate:=-5.0",
+        "audio.topic:=/microphone",
+        "rgb.max_aeg:=0.5",
+        "proprio.joints:=[shoulder]",
+    ) as process:
+        line = process.wait_for_line("cannot configure", timeout=60).string
+        assert "max_rate must be from 0.01 to 10000.0, but is -5.0" in line
+        robot = Robot(lonely)
+        try:
+            assert robot.set("max_rate", 30.0) == ""
+            assert not robot.change_state("configure")
+            unknown = process.wait_for_line("no use for").string
+            assert "audio.topic, rgb.max_aeg" in unknown
+            line = process.wait_for_line("cannot configure").string
+            assert "proprio.joints has 1 names (shoulder), but the model has 8 values" in line
+            assert robot.set("proprio.joints", ["x", "y", "z", "yaw"]) == ""
+            assert robot.change_state("configure")
+            assert robot.change_state("activate")
+            robot.run_until_subset(ALL, READINGS)
+        finally:
+            robot.close()
+        process.interrupt(times=2)
+        assert process.finish() == 0, process.text
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_interrupts_end_the_node_with_zero(checkpoint: Path, times: int) -> None:
+    with start_node(unique_domain_id(), f"checkpoint:={checkpoint}") as process:
+        process.wait_for_line("active", timeout=60)
+        process.interrupt(times)
+        assert process.finish() == 0, process.text
+        assert "Traceback" not in process.text

@@ -1,0 +1,113 @@
+"""The set encoder: Eq. 8 by hand, invariance, and masks."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from smvae_core.set_encoder import (
+    LOG_VARIANCE_RANGE,
+    AttentionSetEncoder,
+    build_set_encoder,
+)
+
+
+def encoder(seed: int = 0) -> AttentionSetEncoder:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        module = AttentionSetEncoder(embedding_size=8, latent_size=3, heads=2).double()
+        for parameter in module.parameters():
+            torch.nn.init.normal_(parameter, std=0.3)
+    return module
+
+
+def equation_8(module: AttentionSetEncoder, embeddings: Tensor) -> Tensor:
+    """H + f(H), H = I + MultiHead(I, X, X), for one set X (m, d), written out head by head."""
+    query = module.query[0, 0]
+    size = len(query)
+    weights, biases = module.attention.in_proj_weight, module.attention.in_proj_bias
+    q = weights[:size] @ query + biases[:size]
+    keys = embeddings @ weights[size : 2 * size].T + biases[size : 2 * size]
+    values = embeddings @ weights[2 * size :].T + biases[2 * size :]
+    heads = []
+    for head in range(2):
+        part = slice(head * size // 2, (head + 1) * size // 2)
+        scores = [float(q[part] @ key[part]) / math.sqrt(size / 2) for key in keys]
+        total = sum(math.exp(score) for score in scores)
+        pairs = zip(scores, values, strict=True)
+        heads.append(sum(math.exp(score) / total * value[part] for score, value in pairs))
+    hidden = query + module.attention.out_proj(torch.cat(heads))
+    linear = module.feed_forward[0]
+    activation = linear.weight @ hidden + linear.bias
+    hidden = hidden + activation / (1 + (-activation).exp())  # swish
+    return module.head.weight @ hidden + module.head.bias
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("count", [1, 2, 5])
+def test_is_equation_8(count: int) -> None:
+    module = encoder()
+    embeddings = torch.randn(
+        4, count, 8, dtype=torch.float64, generator=torch.Generator().manual_seed(0)
+    )
+    mean, log_variance = module(embeddings)
+    for row, x in enumerate(embeddings):
+        torch.testing.assert_close(
+            torch.cat((mean[row], log_variance[row])), equation_8(module, x), rtol=0, atol=1e-10
+        )
+
+
+@settings(deadline=None, max_examples=40)
+@given(order=st.permutations(range(5)), mask=st.integers(1, 31), seed=st.integers(0, 5))
+@torch.no_grad()
+def test_order_does_not_matter(order: list[int], mask: int, seed: int) -> None:
+    module = encoder(seed).float()
+    embeddings = torch.randn(2, 5, 8, generator=torch.Generator().manual_seed(seed))
+    present = torch.tensor([[bool(mask >> i & 1) for i in range(5)]] * 2)
+    expected = module(embeddings, present)
+    found = module(embeddings[:, order], present[:, order])
+    for a, b in zip(expected, found, strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-5, atol=1e-5)
+
+
+@settings(deadline=None, max_examples=40)
+@given(mask=st.integers(1, 31), seed=st.integers(0, 5))
+@torch.no_grad()
+def test_mask_is_leaving_out(mask: int, seed: int) -> None:
+    module = encoder(seed)
+    generator = torch.Generator().manual_seed(seed)
+    embeddings = torch.randn(2, 5, 8, dtype=torch.float64, generator=generator)
+    present = torch.tensor([[bool(mask >> i & 1) for i in range(5)]] * 2)
+    masked = module(embeddings, present)
+    left_out = module(embeddings[:, present[0]])
+    for a, b in zip(masked, left_out, strict=True):
+        torch.testing.assert_close(a, b, rtol=0, atol=1e-12)
+
+
+def test_a_masked_embedding_has_no_gradient() -> None:
+    embeddings = torch.randn(2, 3, 8, dtype=torch.float64, requires_grad=True)
+    present = torch.tensor([[True, False, True], [False, True, False]])
+    sum(part.sum() for part in encoder()(embeddings, present)).backward()
+    norms = embeddings.grad.norm(dim=-1)
+    assert (norms[~present] == 0).all()
+    assert (norms[present] > 0).all()
+
+
+def test_log_variance_stays_in_range() -> None:
+    module = encoder()
+    torch.nn.init.constant_(module.head.bias, 1e4)
+    assert module(torch.randn(1, 1, 8).double())[1].max() == LOG_VARIANCE_RANGE[1]
+    torch.nn.init.constant_(module.head.bias, -1e4)
+    assert module(torch.randn(1, 1, 8).double())[1].min() == LOG_VARIANCE_RANGE[0]
+
+
+def test_what_does_not_fit_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"unknown set encoder 'mean'; known are attention"):
+        build_set_encoder("mean", 8, 3, 2)
+    with pytest.raises(ValueError, match=r"embedding_size 8 must be a multiple of heads 3"):
+        build_set_encoder("attention", 8, 3, 3)
