@@ -72,9 +72,9 @@ class Likelihood:
         measured = ~torch.isnan(x)
         # A NaN must be gone before log_prob: its gradient would survive a mask put on afterwards.
         log_prob = self.distribution.log_prob(torch.where(measured, x, 0.0))
-        if log_prob.shape == x.shape:
-            log_prob = torch.where(measured, log_prob, 0.0)
-        return log_prob.flatten(1).sum(1) if log_prob.ndim > 1 else log_prob
+        if log_prob.ndim == 1:  # categorical: one value for a whole row
+            return torch.where(measured.all(1), log_prob, 0.0)
+        return torch.where(measured, log_prob, 0.0).flatten(1).sum(1)
 
 
 def build_likelihood(modality: Modality, location: Tensor, log_scale: Tensor) -> Likelihood:

@@ -66,10 +66,14 @@ class LogData(L.LightningDataModule):
         """
         options = self.hparams
         self.cache = open_cache(options.cache, modalities)
-        self.split = split_by_trajectory(
-            self.cache, options.validation_fraction, options.test_fraction, options.split_seed
-        )
         names = [modality.name for modality in modalities]
+        self.split = split_by_trajectory(
+            self.cache,
+            options.validation_fraction,
+            options.test_fraction,
+            options.split_seed,
+            names,
+        )
         self.statistics = statistics(self.cache, self.split["training"], names)
         self._modalities = [
             _normalised(modality, self.statistics[modality.name]) for modality in modalities
@@ -106,7 +110,7 @@ class LogData(L.LightningDataModule):
 
 
 def _normalised(modality: Modality, measured: Statistics) -> Modality:
-    if modality.likelihood in ("bernoulli", "categorical"):
+    if not modality.is_continuous:
         return modality
     unit = 255.0 if modality.kind == "image" else 1.0
     return dataclasses.replace(
@@ -177,8 +181,7 @@ class SetFitting(L.LightningModule):
                 options.set_encoder,
             )
         for modality in modalities:
-            if modality.likelihood in ("gaussian", "laplace"):
-                self.model.set_training_mean(modality.name, data.training_mean(modality))
+            self.model.set_training_mean(modality.name, data.training_mean(modality))
         self.model.to(memory_format=torch.channels_last)
         shape = (len(data.cache), len(modalities) + 1, options.latent_size)
         self._draws = EpochDraws(*shape, options.seed)

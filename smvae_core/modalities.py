@@ -131,6 +131,11 @@ class Modality:
         return {"image": "uint8", "depth": "float16"}.get(self.kind, "float32")
 
     @property
+    def is_continuous(self) -> bool:
+        """Whether decoders put out values; under the other likelihoods they put out logits."""
+        return self.likelihood in ("gaussian", "laplace")
+
+    @property
     def window(self) -> float:
         """Seconds that a series covers, from its oldest to its newest reading; 0 for others."""
         return 0.0 if self.rate is None else (self.shape[1] - 1) / self.rate

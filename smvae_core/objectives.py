@@ -146,10 +146,10 @@ def regression(
         targets: (B, M) bool, T.
     """
     inputs = {n: x for n, x in observations.items() if given[:, model.names.index(n)].any()}
-    posterior = model.encode(inputs, given)
+    posterior = model.encode(inputs or observations, given)
     log_likelihoods = _log_likelihoods(model, observations, targets, lambda _: posterior.mean)
-    kl = torch.zeros_like(posterior.mean[:, 0])
-    return Bound(_weighted(model, log_likelihoods), log_likelihoods, kl, posterior)
+    kl = 0.0 * posterior.mean.sum(-1)  # none; but a batch without any target has a gradient too
+    return Bound(_weighted(model, log_likelihoods) - kl, log_likelihoods, kl, posterior)
 
 
 OBJECTIVES = {"subset": subset_bound, "masked": masked_bound}

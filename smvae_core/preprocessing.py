@@ -19,7 +19,6 @@ from torch import Tensor
 
 from smvae_core.modalities import Modality
 
-METRES_PER_DEPTH_COUNT = 1e-3  # 16-bit depth images count millimetres (REP 118)
 
 
 def prepare(modality: Modality, array: np.ndarray) -> np.ndarray:
@@ -36,7 +35,7 @@ def prepare(modality: Modality, array: np.ndarray) -> np.ndarray:
 
     Raises:
         ValueError: for another rank or length, an empty image, or NaN and infinite values where a
-            reading has no "not measured".
+            reading has no "not measured", and for depth without any reading.
     """
     if modality.kind == "image":
         return _prepare_image(modality, array)
@@ -81,6 +80,11 @@ def _prepare_depth(modality: Modality, array: np.ndarray) -> np.ndarray:
         array = cv2.resize(array, (width, height), interpolation=cv2.INTER_NEAREST)
     with np.errstate(invalid="ignore", over="ignore"):
         measured = (array > modality.minimum) & (array < modality.maximum)
+        if not measured.any():
+            raise ValueError(
+                f"{modality.name}: no reading in any pixel; valid are {modality.minimum:g} to "
+                f"{modality.maximum:g} m: check the camera and the unit of its depth images"
+            )
         return np.where(measured, array, np.nan).astype(np.float16)
 
 

@@ -43,6 +43,9 @@ class AttentionSetEncoder(nn.Module):
         Returns:
             Mean and log-variance, each (B, D).
         """
+        if present is not None:
+            # Whatever stands in masked rows: zero times infinity would not be zero.
+            embeddings = torch.where(present[..., None], embeddings, 0.0)
         batch = embeddings.shape[0]
         query = self.query.expand(batch, -1, -1)
         pooled, _ = self.attention(

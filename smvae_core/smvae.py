@@ -44,6 +44,11 @@ class SMVAE(nn.Module):
     ) -> None:
         super().__init__()
         check_names(modalities)
+        if min(latent_size, embedding_size, heads) < 1:
+            raise ValueError(
+                "latent_size, embedding_size and heads must be positive, not "
+                f"{latent_size}, {embedding_size} and {heads}"
+            )
         self.modalities = {modality.name: modality for modality in modalities}
         self.latent_size = latent_size
         self.embedding_size = embedding_size
@@ -64,7 +69,7 @@ class SMVAE(nn.Module):
     @staticmethod
     def _initial_log_scale(modality: Modality) -> nn.Parameter:
         shape = (modality.shape[0],) + (1,) * (len(modality.shape) - 1)
-        learned = modality.scale is None and modality.likelihood in ("gaussian", "laplace")
+        learned = modality.scale is None and modality.is_continuous
         scale = 1.0 if modality.scale is None else modality.scale
         return nn.Parameter(torch.full(shape, scale).log(), requires_grad=learned)
 
@@ -145,10 +150,10 @@ class SMVAE(nn.Module):
         self._check(names)
         likelihoods = {}
         for name in names:
-            location = self.decoders[name](z) + self.training_mean(name)
-            likelihoods[name] = build_likelihood(
-                self.modalities[name], location, self.log_scales[name]
-            )
+            location, modality = self.decoders[name](z), self.modalities[name]
+            if modality.is_continuous:
+                location = location + self.training_mean(name)
+            likelihoods[name] = build_likelihood(modality, location, self.log_scales[name])
         return likelihoods
 
     def _check(self, names: Iterable[str]) -> None:

@@ -174,19 +174,19 @@ class SensorSet:
                 return None
             if self._gathering is None or self._gathering[0] != trigger:
                 self._gathering = (trigger, now)
-            if now < self._gather_until() and self.awaited(now):
+            if now < self._gather_until(self._gathering) and self.awaited(now):
                 return None
             return self.take(now)
 
     def next_wake(self, now: int) -> int | None:
         """When to poll again if nothing arrives before; None if only an arrival can make a frame.
-
-        It is meant to be asked after ``poll(now)`` returned None.
-        """
+        Where it is not later than ``now``, a frame may be due."""
         with self.condition:
             trigger = self.pending_trigger(now)
             if trigger is not None:
-                return self._permitted_ns if self._is_limited(now) else self._gather_until()
+                if self._is_limited(now):
+                    return self._permitted_ns
+                return now if self._gathering is None else self._gather_until(self._gathering)
             if self._settings.trigger == TIMER:
                 return self._permitted_ns if self.live(now) else None
             trigger = self._trigger(now)
@@ -321,12 +321,11 @@ class SensorSet:
         stamps = [self._slots[name].stamp_ns for name in (trigger, *live)]
         return next((stamp for stamp in stamps if stamp is not None), None)
 
-    def _gather_until(self) -> int:
+    def _gather_until(self, gathering: tuple[str, int]) -> int:
         """Counted from the newest trigger's receipt, so that a busy worker does not wait for what
         has had its time; and from when it became pending, so that a fast trigger cannot put off a
         frame for ever."""
-        assert self._gathering is not None  # poll has been called
-        trigger, since = self._gathering
+        trigger, since = gathering
         received = since if trigger == TIMER else self._slots[trigger].received_ns
         return min(since, received) + self._gather_ns
 

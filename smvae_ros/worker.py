@@ -105,10 +105,11 @@ class Worker:
         """The next frame; None when the work is over."""
         with self._sensors.condition:
             while self._running:
-                sample = self._sensors.poll(time.monotonic_ns())
+                now = time.monotonic_ns()
+                sample = self._sensors.poll(now)
                 if sample is not None:
                     return sample
-                self._sensors.wait(time.monotonic_ns())
+                self._sensors.wait(now)
         return None
 
     def _work(self, sample: SensorSample) -> None:

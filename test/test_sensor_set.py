@@ -402,6 +402,20 @@ def test_nothing_that_arrived_before_can_stop_the_next_image(
     assert sample.inputs["rgb"].value == "fresh"
 
 
+@given(arrivals=_arrivals, settings=_settings, later=st.integers(0, 400 * MS))
+def test_the_time_to_wake_may_be_asked_late(
+    arrivals: list, settings: SensorSettings, later: int
+) -> None:
+    sensors = SensorSet(MODALITIES, settings)
+    for received_ns, name, value, stamp_ns in _events(arrivals):
+        if name != "force":
+            sensors.store(name, value, stamp_ns, received_ns)
+        sensors.poll(received_ns)
+        wake = sensors.next_wake(received_ns + later)
+        if wake is not None and wake > received_ns + later:
+            assert sensors.poll(received_ns + later) is None
+
+
 def test_events_out_of_order_are_refused() -> None:
     with pytest.raises(ValueError, match="sort the events by receipt"):
         list(lockstep([(MS, "rgb", 0, None), (0, "rgb", 0, None)], sensor_set()))
@@ -437,12 +451,13 @@ def test_a_waiting_worker_wakes_for_the_trigger_and_sleeps_through_the_rest() ->
     def work() -> None:
         with sensors.condition:
             while "stop" not in frames:
-                sample = sensors.poll(time.monotonic_ns())
+                now = time.monotonic_ns()
+                sample = sensors.poll(now)
                 if sample is not None:
                     frames.append(sample.inputs["rgb"].value)
                     continue
                 waiting.set()
-                sensors.wait(time.monotonic_ns())
+                sensors.wait(now)
                 woken.append(1)
 
     worker = threading.Thread(target=work)

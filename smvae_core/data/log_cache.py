@@ -52,7 +52,6 @@ from smvae_core.data.cache_plan import (
 from smvae_core.data.cache_writer import RowWriter, allocate
 from smvae_core.data.log_dataset import open_cache
 from smvae_core.data.vision_touch import (
-    DATASETS,
     STEPS_PER_FILE,
     LogError,
     LogFile,
@@ -267,22 +266,26 @@ def _convert_file(
 def _prepare_steps(
     modality: Modality, log_file: LogFile, start: int, stop: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Prepared rows (t, *raw_shape) and present (t,); absent rows hold zeros, in depth NaN."""
+    """Prepared rows (t, *raw_shape) and present (t,); absent rows hold zeros, in depth NaN.
+
+    Absent is what the node would refuse as unusable, too.
+    """
     count = stop - start
-    rows = np.zeros((count, *modality.raw_shape), modality.raw_dtype)
+    blank = np.nan if modality.kind == "depth" else 0
+    rows = np.full((count, *modality.raw_shape), blank, modality.raw_dtype)
+    present = np.zeros(count, bool)
     key = SOURCES[modality.name][0]
     if key not in log_file.keys:
-        if modality.kind == "depth":
-            rows.fill(np.nan)
-        return rows, np.zeros(count, bool)
+        return rows, present
     raw = log_file.read(key, start, stop)
     if modality.kind == "series":
         raw = raw[:, -modality.raw_shape[0] :]  # the newest readings of the step
-    present = finite_steps(raw) if DATASETS[key].must_be_finite else np.ones(count, bool)
-    for i in np.flatnonzero(present):
-        rows[i] = prepare(modality, raw[i])
-    if modality.kind == "depth":
-        present = np.isfinite(rows).any(axis=(1, 2))
+    for i in range(count):
+        try:
+            rows[i] = prepare(modality, raw[i])
+            present[i] = True
+        except ValueError:
+            continue
     return rows, present
 
 
