@@ -57,8 +57,13 @@ def save_checkpoint(
         path: the directory.
         model: on any device.
         training: how it was made; plain lists, mappings, numbers and strings.
+
+    Raises:
+        CheckpointError: where a file stands at ``path``.
     """
-    path = Path(path)
+    path = Path(os.path.realpath(path))  # of a link, what it points to is replaced
+    if path.exists() and not path.is_dir():
+        raise CheckpointError(f"{path} is a file; a checkpoint is a directory: choose another name")
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.new")
     shutil.rmtree(temporary, ignore_errors=True)

@@ -20,7 +20,6 @@ from torch import Tensor
 from smvae_core.modalities import Modality
 
 
-
 def prepare(modality: Modality, array: np.ndarray) -> np.ndarray:
     """One reading in raw units, brought to the model's size.
 

@@ -149,9 +149,9 @@ def _parser() -> argparse.ArgumentParser:
         "--cut",
         type=float,
         nargs=2,
-        default=(10.0, 22.0),
+        default=(8.0, 20.0),
         metavar=("FROM", "TO"),
-        help="seconds of the bag in which RGB and depth are cut off (default: 10 22)",
+        help="seconds of the bag in which RGB and depth are cut off (default: 8 20)",
     )
     add("--output", type=Path, default=Path("out/demo"), help="folder for the report")
     return parser

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -205,7 +205,7 @@ def _write_page(
             page.figure(_pictures(rows, comparison, recording, inference, truth), caption)
     page.heading("Over time")
     page.figure(
-        _timeline(comparison, recording, options.cut),
+        _timeline(tuple(inference.modalities), comparison, recording, options.cut),
         "Error of the predicted depth image, the live subset, and the latency of each frame.",
     )
     page.heading("How much the other sensors know")
@@ -238,8 +238,9 @@ def _pictures(
     inference: Inference,
     truth: Mapping[str, Truth],
 ) -> Any:
-    """Real and predicted RGB and depth at a few moments, evenly spread over some frames."""
-    chosen = rows[np.linspace(0, len(rows) - 1, COLUMNS + 2).round().astype(int)[1:-1]]
+    """Real and predicted RGB and depth at a few moments, from near the training mean to far."""
+    by_distance = rows[np.argsort(comparison.mean_squares[rows])]
+    chosen = np.sort(by_distance[np.linspace(0, len(rows) - 1, COLUMNS).round().astype(int)])
     titles = ("RGB, camera", "RGB, predicted", "depth, camera", "depth, predicted")
     figure, axes = plt.subplots(4, COLUMNS, figsize=(2.3 * COLUMNS, 9.4), squeeze=False)
     depth_range = {"vmin": np.nanpercentile(truth["depth"].images.astype(np.float32), 1)}
@@ -268,8 +269,13 @@ def _pictures(
     return figure
 
 
-def _timeline(comparison: Comparison, recording: DemoRecording, cut: tuple[float, float]) -> Any:
-    names = list(dict.fromkeys("+".join(comparison.subsets).split("+")))
+def _timeline(
+    names: Sequence[str],
+    comparison: Comparison,
+    recording: DemoRecording,
+    cut: tuple[float, float],
+) -> Any:
+    """Error, live modalities and latency over the time in the bag."""
     figure, (error, live, latency) = plt.subplots(
         3, 1, figsize=(10, 7), sharex=True, height_ratios=(3, 1.4, 2)
     )

@@ -307,7 +307,9 @@ class SensorSet:
         return abs(self._skew(name, reference)) > self._slot_settings[name].max_skew
 
     def _trigger_order(self) -> list[str]:
-        names = list(self._slots)
+        """The configured trigger, then who stands in for it: the next ones of the model's order,
+        and series last, whose every reading would make a frame."""
+        names = sorted(self._slots, key=lambda name: self._modalities[name].kind == "series")
         first = self._settings.trigger
         start = names.index(first) if first in self._slots else 0
         return names[start:] + names[:start]

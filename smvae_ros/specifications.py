@@ -137,7 +137,7 @@ NODE_PARAMETERS = (
         "",
         f"What makes a frame: the arrival of this modality, or '{TIMER}': max_rate frames a "
         "second. Empty for the first live modality in the model's order. While the modality is not "
-        "live, the next live one stands in.",
+        "live, the next live one stands in, series last.",
     ),
     Specification("max_rate", 60.0, "Frames per second at most, in Hz.", limits=(0.01, 10_000.0)),
     Specification(

@@ -137,6 +137,17 @@ def test_what_depth_counts_as_no_reading() -> None:
     assert to_raw(DEPTH, to_tensor(DEPTH, result[None]))[0, 0, 0].isnan()
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf, 0.0, 2.0, 850.0])
+@pytest.mark.parametrize("size", [16, 50])
+def test_depth_without_any_reading_is_refused(value: float, size: int) -> None:
+    """As from a covered camera, or in millimetres where metres are expected."""
+    with pytest.raises(ValueError, match="depth: no reading in any pixel; valid are .* to 2 m"):
+        prepare(DEPTH, np.full((size, size), value, np.float32))
+    one = np.full((size, size), value, np.float32)
+    one[size // 2 - 3 :] = 0.5
+    assert np.isfinite(prepare(DEPTH, one)).any()
+
+
 def test_depth_is_kept_to_a_millimetre() -> None:
     depth = np.random.default_rng(0).uniform(0.1, 1.999, (16, 16)).astype(np.float32)
     np.testing.assert_allclose(prepare(DEPTH, depth), depth, atol=1e-3)

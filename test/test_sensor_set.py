@@ -198,9 +198,9 @@ def test_cutting_off_the_camera_never_stops_the_frames_and_it_takes_over_again()
     ]
     samples = list(lockstep(cut, sensor_set(trigger="rgb")))
     taken = np.array([sample.taken_ns for sample in samples])
-    assert np.diff(taken).max() <= 310 * MS  # max_age, until the others stand in
+    assert np.diff(taken).max() <= 340 * MS  # max_age, and the next arrival of a stand-in
     blind = [sample for sample in samples if 1.35 * SECOND < sample.taken_ns < 2 * SECOND]
-    assert {sample.trigger for sample in blind} == {"force"}
+    assert {sample.trigger for sample in blind} == {"action"}  # series stand in last
     assert {tuple(sample.inputs) for sample in blind} == {("force", "action")}
     again = [sample for sample in samples if 2.1 * SECOND < sample.taken_ns < 3 * SECOND]
     assert {sample.trigger for sample in again} == {"rgb"}

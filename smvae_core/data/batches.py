@@ -79,6 +79,8 @@ class LogBatches:
         rank: int = 0,
         world_size: int = 1,
     ) -> None:
+        if batch_size < 1:
+            raise ValueError(f"batch_size must be positive, not {batch_size}")
         if batch_size % world_size:
             raise ValueError(
                 f"batch_size {batch_size} must be a multiple of the {world_size} processes"
@@ -108,7 +110,9 @@ class LogBatches:
         for number in range(first, len(self)):
             self._position = number + 1
             rows = order[number * self.batch_size : (number + 1) * self.batch_size]
-            yield self.read(rows[self._rank :: self._world_size])
+            mine = rows[self._rank :: self._world_size]
+            # A process without a sample would average over nothing; it reads another one's instead.
+            yield self.read(mine if len(mine) else rows[:1])
 
     def read(self, rows: np.ndarray) -> Batch:
         """The batch of exactly these rows."""

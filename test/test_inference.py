@@ -1,0 +1,260 @@
+"""The runtime of the node: the same numbers as the model's, for any subset."""
+
+from __future__ import annotations
+
+import itertools
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from small_models import random_prepared, save_small_checkpoint, small_modalities, small_model
+
+from smvae_core.checkpoint import CheckpointError, load_checkpoint
+from smvae_core.inference import DeviceError, Inference, find_device
+from smvae_core.preprocessing import prepare, to_raw, to_tensor
+
+NAMES = ("rgb", "depth", "force", "action", "proprio")
+SUBSETS = [s for size in range(1, 6) for s in itertools.combinations(NAMES, size)]
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save_small_checkpoint(tmp_path_factory.mktemp("checkpoint") / "model")
+
+
+@pytest.fixture(scope="module")
+def inference(path: Path) -> Inference:
+    return Inference.load(path)
+
+
+@pytest.fixture(scope="module")
+def sample() -> dict[str, np.ndarray]:
+    return random_prepared(small_modalities(), np.random.default_rng(0))
+
+
+def test_knows_the_model(inference: Inference, path: Path) -> None:
+    assert tuple(inference.modalities) == NAMES
+    assert inference.latent_size == 6
+    assert inference.model_hash == load_checkpoint(path).weights_hash
+    assert list(inference.subsets()) == SUBSETS
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("subset", SUBSETS, ids="+".join)
+def test_is_the_model(
+    inference: Inference, sample: dict[str, np.ndarray], subset: tuple[str, ...]
+) -> None:
+    model = small_model()
+    observations = {name: to_tensor(model.modalities[name], sample[name][None]) for name in subset}
+    posterior = model.encode(observations)
+    prediction = inference({name: sample[name] for name in subset}, predict=NAMES)
+    assert prediction.mean.shape == prediction.log_variance.shape == (6,)
+    assert prediction.mean.dtype == prediction.log_variance.dtype == np.float32
+    np.testing.assert_allclose(prediction.mean, posterior.mean[0], rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(
+        prediction.log_variance, posterior.log_variance[0], rtol=1e-5, atol=1e-6
+    )
+    for name, likelihood in model.decode(posterior.mean).items():
+        expected = to_raw(model.modalities[name], likelihood.mean)[0].numpy()
+        found = prediction.observations[name]
+        assert found.dtype == expected.dtype
+        # A count of colour may be rounded either way.
+        tolerance = 1 if name == "rgb" else 1e-4
+        np.testing.assert_allclose(
+            found.astype(float), expected.astype(float), rtol=0, atol=tolerance
+        )
+
+
+def test_predictions_are_raw_readings(inference: Inference, sample: dict[str, np.ndarray]) -> None:
+    prediction = inference(sample, predict=NAMES)
+    assert tuple(prediction.observations) == NAMES
+    for name, array in prediction.observations.items():
+        modality = inference.modalities[name]
+        assert array.shape == modality.raw_shape
+        assert array.dtype == (np.uint8 if name == "rgb" else np.float32)
+        assert array.flags.c_contiguous
+        assert np.isfinite(array).all()
+        if name != "depth" or np.nanmin(array) > modality.minimum:
+            prepare(modality, array)
+
+
+def test_the_order_of_a_sample_does_not_matter(
+    inference: Inference, sample: dict[str, np.ndarray]
+) -> None:
+    backwards = inference(dict(reversed(sample.items())))
+    np.testing.assert_allclose(backwards.mean, inference(sample).mean, rtol=1e-4, atol=1e-5)
+
+
+def test_the_same_sample_gives_the_same_bytes(
+    inference: Inference, sample: dict[str, np.ndarray]
+) -> None:
+    first, second = (inference(sample, predict=["depth"]) for _ in range(2))
+    assert first.mean.tobytes() == second.mean.tobytes()
+    assert first.observations["depth"].tobytes() == second.observations["depth"].tobytes()
+
+
+def test_results_survive_the_next_call(inference: Inference, sample: dict[str, np.ndarray]) -> None:
+    first = inference(sample, predict=["force"])
+    kept = first.mean.copy(), first.observations["force"].copy()
+    inference({"action": sample["action"]}, predict=["force"])
+    np.testing.assert_array_equal(first.mean, kept[0])
+    np.testing.assert_array_equal(first.observations["force"], kept[1])
+
+
+def test_only_what_is_needed_is_run(inference: Inference, sample: dict[str, np.ndarray]) -> None:
+    run: list[str] = []
+    hooks = [
+        module.register_forward_hook(lambda *_, name=f"{part} {name}": run.append(name))
+        for part, modules in (("E", inference.model.embeddings), ("D", inference.model.decoders))
+        for name, module in modules.items()
+    ]
+    inference({"force": sample["force"]})
+    assert run == ["E force"]
+    run.clear()
+    inference({"force": sample["force"], "rgb": sample["rgb"]}, predict=["depth"])
+    assert run == ["E force", "E rgb", "D depth"]
+    for hook in hooks:
+        hook.remove()
+
+
+def test_timings_are_seconds_of_the_stages(
+    inference: Inference, sample: dict[str, np.ndarray]
+) -> None:
+    timings = inference(sample, predict=NAMES).timings
+    assert set(timings) == {"encode", "decode"}
+    assert all(0 < seconds < 10 for seconds in timings.values())
+
+
+def test_warm_up_runs_every_subset_and_every_decoder(path: Path) -> None:
+    inference = Inference.load(path)
+    runs: list[frozenset[str]] = []
+    current: set[str] = set()
+    decoded: set[str] = set()
+    for name, module in inference.model.embeddings.items():
+        module.register_forward_hook(lambda *_, name=name: current.add(name))
+    for name, module in inference.model.decoders.items():
+        module.register_forward_hook(lambda *_, name=name: decoded.add(name))
+
+    def end(*_: object) -> None:
+        runs.append(frozenset(current))
+        current.clear()
+
+    inference.model.set_encoder.register_forward_hook(end)
+    inference.warm_up()
+    assert sorted(runs, key=sorted) == sorted(map(frozenset, SUBSETS), key=sorted)
+    assert decoded == set(NAMES)
+
+
+def test_depth_without_any_reading_is_still_encoded(
+    inference: Inference, sample: dict[str, np.ndarray]
+) -> None:
+    blind = np.full((16, 16), np.nan, np.float16)
+    assert np.isfinite(inference({"depth": blind}).mean).all()
+    assert np.isfinite(inference({**sample, "depth": blind}).mean).all()
+
+
+def test_arrays_of_a_message_are_taken_as_they_are(
+    inference: Inference, sample: dict[str, np.ndarray]
+) -> None:
+    """They are read-only, and torch warns of such ones."""
+    expected = inference(sample)
+    message = {
+        name: np.frombuffer(array.tobytes(), array.dtype).reshape(array.shape)
+        for name, array in sample.items()
+    }
+    prepared = {name: prepare(inference.modalities[name], array) for name, array in message.items()}
+    torch.set_warn_always(True)  # normally only the first time in a process
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            found = inference(prepared)
+    finally:
+        torch.set_warn_always(False)
+    np.testing.assert_array_equal(found.mean, expected.mean)
+
+
+def test_a_sample_is_not_changed(inference: Inference, sample: dict[str, np.ndarray]) -> None:
+    before = {name: array.copy() for name, array in sample.items()}
+    inference(sample, predict=NAMES)
+    for name, array in sample.items():
+        np.testing.assert_array_equal(array, before[name])
+
+
+@pytest.mark.parametrize("predict", [(), ("rgb",)])
+def test_bad_samples_are_refused(
+    inference: Inference, sample: dict[str, np.ndarray], predict: tuple[str, ...]
+) -> None:
+    with pytest.raises(ValueError, match="at least one observation"):
+        inference({}, predict)
+    with pytest.raises(ValueError, match="unknown modality smell; the model has rgb, depth"):
+        inference({**sample, "smell": np.zeros(3, np.float32)}, predict)
+    with pytest.raises(
+        ValueError, match=r"force: expected a prepared array of shape \(32, 6\), got \(31, 6\)"
+    ):
+        inference({"force": sample["force"][1:]}, predict)
+    # And it still works.
+    assert np.isfinite(inference(sample, predict).mean).all()
+
+
+def test_unknown_target_is_refused(inference: Inference, sample: dict[str, np.ndarray]) -> None:
+    with pytest.raises(ValueError, match="unknown modality smell; the model has rgb, depth"):
+        inference(sample, predict=["smell"])
+
+
+# Devices and precisions.
+
+
+def test_devices() -> None:
+    assert find_device("cpu") == torch.device("cpu")
+    expected = "cuda" if torch.cuda.is_available() else "cpu"
+    assert find_device("auto").type == expected
+
+
+@pytest.mark.parametrize("name", ["gpu", "", "cpu:x", "meta", "xpu", "mps", "cuda:-1", "CUDA"])
+def test_unknown_device(name: str) -> None:
+    with pytest.raises(DeviceError, match=f"device '{name}'.*available here: auto, cpu"):
+        find_device(name)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+@pytest.mark.parametrize("name", ["cuda", "cuda:0", "cuda:7"])
+def test_device_that_is_not_there(path: Path, name: str) -> None:
+    with pytest.raises(DeviceError) as error:
+        Inference.load(path, device=name)
+    message = str(error.value)
+    assert f"device {name!r} is not available" in message
+    assert f"torch {torch.__version__} sees 0 CUDA devices" in message
+    assert "available here: auto, cpu" in message
+    assert "install a CUDA build of torch" in message
+
+
+def test_a_wrong_device_is_said_before_the_checkpoint_is_read(tmp_path: Path) -> None:
+    with pytest.raises(DeviceError):
+        Inference.load(tmp_path / "nowhere", device="gpu")
+    with pytest.raises(CheckpointError, match="does not exist"):
+        Inference.load(tmp_path / "nowhere", device="cpu")
+
+
+def test_precisions(path: Path, sample: dict[str, np.ndarray]) -> None:
+    with pytest.raises(DeviceError, match="precision float16 needs a CUDA device; on a CPU use"):
+        Inference.load(path, precision="float16")
+    with pytest.raises(DeviceError, match="'double'; choose one of float32, bfloat16, float16"):
+        Inference.load(path, precision="double")
+    full, half = Inference.load(path), Inference.load(path, precision="bfloat16")
+    expected, found = full(sample, predict=NAMES), half(sample, predict=NAMES)
+    assert found.mean.dtype == np.float32
+    np.testing.assert_allclose(found.mean, expected.mean, atol=0.1)
+    assert not np.array_equal(found.mean, expected.mean)
+    for name, array in found.observations.items():
+        assert array.dtype == expected.observations[name].dtype
+        scale = max(inference_std(full, name))
+        difference = np.abs(array.astype(float) - expected.observations[name])
+        assert difference.max() < 0.2 * scale
+
+
+def inference_std(inference: Inference, name: str) -> tuple[float, ...]:
+    """Standard deviations of a modality in raw units."""
+    unit = 255.0 if name == "rgb" else 1.0
+    return tuple(unit * std for std in inference.modalities[name].std)
