@@ -10,7 +10,7 @@ programs = ("perception_node", "record", "replay", "evaluate", "demo")
 setup(
     name=package_name,
     version="0.1.0",
-    description="Multimodal perception with missing sensors: a set variational autoencoder as a ROS 2 node",
+    description="Multimodal perception with missing sensors: a set VAE as a ROS 2 node",
     license="Apache-2.0",
     author="The smvae_ros authors",
     maintainer="The smvae_ros authors",

@@ -1,2 +1,2 @@
-"""Speed, measured: `python -m benchmarks.NAME` prints a table and, as its last line, one JSON object
-that also goes to out/benchmarks/NAME.json."""
+"""Speed, measured: `python -m benchmarks.NAME` prints a table and, as its last line, one JSON
+object that also goes to out/benchmarks/NAME.json."""

@@ -39,12 +39,12 @@ class SubsetErrors:
         self.model = model
         self.subsets = list(all_subsets(model.names) if subsets is None else subsets)
         self.samples = 0
-        # For each modality, subset (last row: the training mean) and channel: Σ error², number.
-        self._squares = {
-            name: torch.zeros(len(self.subsets) + 1, modality.shape[0], dtype=torch.float64)
+        # For each modality: Σ error² of the prediction, Σ error² of the training mean, number of
+        # elements; for each subset (last row: the training mean as the prediction) and channel.
+        self._sums = {
+            name: torch.zeros(3, len(self.subsets) + 1, modality.shape[0], dtype=torch.float64)
             for name, modality in model.modalities.items()
         }
-        self._counts = {name: torch.zeros_like(total) for name, total in self._squares.items()}
 
     @torch.inference_mode()
     def add(self, prepared: Mapping[str, Tensor], present: Tensor | None = None) -> None:
@@ -64,8 +64,7 @@ class SubsetErrors:
         embeddings = model.embed(observations)
         for name, x in observations.items():
             rows = present[:, model.names.index(name)]
-            mean = model.training_mean(name).expand_as(x)
-            self._add(name, len(self.subsets), mean[rows], x[rows])
+            self._add(name, len(self.subsets), model.training_mean(name), x[rows])
         for number, subset in enumerate(self.subsets):
             if not set(subset) <= set(embeddings):
                 continue
@@ -80,9 +79,11 @@ class SubsetErrors:
 
     def _add(self, name: str, row: int, predicted: Tensor, x: Tensor) -> None:
         measured = torch.isfinite(x)
-        squares = torch.where(measured, predicted - x, 0.0).double().square()
-        self._squares[name][row] += squares.transpose(0, 1).flatten(1).sum(1).cpu()
-        self._counts[name][row] += measured.transpose(0, 1).flatten(1).sum(1).cpu()
+        mean = self.model.training_mean(name)
+        errors = (torch.where(measured, guess - x, 0.0).square() for guess in (predicted, mean))
+        for number, values in enumerate((*errors, measured)):
+            by_channel = values.double().transpose(0, 1).flatten(1).sum(1)
+            self._sums[name][number, row] += by_channel.cpu()
 
     def summary(self) -> dict[str, dict[str, float]]:
         """Subset (names joined by +) → measure → value. ``training_mean`` is the floor.
@@ -96,14 +97,14 @@ class SubsetErrors:
         for row, label in enumerate(labels):
             entry: dict[str, float] = {}
             for name, modality in self.model.modalities.items():
-                squares, counts = self._squares[name], self._counts[name]
-                if not counts[row].sum() or not counts[-1].sum():
+                squares, floors, counts = self._sums[name][:, row]
+                if not counts.sum():
                     continue
-                floor = math.sqrt(squares[-1].sum() / counts[-1].sum())
-                error = math.sqrt(squares[row].sum() / counts[row].sum())
-                if floor > 0:
-                    entry[f"{name}_skill_vs_mean"] = 1 - error / floor
-                entry |= _raw_errors(modality, squares[row] / counts[row])
+                # The floor is taken over the very same elements.
+                if floors.sum() > 0:
+                    skill = 1 - math.sqrt(squares.sum() / floors.sum())
+                    entry[f"{name}_skill_vs_mean"] = skill
+                entry |= _raw_errors(modality, squares / counts)
             table[label] = entry
         return table
 

@@ -146,7 +146,8 @@ class Inference:
                 f"{name}: expected a prepared array of shape {modality.raw_shape}, "
                 f"got {array.shape}"
             )
-        tensor = torch.from_numpy(array)
+        # torch warns of arrays that are read-only, as those in a message's memory are.
+        tensor = torch.from_numpy(array if array.flags.writeable else array.copy())
         if name in self._pinned:
             tensor = self._pinned[name].copy_(tensor).to(self.device, non_blocking=True)
         return to_tensor(modality, tensor[None])

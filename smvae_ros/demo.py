@@ -10,7 +10,6 @@ nobody but its own node.
 from __future__ import annotations
 
 import argparse
-import os
 import signal
 import subprocess
 import sys
@@ -26,7 +25,7 @@ from smvae_ros.bags import BagError, BagReader
 from smvae_ros.bundled import bag_path, model_path, parameters_path, yardstick_path
 from smvae_ros.configuration import NODE_NAME
 from smvae_ros.demo_report import write_report
-from smvae_ros.programs import print_error, ros_program
+from smvae_ros.programs import isolate, print_error, ros_program
 from smvae_ros.replayer import Cut, Replayer
 
 CAMERA_TOPICS = "/camera/*"
@@ -36,12 +35,6 @@ PRINT_EVERY = 1.0  # seconds
 
 class DemoError(RuntimeError):
     """The demo cannot go on; the message says why."""
-
-
-def isolate() -> None:
-    """Lets this process and its children talk only to each other, whatever runs on the network."""
-    os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
-    os.environ["ROS_DOMAIN_ID"] = str(1 + os.getpid() % 101)
 
 
 @contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -109,6 +110,15 @@ def deferred_interrupts() -> Iterator[Callable[[], bool]]:
         else:
             for number, handler in before.items():
                 signal.signal(number, handler)
+
+
+def isolate() -> None:
+    """Lets this process and its children talk only to each other, whatever runs on the network.
+
+    To be called before rclpy is initialised.
+    """
+    os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
+    os.environ["ROS_DOMAIN_ID"] = str(1 + os.getpid() % 101)
 
 
 def ignore_interrupts() -> None:
