@@ -158,7 +158,8 @@ class SetFitting(L.LightningModule):
         super().__init__()
         self.save_hyperparameters(ignore=["modalities"])  # a state file holds plain values only
         self.configured = [Modality(name, **vars(options)) for name, options in modalities.items()]
-        if objective == "regression" and not set(given or ()) < set(modalities):
+        chosen = set(given or ())
+        if objective == "regression" and not (chosen and chosen < set(modalities)):
             raise ValueError(
                 "objective regression needs `given`: some, but not all, of the modalities "
                 f"{', '.join(modalities)}"
@@ -270,8 +271,13 @@ class StopAtBatchEnd(L.Callback):
 
         self._previous = signal.signal(signal.SIGINT, interrupt)
 
-    def on_train_batch_end(self, trainer: L.Trainer, *_: Any) -> None:
-        if self._interrupted:
+    def on_train_batch_end(
+        self, trainer: L.Trainer, module: L.LightningModule, outputs: Any, batch: Any, number: int
+    ) -> None:
+        whole_step = (number + 1) % trainer.accumulate_grad_batches == 0
+        # The validation of an epoch belongs to its last step; a stop between them would skip it.
+        epoch_ends = number + 1 == trainer.num_training_batches
+        if self._interrupted and whole_step and not epoch_ends:
             trainer.save_checkpoint(self.path, weights_only=False)
             print(f"Saved {self.path}; continue with --resume", flush=True)
             raise KeyboardInterrupt

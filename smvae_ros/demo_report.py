@@ -31,7 +31,8 @@ CAMERA = ("rgb", "depth")
 BLIND: Subset = ("force", "action", "proprio")
 TOUCH: Subset = ("force", "action")
 SAME_MOMENT_NS = 26_000_000  # half a period of the 20 Hz camera, and a little
-COLUMNS = 4  # moments shown of each phase
+ROWS = ("RGB, camera", "RGB, predicted", "depth, camera", "depth, predicted")
+COLUMNS = {False: 3, True: 4}  # moments shown while the camera is live, and while it is not
 
 
 @dataclass(frozen=True)
@@ -196,13 +197,13 @@ def _write_page(
         note=True,
     )
     page.heading("What the camera saw, and what the node predicted")
-    for blind, caption in (
-        (False, "All sensors live: the node sees these pictures."),
-        (True, "RGB and depth cut off: the camera's pictures are shown to you, not to the node."),
-    ):
-        rows = np.flatnonzero(comparison.blind == blind)
-        if len(rows):
-            page.figure(_pictures(rows, comparison, recording, inference, truth), caption)
+    figure = _pictures(comparison, recording, inference, truth)
+    figure.savefig(options.output / "pictures.png", dpi=80)
+    page.figure(
+        figure,
+        "With all sensors live the node sees the camera's pictures. While RGB and depth are cut "
+        "off, they are shown to you, but not to the node.",
+    )
     page.heading("Over time")
     page.figure(
         _timeline(tuple(inference.modalities), comparison, recording, options.cut),
@@ -232,41 +233,55 @@ def _write_page(
 
 
 def _pictures(
-    rows: np.ndarray,
     comparison: Comparison,
     recording: DemoRecording,
     inference: Inference,
     truth: Mapping[str, Truth],
 ) -> Any:
-    """Real and predicted RGB and depth at a few moments, from near the training mean to far."""
-    by_distance = rows[np.argsort(comparison.mean_squares[rows])]
-    chosen = np.sort(by_distance[np.linspace(0, len(rows) - 1, COLUMNS).round().astype(int)])
-    titles = ("RGB, camera", "RGB, predicted", "depth, camera", "depth, predicted")
-    figure, axes = plt.subplots(4, COLUMNS, figsize=(2.3 * COLUMNS, 9.4), squeeze=False)
-    depth_range = {"vmin": np.nanpercentile(truth["depth"].images.astype(np.float32), 1)}
-    depth_range["vmax"] = np.nanpercentile(truth["depth"].images.astype(np.float32), 99)
-    for column, row in enumerate(chosen):
-        stamp = int(comparison.stamps[row])
-        for offset, name in ((0, "rgb"), (2, "depth")):
-            style = {"cmap": "turbo", **depth_range} if name == "depth" else {}
-            index = nearest(truth[name].stamps, stamp, SAME_MOMENT_NS)
-            if index is not None:
-                image = truth[name].images[index]
-                image = image if name == "rgb" else image.astype(np.float32)
-                axes[offset, column].imshow(image, **style)
-            message = recording.predictions[name].get(stamp)
-            if message is not None:
-                modality = inference.modalities[name]
-                image = adapter("sensor_msgs/msg/Image").to_array(message, modality)
-                axes[offset + 1, column].imshow(image, **style)
-        axes[0, column].set_title(f"{comparison.seconds[row]:.1f} s", fontsize=11)
-    for axis in axes.flat:
-        axis.set(xticks=[], yticks=[])
-        axis.set_facecolor("#ddd")
-    for axis, title in zip(axes[:, 0], titles, strict=True):
-        axis.set_ylabel(title, fontsize=11)
-    figure.tight_layout()
+    """Real and predicted RGB and depth at a few moments, with and without the camera."""
+    valid = truth["depth"].images.astype(np.float32)
+    style = {
+        "cmap": "turbo",
+        "vmin": np.nanpercentile(valid, 1),
+        "vmax": np.nanpercentile(valid, 99),
+    }
+    figure = plt.figure(figsize=(14, 9.2), layout="constrained")
+    parts = figure.subfigures(1, 2, width_ratios=(COLUMNS[False], COLUMNS[True]), wspace=0.02)
+    for part, (blind, columns) in zip(parts, COLUMNS.items(), strict=True):
+        part.suptitle("RGB and depth cut off" if blind else "all sensors live", fontsize=15)
+        axes = part.subplots(len(ROWS), columns, squeeze=False)
+        for axis in axes.flat:
+            axis.set(xticks=[], yticks=[], facecolor="#eee")
+        for row, title in enumerate(() if blind else ROWS):
+            axes[row, 0].set_ylabel(title, fontsize=12)
+        moments = _moments(comparison, blind, columns)
+        for column, moment in enumerate(moments):
+            stamp = int(comparison.stamps[moment])
+            axes[0, column].set_title(f"{comparison.seconds[moment]:.1f} s", fontsize=11)
+            for row, name in ((0, "rgb"), (2, "depth")):
+                options = style if name == "depth" else {}
+                index = nearest(truth[name].stamps, stamp, SAME_MOMENT_NS)
+                if index is not None:
+                    axes[row, column].imshow(_displayable(truth[name].images[index]), **options)
+                message = recording.predictions[name].get(stamp)
+                if message is not None:
+                    decode = adapter("sensor_msgs/msg/Image").to_array
+                    image = decode(message, inference.modalities[name])
+                    axes[row + 1, column].imshow(image, **options)
     return figure
+
+
+def _moments(comparison: Comparison, blind: bool, count: int) -> np.ndarray:
+    """Indices of a few frames of one phase: from near the training mean to far, in time order."""
+    rows = np.flatnonzero(comparison.blind == blind)
+    if not len(rows):
+        return rows
+    by_distance = rows[np.argsort(comparison.mean_squares[rows])]
+    return np.unique(by_distance[np.linspace(0, len(rows) - 1, count).round().astype(int)])
+
+
+def _displayable(image: np.ndarray) -> np.ndarray:
+    return image if image.dtype == np.uint8 else image.astype(np.float32)
 
 
 def _timeline(

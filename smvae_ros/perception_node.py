@@ -9,7 +9,6 @@ of the inputs.
 from __future__ import annotations
 
 import signal
-import threading
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -20,8 +19,6 @@ from rclpy.clock import Clock, ClockType
 from rclpy.executors import Executor, SingleThreadedExecutor
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.signals import SignalHandlerOptions
-from rclpy.task import Future
-from std_srvs.srv import Trigger
 
 from smvae_core.checkpoint import CheckpointError
 from smvae_core.inference import Inference
@@ -31,6 +28,7 @@ from smvae_ros.diagnostics import HealthReport, NodeHealth, SensorHealth
 from smvae_ros.inputs import Inputs, make_profile
 from smvae_ros.outputs import Outputs
 from smvae_ros.parameters import NodeParameters
+from smvae_ros.reload_service import ReloadService
 from smvae_ros.sensor_set import SensorSet
 from smvae_ros.specifications import sensor_settings
 from smvae_ros.throttle import Throttle
@@ -49,7 +47,6 @@ class PerceptionNode(LifecycleNode):
         self._outputs: Outputs | None = None
         self._worker: Worker | None = None
         self._failure = ""
-        self._reloading = False
         self._warn = Throttle(self.get_logger().warning)
         self._settings = NodeParameters(self, lambda: self._worker is not None, self._apply)
         self._report = HealthReport(self.get_name())
@@ -59,7 +56,7 @@ class PerceptionNode(LifecycleNode):
             self._publish_diagnostics,
             clock=Clock(clock_type=ClockType.STEADY_TIME),
         )
-        self.create_service(Trigger, "~/reload_model", self._reload_model)
+        self._reload_service = ReloadService(self, self._reload)
 
     def autostart(self) -> None:
         """Configures and activates, where the parameter of that name says so."""
@@ -106,6 +103,7 @@ class PerceptionNode(LifecycleNode):
         return TransitionCallbackReturn.SUCCESS
 
     def destroy_node(self) -> None:
+        self._reload_service.destroy()
         self._release()
         super().destroy_node()
 
@@ -182,56 +180,25 @@ class PerceptionNode(LifecycleNode):
     def _camera_info(self) -> Any:
         return self._inputs.camera_info
 
-    async def _reload_model(
-        self, request: Trigger.Request, response: Trigger.Response
-    ) -> Trigger.Response:
-        """Loads ``checkpoint`` beside the running model, and swaps them between two frames."""
+    def _reload(self) -> str:
+        """Loads ``checkpoint`` beside the running model, and swaps them between two frames.
+
+        Raises:
+            ValueError, CheckpointError: where the old model has to stay.
+        """
         worker = self._worker
         if worker is None:
-            response.message = "there is no model to replace yet: configure the node first"
-        elif self._reloading:
-            response.message = "the model is being reloaded already"
-        else:
-            self._reloading = True
-            try:
-                response.message = await self._replace_model(worker)
-                response.success = True
-            except (ValueError, CheckpointError) as error:
-                response.message = f"the old model stays: {error}"
-            finally:
-                self._reloading = False
-        log = self.get_logger().info if response.success else self.get_logger().error
-        log(f"reload: {response.message}")
-        return response
-
-    async def _replace_model(self, worker: Worker) -> str:
-        inference = await self._in_thread(self._load)
-        if worker is not self._worker:
-            raise ValueError("the node was cleaned up while the new one was being loaded")
-        old = worker.inference.modalities
-        if differences := _differences(old, inference.modalities):
+            raise ValueError("there is none yet; configure the node first")
+        inference = self._load()
+        if differences := _differences(worker.inference.modalities, inference.modalities):
             raise ValueError(
                 f"the new one has {differences}; to change that, deactivate, clean up, configure "
                 "and activate"
             )
+        if worker is not self._worker:
+            raise ValueError("the node was cleaned up while the new one was being loaded")
         worker.inference = inference
         return f"model {inference.model_hash} is in use"
-
-    async def _in_thread(self, function: Any) -> Any:
-        """The function's result; messages are received while it runs."""
-        future = Future()
-
-        def run() -> None:
-            try:
-                future.set_result((function(), None))
-            except Exception as error:
-                future.set_result((None, error))
-
-        threading.Thread(target=run, name="model loading", daemon=True).start()
-        result, error = await future
-        if error is not None:
-            raise error
-        return result
 
     def _publish_diagnostics(self) -> None:
         now = time.monotonic_ns()

@@ -205,7 +205,7 @@ class Robot:
 
     # -- services ----------------------------------------------------------------------------------
 
-    def call(self, service_type: Any, name: str, request: Any, timeout: float = 30.0) -> Any:
+    def call(self, service_type: Any, name: str, request: Any, timeout: float = 15.0) -> Any:
         if name not in self._clients:
             self._clients[name] = self.node.create_client(service_type, f"{NODE}/{name}")
         client = self._clients[name]

@@ -356,7 +356,7 @@ def test_values_out_of_range_are_rejected_with_a_reason(robot: Robot) -> None:
         ("precision", "int4", "float32, bfloat16, float16"),
         ("device", "tpu", "auto, cpu, cuda or cuda:N"),
         ("rgb.type", "sensor_msgs/msg/Imu", "sensor_msgs/msg/Image"),
-        ("rgb.topic", "/a//b", "topic name"),
+        ("rgb.topic", "a topic", "topic name"),
         ("action.scale", 0.0, "other than 0"),
         ("autostart", False, "read-only"),
     ]:

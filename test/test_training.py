@@ -1,0 +1,482 @@
+"""`python -m training.train` on a small cache: trains, exports, resumes exactly, says mistakes."""
+
+from __future__ import annotations
+
+import csv
+import math
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from small_caches import make_cache
+from small_models import small_modalities
+
+from smvae_core.checkpoint import Checkpoint, load_checkpoint
+from smvae_core.data.log_dataset import open_cache, split_by_trajectory
+from smvae_core.inference import Inference
+from training.train import main
+
+REPOSITORY = Path(__file__).parents[1]
+SPLIT = {"validation_fraction": 0.2, "test_fraction": 0.2}
+NAMES = ("rgb", "depth", "force", "action", "proprio")
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """50 steps in 5 trajectories, of which 30 are for training; sensors fail in some."""
+    return make_cache(tmp_path_factory.mktemp("logs"))
+
+
+@pytest.fixture(scope="module")
+def config(cache: Path) -> Path:
+    modalities = {}
+    for modality in small_modalities():
+        entry = modality.to_dict()
+        for field in ("name", "mean", "std", "minimum", "maximum"):
+            del entry[field]
+        modalities[modality.name] = entry
+    content = {
+        "trainer": {
+            "max_epochs": 3,
+            "accelerator": "cpu",
+            "devices": 1,
+            "log_every_n_steps": 1,
+            "enable_model_summary": False,
+        },
+        "data": {"cache": str(cache), "batch_size": 5, **SPLIT},
+        "model": {
+            "latent_size": 6,
+            "embedding_size": 16,
+            "heads": 4,
+            "warm_up_steps": 10,
+            "modalities": modalities,
+        },
+    }
+    path = cache.parent / "small.yaml"
+    path.write_text(yaml.safe_dump(content, sort_keys=False))
+    return path
+
+
+@pytest.fixture(scope="module")
+def whole_run(config: Path) -> Path:
+    """The output folder of three epochs without interruption."""
+    output = config.parent / "whole run"
+    assert main(["--config", str(config), "--output", str(output)]) == 0
+    return output
+
+
+@pytest.fixture(autouse=True)
+def _interrupts() -> Iterator[None]:
+    """After an interrupted run, Lightning leaves them switched off."""
+    handler = signal.getsignal(signal.SIGINT)
+    yield
+    signal.signal(signal.SIGINT, handler)
+
+
+def train(config: Path, output: Path, *arguments: str) -> Checkpoint:
+    """Trains in this process and returns what was exported."""
+    assert main(["--config", str(config), "--output", str(output), *arguments]) == 0
+    return load_checkpoint(output / "model")
+
+
+def metrics(output: Path) -> list[dict[str, str]]:
+    """Rows of the CSV logs of all starts of a run, in the order in which they were written."""
+    files = sorted((output / "log").rglob("metrics.csv"))
+    assert files
+    return [row for file in files for row in csv.DictReader(file.open())]
+
+
+def column(output: Path, name: str) -> list[float]:
+    return [float(row[name]) for row in metrics(output) if row.get(name)]
+
+
+def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    """What is said where training does not start; the exit code must tell, too."""
+    try:
+        code = main(list(arguments))
+    except SystemExit as exit_:  # of the argument parser
+        code = exit_.code
+    assert code == 2
+    message = capsys.readouterr().err
+    assert "Traceback" not in message
+    return " ".join(message.split())
+
+
+# A run and what it leaves behind.
+
+
+def test_exports_a_model_that_loads(whole_run: Path) -> None:
+    inference = Inference.load(whole_run / "model")
+    assert tuple(inference.modalities) == NAMES
+    inference.warm_up()
+    training = load_checkpoint(whole_run / "model").training
+    assert training["epochs"] == 3
+    assert training["steps"] == 18
+    assert training["data"]["samples"] == {"training": 30, "validation": 10, "test": 10}
+    assert training["command"].startswith("python -m training.train --config ")
+    assert math.isfinite(training["metrics"]["validation/elbo"])
+
+
+def test_every_epoch_trains_and_validates_on_everything(whole_run: Path) -> None:
+    steps = [int(row["step"]) for row in metrics(whole_run) if row["training/objective"]]
+    assert steps == list(range(18))
+    epochs = [int(row["epoch"]) for row in metrics(whole_run) if row["training/objective"]]
+    assert epochs == [0] * 6 + [1] * 6 + [2] * 6
+    elbo = column(whole_run, "validation/elbo")
+    assert len(elbo) == 4  # the last is that of the exported state
+    assert len(set(elbo[:3])) == 3
+    assert elbo[3] == pytest.approx(max(elbo[:3]))
+    assert elbo[2] > elbo[0]  # it learns
+    beta = column(whole_run, "training/beta")
+    np.testing.assert_allclose(beta, [min(1, step / 10) for step in range(18)], rtol=1e-6)
+
+
+def test_run_can_be_watched_in_tensorboard(whole_run: Path) -> None:
+    assert list((whole_run / "tensorboard").glob("events.out.tfevents.*"))
+
+
+def test_configuration_is_kept_beside_the_run(whole_run: Path) -> None:
+    saved = yaml.safe_load((whole_run / "config.yaml").read_text())
+    assert saved["model"]["latent_size"] == 6
+    assert saved["model"]["modalities"]["force"]["likelihood"] == "laplace"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_statistics_are_those_of_the_training_split(
+    whole_run: Path, cache: Path, name: str
+) -> None:
+    model = load_checkpoint(whole_run / "model").model
+    opened = open_cache(cache)
+    rows = split_by_trajectory(opened, **SPLIT)["training"]
+    rows = rows[opened.present[rows, opened.names.index(name)]]
+    values = opened.arrays[name][rows].astype(np.float64)
+    modality = model.modalities[name]
+    axes = {"image": (0, 1, 2), "depth": (0, 1, 2), "series": (0, 1)}.get(modality.kind, (0,))
+    unit = 255.0 if name == "rgb" else 1.0
+    mean, std = np.nanmean(values, axes) / unit, np.nanstd(values, axes) / unit
+    np.testing.assert_allclose(modality.mean, np.atleast_1d(mean), rtol=1e-6, atol=1e-9)
+    np.testing.assert_allclose(modality.std, np.atleast_1d(std), rtol=1e-6)
+    count = np.isfinite(values).sum(0)
+    pixels = (np.nansum(values, 0) / np.where(count, count, np.nan) / unit - mean) / std
+    order = {"image": (2, 0, 1), "series": (1, 0)}.get(modality.kind)
+    pixels = (
+        pixels[None] if name == "depth" else pixels if order is None else pixels.transpose(order)
+    )
+    found = model.training_mean(name).numpy()
+    measured = np.isfinite(pixels)  # what was never measured holds the mean of the others
+    np.testing.assert_allclose(found[measured], pixels[measured], atol=1e-4)
+    np.testing.assert_allclose(found[~measured], 0, atol=1e-4)
+
+
+# Exactly the same with and without interruption.
+
+
+def assert_same_run(output: Path, whole_run: Path, interrupted: list[int]) -> None:
+    """Parameters, optimiser and log of a resumed run are bit by bit those of an unbroken one."""
+    exported, expected = (
+        load_checkpoint(path / "model").model.state_dict() for path in (output, whole_run)
+    )
+    assert all(torch.equal(exported[name], value) for name, value in expected.items())
+    state, whole = (
+        torch.load(path / "checkpoints" / "last.ckpt", weights_only=True)
+        for path in (output, whole_run)
+    )
+    assert state["global_step"] == whole["global_step"] == 18
+    for name, value in whole["state_dict"].items():
+        assert torch.equal(state["state_dict"][name], value), name
+    optimisers = [run["optimizer_states"][0]["state"] for run in (state, whole)]
+    for number, entry in optimisers[1].items():
+        for name, value in entry.items():
+            assert torch.equal(optimisers[0][number][name], value)
+    # The step at whose end it was stopped is not in the log; what is there is the same.
+    rows, expected = (
+        {row["step"]: row for row in metrics(path) if row["training/kl"]}
+        for path in (output, whole_run)
+    )
+    assert set(expected) - set(rows) == {str(step) for step in interrupted}
+    for step, row in rows.items():
+        for name in ("epoch", "training/objective", "training/kl", "training/beta"):
+            assert row[name] == expected[step][name]
+    assert column(output, "validation/elbo") == column(whole_run, "validation/elbo")
+
+
+def interrupt_at(config: Path, output: Path, epoch: int, batch: int) -> subprocess.Popen[str]:
+    """A real run that waits at the end of a step, gets Ctrl-C there and has ended by itself."""
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(Path(__file__).parent),
+        "PYTHONUNBUFFERED": "1",
+    }
+    arguments = ["--config", str(config), "--output", str(output)]
+    arguments += ["--trainer.callbacks", "training_callbacks.WaitAt"]
+    arguments += [f"--trainer.callbacks.epoch={epoch}", f"--trainer.callbacks.batch={batch}"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "training.train", *arguments],
+        cwd=REPOSITORY,
+        env=environment,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        for line in process.stdout:
+            if "waiting" in line:
+                process.send_signal(signal.SIGINT)
+                break
+        # The signal is there before this line is, so the step's end is where it takes effect.
+        process.message = "".join(process.communicate("go on\n", timeout=60))
+    finally:
+        process.kill()
+    return process
+
+
+def test_a_run_interrupted_in_the_middle_of_an_epoch_resumes_exactly(
+    config: Path, whole_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    process = interrupt_at(config, tmp_path, epoch=1, batch=2)
+    assert process.returncode == 1, process.message
+    assert "--resume" in process.message
+    assert "Traceback" not in process.message
+    state = torch.load(tmp_path / "checkpoints" / "last.ckpt", weights_only=True)
+    assert (state["epoch"], state["global_step"]) == (1, 9)
+    assert not (tmp_path / "model").exists()
+    # A slip of the pen does not cost the run.
+    arguments = ["--config", str(config), "--output", str(tmp_path)]
+    before = (tmp_path / "checkpoints" / "last.ckpt").read_bytes()
+    message = refused(capsys, *arguments)
+    assert f"{tmp_path} holds a run already; continue it with --resume" in message
+    assert (tmp_path / "checkpoints" / "last.ckpt").read_bytes() == before
+    train(config, tmp_path, "--resume")
+    assert_same_run(tmp_path, whole_run, [8])
+
+
+class Interrupting:
+    """In the place of standard input: Ctrl-C comes while a step waits for a line."""
+
+    def readline(self) -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+
+
+def interrupt_here(
+    config: Path, output: Path, patch: pytest.MonkeyPatch, epoch: int, batch: int, *more: str
+) -> int:
+    """As `interrupt_at`, but quicker, in this process; returns the exit code."""
+    arguments = ["--config", str(config), "--output", str(output), *more]
+    arguments += ["--trainer.callbacks", "training_callbacks.WaitAt"]
+    arguments += [f"--trainer.callbacks.epoch={epoch}", f"--trainer.callbacks.batch={batch}"]
+    with patch.context() as context:
+        context.setattr(sys, "stdin", Interrupting())
+        try:
+            return main(arguments)
+        except SystemExit as exit_:
+            return exit_.code
+
+
+def test_a_run_interrupted_before_any_validation_resumes_exactly(
+    config: Path, whole_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert interrupt_here(config, tmp_path, monkeypatch, 0, 0) == 1
+    train(config, tmp_path, "--resume")
+    assert_same_run(tmp_path, whole_run, [0])
+
+
+def test_a_run_interrupted_again_and_again_resumes_exactly(
+    config: Path, whole_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for resume, place in (([], (0, 3)), (["--resume"], (0, 4)), (["--resume"], (2, 1))):
+        assert interrupt_here(config, tmp_path, monkeypatch, *place, *resume) == 1
+    train(config, tmp_path, "--resume")
+    assert_same_run(tmp_path, whole_run, [3, 4, 13])
+
+
+def test_a_run_interrupted_in_the_last_step_of_an_epoch_resumes_exactly(
+    config: Path, whole_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The epoch's validation, which chooses the best state, must not get lost."""
+    assert interrupt_here(config, tmp_path, monkeypatch, 1, 5) == 1
+    train(config, tmp_path, "--resume")
+    lost = {str(step) for step in range(18)} - {
+        row["step"] for row in metrics(tmp_path) if row["training/kl"]
+    }
+    assert_same_run(tmp_path, whole_run, [int(step) for step in lost])
+    assert len(lost) <= 1
+
+
+def test_a_run_interrupted_in_its_very_last_step_has_the_same_model(
+    config: Path, whole_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if interrupt_here(config, tmp_path, monkeypatch, 2, 5):
+        train(config, tmp_path, "--resume")
+    exported, expected = (load_checkpoint(path / "model") for path in (tmp_path, whole_run))
+    assert exported.weights_hash == expected.weights_hash
+    assert column(tmp_path, "validation/elbo") == column(whole_run, "validation/elbo")
+
+
+def test_a_run_interrupted_between_accumulated_batches_resumes_exactly(
+    config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = ["--trainer.accumulate_grad_batches=2", "--trainer.max_epochs=1"]
+    whole = train(config, tmp_path / "whole", *options)
+    assert interrupt_here(config, tmp_path / "parts", monkeypatch, 0, 2, *options) == 1
+    parts = train(config, tmp_path / "parts", *options, "--resume")
+    assert parts.weights_hash == whole.weights_hash
+
+
+def test_the_same_command_gives_the_same_model(
+    config: Path, whole_run: Path, tmp_path: Path
+) -> None:
+    torch.randn(7)  # whatever the process has drawn before
+    checkpoint = train(config, tmp_path)
+    assert checkpoint.weights_hash == load_checkpoint(whole_run / "model").weights_hash
+
+
+def test_a_finished_run_is_exported_again(config: Path, tmp_path: Path) -> None:
+    first = train(config, tmp_path, "--trainer.max_epochs=1")
+    second = train(config, tmp_path, "--trainer.max_epochs=1", "--resume")
+    assert second.weights_hash == first.weights_hash
+
+
+def test_nothing_to_resume(
+    config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    message = refused(capsys, "--config", str(config), "--output", str(tmp_path), "--resume")
+    assert f"nothing to resume: there is no {tmp_path / 'checkpoints' / 'last.ckpt'}" in message
+
+
+# Options.
+
+
+def test_every_field_can_be_overridden(config: Path, tmp_path: Path) -> None:
+    export = tmp_path / "elsewhere" / "model"
+    arguments = {
+        "model.modalities.rgb.weight": "2",
+        "model.modalities.rgb.embedding.widths": "[6, 4]",
+        "model.modalities.force.likelihood": "gaussian",
+        "model.modalities.force.scale": "0.5",
+        "model.latent_size": "5",
+        "model.beta": "0.5",
+        "model.l2_weight": "0.1",
+        "data.batch_size": "10",
+        "trainer.max_epochs": "1",
+        "export": str(export),
+    }
+    options = [part for name, value in arguments.items() for part in (f"--{name}", value)]
+    assert main(["--config", str(config), "--output", str(tmp_path / "run"), *options]) == 0
+    checkpoint = load_checkpoint(export)
+    rgb, force = (checkpoint.model.modalities[name] for name in ("rgb", "force"))
+    assert rgb.weight == 2.0
+    assert rgb.embedding.widths == (6, 4)
+    assert rgb.decoder.widths == (4, 8)
+    assert rgb.kind == "image"
+    assert (force.likelihood, force.scale) == ("gaussian", 0.5)
+    assert checkpoint.model.latent_size == 5
+    assert checkpoint.training["model"]["beta"] == 0.5
+    assert checkpoint.training["steps"] == 3
+    assert yaml.safe_load((export / "model.yaml").read_text())["modalities"][0]["weight"] == 2.0
+    assert not (tmp_path / "run" / "model").exists()
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--model.objective", "subset"],
+        ["--model.objective", "regression", "--model.given", "[force, action]"],
+        ["--trainer.precision", "bf16-mixed"],
+        ["--trainer.gradient_clip_val", "100", "--trainer.accumulate_grad_batches", "2"],
+    ],
+    ids=lambda options: options[1],
+)
+def test_other_ways_of_training(config: Path, tmp_path: Path, options: list[str]) -> None:
+    checkpoint = train(config, tmp_path, "--trainer.max_epochs", "2", *options)
+    elbo = column(tmp_path, "validation/elbo")
+    assert elbo[1] > elbo[0]
+    Inference(checkpoint).warm_up()
+    if "regression" in options:
+        assert set(column(tmp_path, "validation/log_p_force")) == {0.0}
+        assert set(column(tmp_path, "validation/log_p_depth")) != {0.0}
+        assert checkpoint.training["model"]["given"] == ["force", "action"]
+
+
+def test_stops_early_without_improvement(config: Path, tmp_path: Path) -> None:
+    train(config, tmp_path, "--model.learning_rate=0", "--trainer.max_epochs=9", "--patience=2")
+    assert len(column(tmp_path, "training/objective")) == 3 * 6
+
+
+def test_bernoulli_images(config: Path, tmp_path: Path) -> None:
+    """They stay within 0..1, and what a prediction has to beat is still their mean."""
+    options = ["--model.modalities.rgb.likelihood=bernoulli", "--trainer.max_epochs=1"]
+    model = train(config, tmp_path, *options).model
+    assert model.modalities["rgb"].mean == (0.0,)
+    assert model.modalities["rgb"].std == (1.0,)
+    assert float(model.training_mean("rgb").mean()) == pytest.approx(0.5, abs=0.02)
+
+
+@pytest.mark.parametrize("file", sorted((REPOSITORY / "config" / "training").glob("*.yaml")))
+def test_bundled_configurations_are_valid(
+    file: Path, cache: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as exit_:
+        main(["--config", str(file), "--data.cache", str(cache), "--print_config"])
+    assert exit_.value.code == 0
+    printed = yaml.safe_load(capsys.readouterr().out)
+    assert printed["data"]["cache"] == str(cache)
+    assert set(printed["model"]["modalities"]) <= set(NAMES)
+
+
+def test_help_explains(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as exit_:
+        main(["--help"])
+    assert exit_.value.code == 0
+    text = capsys.readouterr().out
+    for part in ("--resume", "continue the run", "--data.cache", "--model.objective", "masked"):
+        assert part in text
+
+
+# What is refused.
+
+
+@pytest.mark.parametrize(
+    ("options", "parts"),
+    [
+        (["--data.cache", "nowhere"], ["nowhere", "training.convert"]),
+        (["--model.modalities.rgb.shape=[3,32,32]"], ["modality 'rgb'", "convert again"]),
+        (["--model.modalities.rgb.kind=sound"], ["kind", "sound"]),
+        (["--model.modalities.rgb.colour=red"], ["colour"]),
+        (["--model.modalities.rgb.embedding.name=big"], ["'rgb'", "unknown network 'big'"]),
+        (["--model.objective=regression"], ["`given`", "rgb"]),
+        (["--model.objective=regression", "--model.given=[smell]"], ["`given`"]),
+        (["--model.objective=best"], ["objective", "best"]),
+        (["--model.heads=3"], ["embedding_size 16 must be a multiple of heads 3"]),
+        (["--data.batch_size=31"], ["batch_size 31 is larger than the 30 training samples"]),
+        (["--data.test_fraction=0.9"], ["together less than 1"]),
+        (["--trainer.epochs=3"], ["trainer.epochs"]),
+        (["--config", "nowhere.yaml"], ["nowhere.yaml"]),
+    ],
+)
+def test_mistakes_are_said(
+    config: Path,
+    tmp_path: Path,
+    options: list[str],
+    parts: list[str],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    message = refused(capsys, "--config", str(config), "--output", str(tmp_path), *options)
+    for part in parts:
+        assert part in message
+    assert not (tmp_path / "model").exists()
+
+
+def test_an_unfinished_or_empty_run_folder_does_not_block(
+    config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """After a mistake the corrected command runs, without --resume."""
+    refused(capsys, "--config", str(config), "--output", str(tmp_path), "--model.heads=3")
+    train(config, tmp_path, "--trainer.max_epochs=1")
