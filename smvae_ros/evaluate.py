@@ -100,7 +100,7 @@ def evaluate_bag(
         sensors = SensorSet(modalities, sensor_settings(modalities, values))
         frames, waiting = [], []
         samples = lockstep(bag_events(reader, sources, sensors), sensors)
-        for sample in tqdm(samples, desc=path.name, unit="frame"):
+        for sample in tqdm(samples, desc=path.name, unit="frame", disable=None):
             observations = observe(sample, sources)
             for name, reason in observations.invalid.items():
                 sensors.reject(name, reason)

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 from rclpy.exceptions import InvalidTopicNameException
-from rclpy.node import Node
+from rclpy.lifecycle import LifecycleNode
 from rclpy.qos import (
     HistoryPolicy,
     QoSProfile,
@@ -17,6 +17,7 @@ from rclpy.qos import (
 )
 from rclpy.subscription import Subscription
 
+from smvae_ros.entities import destroy_subscription
 from smvae_ros.messages import frame_id, installed_types, stamp_ns
 from smvae_ros.sensor_set import SensorSet
 from smvae_ros.sources import Source
@@ -51,7 +52,7 @@ class Inputs:
 
     def __init__(
         self,
-        node: Node,
+        node: LifecycleNode,
         sources: Mapping[str, Source],
         profiles: Mapping[str, QoSProfile],
         sensors: SensorSet,
@@ -86,7 +87,7 @@ class Inputs:
     def destroy(self) -> None:
         """Ends all subscriptions."""
         for subscription in self._subscriptions.values():
-            self._node.destroy_subscription(subscription)
+            destroy_subscription(self._node, subscription)
         self._subscriptions.clear()
 
     def _subscribe(self, name: str, source: Source, profile: QoSProfile) -> None:

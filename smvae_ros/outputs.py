@@ -18,6 +18,7 @@ from rclpy.lifecycle import LifecyclePublisher as Publisher
 from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import Float32MultiArray
 
+from smvae_ros.entities import destroy_publisher
 from smvae_ros.frame import Frame
 from smvae_ros.frame_status import make_frame_status
 from smvae_ros.latent_messages import latent_to_message
@@ -81,7 +82,7 @@ class Outputs:
     def destroy(self) -> None:
         """Ends all publishers."""
         for publisher in self._publishers:
-            self._node.destroy_lifecycle_publisher(publisher)
+            destroy_publisher(self._node, publisher)
         self._publishers.clear()
 
     def wanted(self) -> list[str]:

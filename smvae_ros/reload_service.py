@@ -7,6 +7,7 @@ raises (ros2/rclpy issue 1641). So a hidden node offers the service under the na
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Callable
 
@@ -49,10 +50,8 @@ class ReloadService:
         self._node.destroy_node()
 
     def _spin(self) -> None:
-        try:
+        with contextlib.suppress(ExternalShutdownException):
             self._executor.spin()
-        except ExternalShutdownException:
-            pass
 
     def _answer(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         try:

@@ -1,0 +1,49 @@
+"""The demo from end to end: a bag replayed into the node over DDS, and the report of it."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("rclpy", reason="rclpy is not installed (pip install ros-rclpy, or apt)")
+pytest.importorskip(
+    "matplotlib", reason="matplotlib is not installed: pip install smvae_ros[report]"
+)
+
+from ros_processes import ros_environment, start, unique_domain_id
+from small_bags import write_small_bag
+from small_models import save_small_checkpoint
+
+
+def test_report_of_a_run_with_the_camera_cut_off(tmp_path: Path) -> None:
+    bag = write_small_bag(tmp_path / "run")
+    checkpoint = save_small_checkpoint(tmp_path / "model")
+    arguments = ["--bag", bag, "--checkpoint", checkpoint, "--yardstick", checkpoint]
+    arguments += ["--cut", "1", "2.2", "--output", tmp_path / "out"]
+    with start("smvae_ros.demo", *arguments, env=ros_environment(unique_domain_id())) as process:
+        process.wait_for_line("cut off", timeout=90)
+        process.wait_for_line("are back", timeout=30)
+        process.wait_for_line("Open .*report.html", timeout=60)
+        assert process.finish() == 0, process.text
+    report = json.loads((tmp_path / "out" / "report.json").read_text())
+    assert report["messages_in"] > 2000
+    assert report["predictions_out"] > 30
+    assert 0 < report["end_to_end_ms_p50"] <= report["end_to_end_ms_p99"] < 10_000
+    assert {"rgb+depth+force+action+proprio", "force+action+proprio"} <= set(report["subsets_seen"])
+    assert -10 < report["depth_skill_vs_mean_blind"] < 1
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert len(re.findall(r'src="data:image/png;base64,', page)) == 2
+    assert not re.search(r'(src|href)="(?!data:)', page), "the page must be self-contained"
+
+
+def test_a_node_that_does_not_start_is_said_with_its_last_words(tmp_path: Path) -> None:
+    bag = write_small_bag(tmp_path / "run", 5)
+    parameters = tmp_path / "parameters.yaml"
+    parameters.write_text("not: [a, parameters, file")
+    arguments = ["--bag", bag, "--params", parameters, "--output", tmp_path / "out"]
+    with start("smvae_ros.demo", *arguments, env=ros_environment(unique_domain_id())) as process:
+        process.wait_for_line("demo: the node did not start", timeout=90)
+        assert process.finish() == 1

@@ -1,0 +1,170 @@
+"""Bags through sensor set and model: the same every time, and the same as the live node's."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from ros_processes import ros_environment, start, unique_domain_id
+from small_bags import TOPICS, write_small_bag
+from small_models import save_small_checkpoint
+
+from smvae_core.evaluation import SubsetErrors
+from smvae_core.inference import Inference
+from smvae_ros.bags import BagError, BagReader
+from smvae_ros.bundled import parameters_path
+from smvae_ros.configuration import read_values
+from smvae_ros.evaluate import BagFrames, evaluate_bag, main
+
+EVERYTHING = "rgb+depth+force+action+proprio"
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save_small_checkpoint(tmp_path_factory.mktemp("model") / "small")
+
+
+@pytest.fixture(scope="module")
+def bag(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_small_bag(tmp_path_factory.mktemp("bags") / "run")
+
+
+def frames_of(bag: Path, checkpoint: Path) -> BagFrames:
+    inference = Inference.load(checkpoint)
+    return evaluate_bag(
+        bag, inference, read_values(parameters_path(), inference.modalities.values())
+    )
+
+
+def test_a_frame_for_each_image_with_everything_in_it(bag: Path, checkpoint: Path) -> None:
+    frames = frames_of(bag, checkpoint)
+    with BagReader(bag) as reader:
+        images = [stamp for _, stamp, _ in reader.read([TOPICS["rgb"][0]])]
+    complete = np.array(frames.subsets) == EVERYTHING
+    assert frames.stamps[complete].tolist() == images
+    # Until the first image force is all there is.
+    assert set(np.array(frames.subsets)[~complete]) <= {"force"}
+    assert (frames.stamps[~complete] < images[0]).all()
+
+
+def test_a_second_run_gives_the_same_numbers(bag: Path, checkpoint: Path) -> None:
+    first, second = frames_of(bag, checkpoint), frames_of(bag, checkpoint)
+    np.testing.assert_array_equal(first.means, second.means)
+    np.testing.assert_array_equal(first.log_variances, second.log_variances)
+
+
+def test_the_live_node_gives_the_same_latents(bag: Path, checkpoint: Path) -> None:
+    rclpy = pytest.importorskip("rclpy", reason="rclpy is not installed")
+    from sensor_msgs.msg import Image
+
+    from smvae_ros.latent_messages import latent_from_message
+    from smvae_ros.messages import stamp_ns
+    from smvae_ros.replayer import Replayer
+
+    offline = frames_of(bag, checkpoint)
+    domain = unique_domain_id()
+    environment = ros_environment(domain)
+    arguments = [
+        "--ros-args",
+        "--params-file",
+        parameters_path(),
+        "-p",
+        f"checkpoint:={checkpoint}",
+    ]
+    latents: dict[int, np.ndarray] = {}
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        start("smvae_ros.perception_node", *arguments, env=environment) as process,
+    ):
+        for name, value in environment.items():
+            patch.setenv(name, value)
+        process.wait_for_line("active", timeout=60)
+        context = rclpy.Context()
+        rclpy.init(context=context, domain_id=domain)
+        node = rclpy.create_node("watcher", context=context)
+        node.create_subscription(
+            Image,
+            "/smvae_perception/latent",
+            lambda message: latents.__setitem__(stamp_ns(message), latent_from_message(message)[0]),
+            100,
+        )
+        executor = rclpy.executors.SingleThreadedExecutor(context=context)
+        executor.add_node(node)
+        stop = threading.Event()
+        with BagReader(bag) as reader:
+            # Slower than recorded, so that a busy machine changes nothing.
+            replayer = Replayer(node, reader, rate=0.5)
+
+            def replay() -> None:
+                replayer.wait_for_subscribers(stop)
+                replayer.run(stop)
+
+            thread = threading.Thread(target=replay)
+            thread.start()
+            deadline = time.monotonic() + 60
+            while time.monotonic() < deadline and int(offline.stamps[-1]) not in latents:
+                executor.spin_once(timeout_sec=0.1)
+            stop.set()
+            thread.join()
+        executor.shutdown()
+        node.destroy_node()
+        context.try_shutdown()
+        process.interrupt()
+        assert process.finish() == 0
+    rows = [row for row, stamp in enumerate(offline.stamps.tolist()) if stamp in latents]
+    assert len(rows) >= 50, "frames that both have"
+    live = np.stack([latents[int(offline.stamps[row])] for row in rows])
+    same = np.isclose(live, offline.means[rows], rtol=1e-4, atol=1e-5).all(axis=1)
+    # A frame may go out before a message that the machine delivered late.
+    assert same.mean() >= 0.9
+
+
+def test_a_bag_without_one_of_the_topics(
+    tmp_path: Path, checkpoint: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    frames = frames_of(write_small_bag(tmp_path / "blind", 20, without=("rgb",)), checkpoint)
+    assert "depth+force+action+proprio" in frames.subsets
+    assert not any("rgb" in subset for subset in frames.subsets)
+    assert "no topic /camera/color/image_raw" in caplog.text
+
+
+def test_a_bag_with_none_of_the_topics_names_those_it_has(tmp_path: Path, checkpoint: Path) -> None:
+    bag = write_small_bag(tmp_path / "other", 5)
+    parameters = tmp_path / "parameters.yaml"
+    topics = "".join(f"    {name}: {{topic: /other/{name}}}\n" for name in TOPICS)
+    parameters.write_text(f"/**:\n  ros__parameters:\n{topics}")
+    inference = Inference.load(checkpoint)
+    values = read_values(parameters, inference.modalities.values())
+    with pytest.raises(BagError, match=r"none of the topics /other/rgb.*it has /action"):
+        evaluate_bag(bag, inference, values)
+
+
+def test_errors_of_every_subset_go_into_the_report(
+    bag: Path, checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output = tmp_path / "evaluation.json"
+    arguments = [str(bag), str(bag), "--checkpoint", str(checkpoint), "--output", str(output)]
+    assert main(arguments) == 0
+    report = json.loads(output.read_text())
+    assert report["frames"] >= 120
+    assert len(report["subsets"]) == 32  # 31 subsets and the training mean
+    assert report["subsets"]["training_mean"]["depth_skill_vs_mean"] == pytest.approx(0)
+    assert report["bags"][str(bag)]["live_subsets"][EVERYTHING] == 60
+    assert "force+action" in capsys.readouterr().out
+    inference = Inference.load(checkpoint)
+    errors = SubsetErrors(inference.model)
+    evaluate_bag(
+        bag, inference, read_values(parameters_path(), inference.modalities.values()), errors
+    )
+    assert errors.summary()["rgb"] == pytest.approx(report["subsets"]["rgb"])
+
+
+def test_a_missing_bag_is_one_clear_line(
+    tmp_path: Path, checkpoint: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([str(tmp_path / "none"), "--checkpoint", str(checkpoint)]) == 1
+    assert capsys.readouterr().err.startswith("evaluate: there is no bag")
