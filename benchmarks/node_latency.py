@@ -28,6 +28,7 @@ from smvae_ros.messages import adapter, installed_types
 from smvae_ros.programs import isolate
 
 IMAGE_RATE, WRENCH_RATE = 30, 500  # Hz
+STAGES = ("gather", "convert", "prepare", "encode", "decode", "publish")
 WARM_UP = 3.0  # seconds that are not counted
 TOPICS = {
     "rgb": "/camera/color/image_raw",
@@ -92,7 +93,7 @@ def publish_sensors(seconds: float, size: int, results: Connection) -> None:
 
 def receive(process: multiprocessing.Process, results: Connection) -> tuple[dict, dict, dict, dict]:
     """Spins while the publisher runs. Returns stamp → time published, stamp → time received,
-    stamp → milliseconds of the model, and the last counters of each modality."""
+    stamp → stage → milliseconds, and the last counters of each modality."""
     import rclpy
     from diagnostic_msgs.msg import DiagnosticArray
     from rclpy.executors import SingleThreadedExecutor
@@ -101,7 +102,7 @@ def receive(process: multiprocessing.Process, results: Connection) -> tuple[dict
     from smvae_ros.messages import stamp_ns
 
     received: dict[int, int] = {}
-    model_ms: dict[int, float] = {}
+    stages: dict[int, dict[str, float]] = {}
     counters: dict[str, dict[str, str]] = {}
 
     def on_latent(message: Image) -> None:
@@ -109,7 +110,7 @@ def receive(process: multiprocessing.Process, results: Connection) -> tuple[dict
 
     def on_status(message: DiagnosticArray) -> None:
         values = {v.key: v.value for v in message.status[0].values}
-        model_ms[stamp_ns(message)] = float(values["encode_ms"]) + float(values["decode_ms"])
+        stages[stamp_ns(message)] = {stage: float(values[f"{stage}_ms"]) for stage in STAGES}
         for status in message.status[1:]:
             name = status.name.split(": ")[1]
             counters[name] = {v.key: v.value for v in status.values}
@@ -132,7 +133,7 @@ def receive(process: multiprocessing.Process, results: Connection) -> tuple[dict
     executor.shutdown()
     node.destroy_node()
     rclpy.shutdown()
-    return published, received, model_ms, counters
+    return published, received, stages, counters
 
 
 def main() -> None:
@@ -153,15 +154,16 @@ def main() -> None:
     )
     node = subprocess.Popen(command, start_new_session=True)
     try:
-        published, received, model_ms, counters = receive(publisher, here)
+        published, received, stages, counters = receive(publisher, here)
     finally:
         node.send_signal(signal.SIGINT)
         node.wait(10)
     begin = min(published.values()) + WARM_UP * 1e9
     counted = {stamp: moment for stamp, moment in published.items() if moment >= begin}
-    both = [stamp for stamp in counted if stamp in received and stamp in model_ms]
+    both = [stamp for stamp in counted if stamp in received and stamp in stages]
     end_to_end = np.array([(received[s] - counted[s]) / 1e6 for s in both])
-    model = np.array([model_ms[s] for s in both])
+    spent = {stage: np.array([stages[s][stage] for s in both]) for stage in STAGES}
+    model = spent["encode"] + spent["decode"]
     overhead = end_to_end - model
     publish(
         "node_latency",
@@ -172,6 +174,10 @@ def main() -> None:
             "model_ms_p99": np.percentile(model, 99),
             "overhead_ms_p50": np.percentile(overhead, 50),
             "overhead_ms_p99": np.percentile(overhead, 99),
+            **{
+                f"{stage}_ms_p50": np.percentile(spent[stage], 50)
+                for stage in ("gather", "convert", "prepare", "publish")
+            },
             "moments": len(counted),
             "frames": len(both),
             "lost": sum(int(c["lost"]) for c in counters.values()),

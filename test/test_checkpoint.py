@@ -290,7 +290,7 @@ JUNK = st.sampled_from(
 
 
 @settings(
-    deadline=None, max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    deadline=None, max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(data=st.data(), value=JUNK)
 def test_any_damaged_description_is_a_checkpoint_error(

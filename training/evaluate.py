@@ -43,7 +43,9 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
     errors = SubsetErrors(model)
     rows = np.flatnonzero(cache.present.any(1))[:: options.every]
-    for batch in tqdm(LogBatches(cache, model.names, rows, options.batch_size), unit="batch", disable=None):
+    for batch in tqdm(
+        LogBatches(cache, model.names, rows, options.batch_size), unit="batch", disable=None
+    ):
         errors.add(batch.prepared, batch.present)
     summary = errors.summary()
     print_summary(summary)
