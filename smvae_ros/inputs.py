@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 from rclpy.exceptions import InvalidTopicNameException
-from rclpy.lifecycle import LifecycleNode
+from rclpy.node import Node
 from rclpy.qos import (
     HistoryPolicy,
     QoSProfile,
@@ -17,8 +17,8 @@ from rclpy.qos import (
 )
 from rclpy.subscription import Subscription
 
-from smvae_ros.entities import destroy_subscription
 from smvae_ros.messages import frame_id, installed_types, stamp_ns
+from smvae_ros.polled_events import PolledEvents
 from smvae_ros.sensor_set import SensorSet
 from smvae_ros.sources import Source
 
@@ -52,7 +52,7 @@ class Inputs:
 
     def __init__(
         self,
-        node: LifecycleNode,
+        node: Node,
         sources: Mapping[str, Source],
         profiles: Mapping[str, QoSProfile],
         sensors: SensorSet,
@@ -64,6 +64,7 @@ class Inputs:
         self.incompatible: dict[str, str] = {}
         self._node, self._sources, self._sensors, self._warn = node, sources, sensors, warn
         self._subscriptions: dict[str, Subscription] = {}
+        self._events: list[PolledEvents] = []
         try:
             for name, source in sources.items():
                 if source.topic:
@@ -74,6 +75,7 @@ class Inputs:
                     camera_info_topic,
                     self._receive_camera_info,
                     make_profile("best_effort", 1),
+                    event_callbacks=SubscriptionEventCallbacks(use_default_callbacks=False),
                 )
         except InvalidTopicNameException as error:
             self.destroy()
@@ -84,10 +86,18 @@ class Inputs:
         subscription = self._subscriptions.get(name)
         return subscription.topic_name if subscription else ""
 
+    def poll_events(self) -> None:
+        """Counts lost messages and tells of incompatible publishers."""
+        for events in self._events:
+            events.poll()
+
     def destroy(self) -> None:
         """Ends all subscriptions."""
+        for events in self._events:
+            events.destroy()
+        self._events.clear()
         for subscription in self._subscriptions.values():
-            destroy_subscription(self._node, subscription)
+            self._node.destroy_subscription(subscription)
         self._subscriptions.clear()
 
     def _subscribe(self, name: str, source: Source, profile: QoSProfile) -> None:
@@ -96,16 +106,21 @@ class Inputs:
         incompatible = partial(self._report_incompatible, name)
         try:
             callbacks = SubscriptionEventCallbacks(
-                incompatible_qos=incompatible, message_lost=partial(self._count_lost, name)
+                incompatible_qos=incompatible,
+                message_lost=partial(self._count_lost, name),
+                use_default_callbacks=False,
             )
             subscription = self._node.create_subscription(
                 message_type, source.topic, receive, profile, event_callbacks=callbacks
             )
         except UnsupportedEventTypeError:  # not every middleware notices lost messages
-            callbacks = SubscriptionEventCallbacks(incompatible_qos=incompatible)
+            callbacks = SubscriptionEventCallbacks(
+                incompatible_qos=incompatible, use_default_callbacks=False
+            )
             subscription = self._node.create_subscription(
                 message_type, source.topic, receive, profile, event_callbacks=callbacks
             )
+        self._events.append(PolledEvents(self._node, subscription))
         self._subscriptions[name] = subscription
 
     def _receive(self, name: str, message: Any) -> None:

@@ -18,7 +18,6 @@ from rclpy.lifecycle import LifecyclePublisher as Publisher
 from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import Float32MultiArray
 
-from smvae_ros.entities import destroy_publisher
 from smvae_ros.frame import Frame
 from smvae_ros.frame_status import make_frame_status
 from smvae_ros.latent_messages import latent_to_message
@@ -31,6 +30,11 @@ from smvae_ros.messages import (
 )
 from smvae_ros.sensor_set import Counters
 from smvae_ros.sources import Source
+
+try:
+    from rclpy.event_handler import PublisherEventCallbacks
+except ImportError:  # Humble
+    from rclpy.qos_event import PublisherEventCallbacks
 
 QUEUE_SIZE = 5
 _IMAGE_KINDS = ("image", "depth")
@@ -75,14 +79,20 @@ class Outputs:
             self._prediction_info = self._create(CameraInfo, "~/prediction/camera_info")
 
     def _create(self, message_type: Any, topic: str) -> Publisher:
-        publisher = self._node.create_lifecycle_publisher(message_type, topic, QUEUE_SIZE)
+        publisher = self._node.create_lifecycle_publisher(
+            message_type,
+            topic,
+            QUEUE_SIZE,
+            # For the same reason as in smvae_ros.polled_events.
+            event_callbacks=PublisherEventCallbacks(use_default_callbacks=False),
+        )
         self._publishers.append(publisher)
         return publisher
 
     def destroy(self) -> None:
         """Ends all publishers."""
         for publisher in self._publishers:
-            destroy_publisher(self._node, publisher)
+            self._node.destroy_lifecycle_publisher(publisher)
         self._publishers.clear()
 
     def wanted(self) -> list[str]:

@@ -35,6 +35,7 @@ from smvae_ros.throttle import Throttle
 from smvae_ros.worker import Progress, Worker
 
 DIAGNOSTICS_PERIOD = 1.0  # seconds
+EVENTS_PERIOD = 0.2  # seconds
 
 
 class PerceptionNode(LifecycleNode):
@@ -51,11 +52,9 @@ class PerceptionNode(LifecycleNode):
         self._settings = NodeParameters(self, lambda: self._worker is not None, self._apply)
         self._report = HealthReport(self.get_name())
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 1)
-        self.create_timer(
-            DIAGNOSTICS_PERIOD,
-            self._publish_diagnostics,
-            clock=Clock(clock_type=ClockType.STEADY_TIME),
-        )
+        steady = Clock(clock_type=ClockType.STEADY_TIME)
+        self.create_timer(DIAGNOSTICS_PERIOD, self._publish_diagnostics, clock=steady)
+        self.create_timer(EVENTS_PERIOD, self._poll_events, clock=steady)
         self._reload_service = ReloadService(self, self._reload)
 
     def autostart(self) -> None:
@@ -200,6 +199,10 @@ class PerceptionNode(LifecycleNode):
         worker.inference = inference
         return f"model {inference.model_hash} is in use"
 
+    def _poll_events(self) -> None:
+        if self._inputs is not None:
+            self._inputs.poll_events()
+
     def _publish_diagnostics(self) -> None:
         now = time.monotonic_ns()
         worker, sensors, inputs = self._worker, self._sensors, self._inputs
@@ -270,9 +273,8 @@ def main(args: Sequence[str] | None = None) -> int:
         while rclpy.ok() and not stopping:
             executor.spin_once(timeout_sec=0.1)
     finally:
-        executor.remove_node(node)
-        node.destroy_node()
         executor.shutdown()
+        node.destroy_node()
         rclpy.try_shutdown()
     return 0
 
