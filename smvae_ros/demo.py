@@ -22,11 +22,11 @@ from typing import Any
 
 from smvae_core.checkpoint import CheckpointError
 from smvae_ros.bags import BagError, BagReader
+from smvae_ros.bags.replayer import Cut, Replayer
 from smvae_ros.bundled import bag_path, model_path, parameters_path, yardstick_path
 from smvae_ros.configuration import NODE_NAME
 from smvae_ros.demo_report import write_report
 from smvae_ros.programs import isolate, print_error, ros_program
-from smvae_ros.replayer import Cut, Replayer
 
 CAMERA_TOPICS = "/camera/*"
 STARTUP_TIMEOUT = 120.0  # seconds for the node to load and warm up its model

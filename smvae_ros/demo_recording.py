@@ -57,7 +57,7 @@ class DemoRecording:
             )
 
     def on_publish(self, topic: str, bag_ns: int, moment_ns: int) -> None:
-        """For :meth:`smvae_ros.replayer.Replayer.run`. Inputs are stamped with their bag time."""
+        """For :meth:`smvae_ros.bags.replayer.Replayer.run`; inputs carry their bag time as stamp."""
         if topic in self._inputs:
             self.published[bag_ns] = moment_ns
             self.messages_in += 1

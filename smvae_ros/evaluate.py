@@ -30,7 +30,7 @@ from smvae_ros.bags import BagError, BagReader
 from smvae_ros.bundled import model_path, parameters_path
 from smvae_ros.configuration import make_sources, read_values
 from smvae_ros.lockstep import Event, lockstep
-from smvae_ros.message_fields import stamp_ns
+from smvae_ros.messages.fields import stamp_ns
 from smvae_ros.programs import print_error
 from smvae_ros.report import write_text
 from smvae_ros.sensor_set import SensorSet

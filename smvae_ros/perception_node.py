@@ -24,22 +24,22 @@ from smvae_core.checkpoint import CheckpointError
 from smvae_core.inference import Inference
 from smvae_ros.bundled import model_path
 from smvae_ros.configuration import NODE_NAME, make_sources
-from smvae_ros.diagnostics import HealthReport, NodeHealth, SensorHealth
-from smvae_ros.inputs import Inputs, make_profile
-from smvae_ros.outputs import Outputs
-from smvae_ros.parameters import NodeParameters
-from smvae_ros.reload_service import ReloadService
+from smvae_ros.node.diagnostics import HealthReport, NodeHealth, SensorHealth
+from smvae_ros.node.inputs import Inputs, make_profile
+from smvae_ros.node.outputs import Outputs
+from smvae_ros.node.parameters import NodeParameters
+from smvae_ros.node.reload_service import ReloadService
+from smvae_ros.node.throttle import Throttle
+from smvae_ros.node.worker import Progress, Worker
 from smvae_ros.sensor_set import SensorSet
 from smvae_ros.specifications import sensor_settings
-from smvae_ros.throttle import Throttle
-from smvae_ros.worker import Progress, Worker
 
 DIAGNOSTICS_PERIOD = 1.0  # seconds
 EVENTS_PERIOD = 0.2  # seconds
 
 
 class PerceptionNode(LifecycleNode):
-    """See the module's description; parameters are in :mod:`smvae_ros.parameters`."""
+    """See the module's description; parameters are in :mod:`smvae_ros.node.parameters`."""
 
     def __init__(self) -> None:
         super().__init__(NODE_NAME)

@@ -1,7 +1,7 @@
 """Records live topics into a rosbag2 bag (mcap), without rosbag2: the command.
 
 ``ros2 run smvae_ros record OUTPUT TOPICS...``; the work is done by
-:class:`smvae_ros.recorder.Recorder`.
+:class:`smvae_ros.bags.recorder.Recorder`.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from smvae_ros.bags import BagError, BagWriter
+from smvae_ros.bags.recorder import Recorder
 from smvae_ros.programs import deferred_interrupts, print_error, ros_program
-from smvae_ros.recorder import Recorder
 
 __all__ = ["Recorder", "main", "make_parser"]
 

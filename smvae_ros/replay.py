@@ -1,6 +1,6 @@
 """Replays a rosbag2 bag into ROS 2 with its recorded timing, without rosbag2: the command.
 
-``ros2 run smvae_ros replay BAG``; the work is done by :class:`smvae_ros.replayer.Replayer`.
+``ros2 run smvae_ros replay BAG``; the work is done by :class:`smvae_ros.bags.replayer.Replayer`.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from smvae_ros.bags import BagError, BagReader
-from smvae_ros.message_fields import NANOSECONDS
+from smvae_ros.bags.replayer import Cut, Replayer
+from smvae_ros.messages.fields import NANOSECONDS
 from smvae_ros.programs import print_error, ros_program
-from smvae_ros.replayer import Cut, Replayer
 
 __all__ = ["Cut", "Replayer", "main", "make_parser"]
 

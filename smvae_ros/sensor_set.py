@@ -18,8 +18,8 @@ and so is the same live and offline:
    :class:`SensorSample` when a frame is due, otherwise None. It is made of three questions that can
    be asked alone: ``pending_trigger(now)``, ``awaited(now)`` and ``take(now)``.
 
-The node's worker calls ``poll`` and sleeps in ``wait`` (:mod:`smvae_ros.worker`), offline tools use
-:func:`smvae_ros.lockstep.lockstep`. All methods may be called from any thread; they share
+The node's worker calls ``poll`` and sleeps in ``wait`` (:mod:`smvae_ros.node.worker`), offline
+tools use :func:`smvae_ros.lockstep.lockstep`. All methods may be called from any thread; they share
 ``condition``, which a caller may hold to make several calls one step.
 """
 

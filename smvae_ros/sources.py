@@ -14,9 +14,9 @@ import numpy as np
 
 from smvae_core.modalities import Modality
 from smvae_core.preprocessing import prepare
-from smvae_ros.message_fields import Adapter
+from smvae_ros.messages.fields import Adapter
+from smvae_ros.messages.vectors import JointStateAdapter
 from smvae_ros.sensor_sample import SensorSample
-from smvae_ros.vector_messages import JointStateAdapter
 
 
 @dataclass(frozen=True)

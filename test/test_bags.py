@@ -14,8 +14,8 @@ from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 
 from smvae_core.modalities import Modality
 from smvae_ros.bags import BagError, BagReader, BagWriter
-from smvae_ros.message_types import define_for_bags
 from smvae_ros.messages import MessageError, adapter, bag_types, installed_types, make_message
+from smvae_ros.messages.types import define_for_bags
 
 RGB = Modality("rgb", "image", (3, 64, 64))
 FORCE = Modality("force", "series", (6, 32), rate=1000.0)
@@ -209,7 +209,7 @@ def test_interrupts_anywhere_in_the_writing(tmp_path):
     program.write_text(
         "import sys\n"
         "from smvae_ros.bags import BagWriter\n"
-        "from smvae_ros.message_types import bag_types, bag_typestore\n"
+        "from smvae_ros.messages.types import bag_types, bag_typestore\n"
         "message = bag_types('std_msgs/msg/String')(data='x' * 2000)\n"
         "with BagWriter(sys.argv[1]) as writer:\n"
         "    print('writing', flush=True)\n"

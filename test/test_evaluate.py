@@ -61,9 +61,9 @@ def test_the_live_node_gives_the_same_latents(bag: Path, checkpoint: Path) -> No
     rclpy = pytest.importorskip("rclpy", reason="rclpy is not installed")
     from sensor_msgs.msg import Image
 
-    from smvae_ros.latent_messages import latent_from_message
+    from smvae_ros.bags.replayer import Replayer
     from smvae_ros.messages import stamp_ns
-    from smvae_ros.replayer import Replayer
+    from smvae_ros.messages.latent import latent_from_message
 
     offline = frames_of(bag, checkpoint)
     domain = unique_domain_id()

@@ -403,7 +403,7 @@ def test_what_rosbags_writes_rclpy_reads():
     """Both libraries serialise alike, so that bytes can go from one to the other."""
     from rclpy.serialization import deserialize_message
 
-    from smvae_ros.message_types import bag_typestore
+    from smvae_ros.messages.types import bag_typestore
 
     rgb = random_image(3, 30, 20, 3)
     message = adapter(IMAGE).to_message(rgb, RGB, bag_types, stamp_ns=77, frame_id="camera")

@@ -30,8 +30,8 @@ from smvae_core.checkpoint import save_checkpoint
 from smvae_core.inference import Inference
 from smvae_core.preprocessing import prepare
 from smvae_core.smvae import SMVAE
-from smvae_ros.latent_messages import latent_from_message
 from smvae_ros.messages import installed_types, make_camera_info, stamp_ns
+from smvae_ros.messages.latent import latent_from_message
 
 CONFIGURATION = Path(__file__).parent.parent / "config" / "perception.yaml"
 READINGS = observations()

@@ -11,10 +11,10 @@ from ros_processes import ros_environment, start, unique_domain_id
 
 from smvae_core.modalities import Modality
 from smvae_ros.bags import BagError, BagReader, BagWriter
+from smvae_ros.bags.replayer import move_stamp
 from smvae_ros.messages import adapter, bag_types, make_message, make_stamp, stamp_ns
 from smvae_ros.record import Recorder
 from smvae_ros.replay import Cut, Replayer
-from smvae_ros.replayer import move_stamp
 
 RGB = Modality("rgb", "image", (3, 64, 64))
 FORCE = Modality("force", "series", (6, 32), rate=1000.0)
@@ -338,7 +338,7 @@ def test_topics_of_types_that_are_not_installed(node, tmp_path, caplog):
 
 
 def test_moving_stamps():
-    from smvae_ros.message_types import bag_typestore
+    from smvae_ros.messages.types import bag_typestore
 
     kind = "geometry_msgs/msg/WrenchStamped"
     message = adapter(kind).to_message(np.arange(6), FORCE, bag_types, stamp_ns=START + 10)

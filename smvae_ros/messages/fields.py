@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from smvae_core.modalities import Modality
-from smvae_ros.message_types import Types
+from smvae_ros.messages.types import Types
 
 NANOSECONDS = 1_000_000_000
 

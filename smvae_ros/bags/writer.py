@@ -22,8 +22,8 @@ from rosbags.interfaces import (
 )
 from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
 
-from smvae_ros.bag_reader import BagError
-from smvae_ros.message_types import bag_typestore, define_for_bags, full_type_name
+from smvae_ros.bags.reader import BagError
+from smvae_ros.messages.types import bag_typestore, define_for_bags, full_type_name
 
 log = logging.getLogger(__name__)
 

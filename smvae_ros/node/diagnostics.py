@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 from diagnostic_msgs.msg import DiagnosticStatus
 
-from smvae_ros.key_values import make_status
+from smvae_ros.node.key_values import make_status
+from smvae_ros.node.worker import Progress
 from smvae_ros.sensor_set import Counters
-from smvae_ros.worker import Progress
 
 
 @dataclass(frozen=True)

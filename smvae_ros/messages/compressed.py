@@ -14,7 +14,8 @@ import cv2
 import numpy as np
 
 from smvae_core.modalities import Modality
-from smvae_ros.image_messages import (
+from smvae_ros.messages.fields import Adapter, MessageError, make_message
+from smvae_ros.messages.images import (
     MAXIMUM_BYTES,
     check_colour,
     check_depth,
@@ -22,8 +23,7 @@ from smvae_ros.image_messages import (
     depth_counts,
     depth_in_metres,
 )
-from smvae_ros.message_fields import Adapter, MessageError, make_message
-from smvae_ros.message_types import Types
+from smvae_ros.messages.types import Types
 
 _JPEG, _PNG = b"\xff\xd8", b"\x89PNG\r\n\x1a\n"
 _COMPRESSED_DEPTH_HEADER = struct.Struct("<iff")  # ConfigHeader: format, depthParam[2]

@@ -1,10 +1,10 @@
 """The node's publishers. Nothing is decoded or built for which nobody listens.
 
-``~/latent``                    posterior (:mod:`smvae_ros.latent_messages`), always
+``~/latent``                    posterior (:mod:`smvae_ros.messages.latent`), always
 ``~/latent_plot``               mean, as std_msgs/Float32MultiArray, for live plots
 ``~/prediction/<modality>``     what the model expects the modality to look like
 ``~/prediction/camera_info``    for predicted images, so that RViz can place them
-``~/status``                    how the frame came about (:mod:`smvae_ros.frame_status`)
+``~/status``                    how the frame came about (:mod:`smvae_ros.node.frame_status`)
 """
 
 from __future__ import annotations
@@ -18,9 +18,6 @@ from rclpy.lifecycle import LifecyclePublisher as Publisher
 from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import Float32MultiArray
 
-from smvae_ros.frame import Frame
-from smvae_ros.frame_status import make_frame_status
-from smvae_ros.latent_messages import latent_to_message
 from smvae_ros.messages import (
     MessageError,
     adapter,
@@ -28,6 +25,9 @@ from smvae_ros.messages import (
     make_message,
     scale_camera_info,
 )
+from smvae_ros.messages.latent import latent_to_message
+from smvae_ros.node.frame import Frame
+from smvae_ros.node.frame_status import make_frame_status
 from smvae_ros.sensor_set import Counters
 from smvae_ros.sources import Source
 
@@ -83,7 +83,7 @@ class Outputs:
             message_type,
             topic,
             QUEUE_SIZE,
-            # For the same reason as in smvae_ros.polled_events.
+            # For the same reason as in smvae_ros.node.polled_events.
             event_callbacks=PublisherEventCallbacks(use_default_callbacks=False),
         )
         self._publishers.append(publisher)

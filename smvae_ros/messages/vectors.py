@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 
 from smvae_core.modalities import Modality
-from smvae_ros.message_fields import (
+from smvae_ros.messages.fields import (
     Adapter,
     MessageError,
     finite_vector,
     make_message,
     newest_reading,
 )
-from smvae_ros.message_types import Types
+from smvae_ros.messages.types import Types
 
 
 def _vector3(types: Types, values: Sequence[float]) -> Any:

@@ -13,8 +13,8 @@ import cv2
 import numpy as np
 
 from smvae_core.modalities import Modality
-from smvae_ros.message_fields import Adapter, MessageError, make_message
-from smvae_ros.message_types import Types
+from smvae_ros.messages.fields import Adapter, MessageError, make_message
+from smvae_ros.messages.types import Types
 
 METRES_PER_DEPTH_COUNT = 1e-3
 MAXIMUM_SIDE = 16384

@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection
 from typing import Any
 
 from smvae_ros.bags import BagError, BagWriter
-from smvae_ros.message_types import installed_types
+from smvae_ros.messages.types import installed_types
 
 log = logging.getLogger(__name__)
 

@@ -2,8 +2,8 @@
 
 The first status is ``<node>: frame``, with the keys ``subset`` and ``predicted`` (modalities joined
 by +), ``trigger``, ``model``, and the stages' durations ``gather_ms`` to ``total_ms``
-(:class:`smvae_ros.frame.Frame`). One ``<node>: <modality>`` follows for each modality of the model,
-OK where it was used and STALE where not, with ``age_ms``, ``skew_ms``, and counters since
+(:class:`smvae_ros.node.frame.Frame`). One ``<node>: <modality>`` follows for each modality of the
+model, OK where it was used and STALE where not, with ``age_ms``, ``skew_ms``, and counters since
 activation: ``received``, ``dropped``, ``lost``, ``invalid``, ``skewed``
 (:class:`smvae_ros.sensor_set.Counters`).
 """
@@ -14,9 +14,9 @@ from collections.abc import Mapping
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 
-from smvae_ros.frame import Frame
-from smvae_ros.key_values import make_status
 from smvae_ros.messages import installed_types, make_header
+from smvae_ros.node.frame import Frame
+from smvae_ros.node.key_values import make_status
 from smvae_ros.sensor_set import Counters
 
 

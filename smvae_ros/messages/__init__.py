@@ -10,10 +10,9 @@ write an :class:`Adapter` and add it to :data:`ADAPTERS`.
 
 from __future__ import annotations
 
-from smvae_ros.camera_info import make_camera_info, scale_camera_info
-from smvae_ros.compressed_messages import CompressedImageAdapter
-from smvae_ros.image_messages import ImageAdapter
-from smvae_ros.message_fields import (
+from smvae_ros.messages.camera_info import make_camera_info, scale_camera_info
+from smvae_ros.messages.compressed import CompressedImageAdapter
+from smvae_ros.messages.fields import (
     Adapter,
     MessageError,
     frame_id,
@@ -22,8 +21,9 @@ from smvae_ros.message_fields import (
     make_stamp,
     stamp_ns,
 )
-from smvae_ros.message_types import Types, bag_types, full_type_name, installed_types
-from smvae_ros.vector_messages import (
+from smvae_ros.messages.images import ImageAdapter
+from smvae_ros.messages.types import Types, bag_types, full_type_name, installed_types
+from smvae_ros.messages.vectors import (
     Float64MultiArrayAdapter,
     JointStateAdapter,
     TwistAdapter,

@@ -14,8 +14,8 @@ from rosbags.rosbag2 import Reader
 from rosbags.typesys import Stores, get_types_from_idl, get_types_from_msg, get_typestore
 from rosbags.typesys.store import Typestore
 
-from smvae_ros.message_fields import NANOSECONDS, MessageError
-from smvae_ros.message_types import bag_typestore, define_for_bags
+from smvae_ros.messages.fields import NANOSECONDS, MessageError
+from smvae_ros.messages.types import bag_typestore, define_for_bags
 
 log = logging.getLogger(__name__)
 

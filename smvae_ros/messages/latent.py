@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from smvae_ros.message_fields import MessageError, make_header, make_message
-from smvae_ros.message_types import Types
+from smvae_ros.messages.fields import MessageError, make_header, make_message
+from smvae_ros.messages.types import Types
 
 ENCODING = "32FC2"
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from smvae_ros.bag_reader import BagError, BagReader, Topic
-from smvae_ros.bag_writer import BagWriter
+from smvae_ros.bags.reader import BagError, BagReader, Topic
+from smvae_ros.bags.writer import BagWriter
 
 __all__ = ["BagError", "BagReader", "BagWriter", "Topic"]

@@ -18,7 +18,7 @@ from rclpy.qos import (
 from rclpy.subscription import Subscription
 
 from smvae_ros.messages import frame_id, installed_types, stamp_ns
-from smvae_ros.polled_events import PolledEvents
+from smvae_ros.node.polled_events import PolledEvents
 from smvae_ros.sensor_set import SensorSet
 from smvae_ros.sources import Source
 

@@ -13,8 +13,8 @@ from itertools import chain, islice
 from typing import Any
 
 from smvae_ros.bags import BagError, BagReader, Topic
-from smvae_ros.message_fields import NANOSECONDS, make_message, make_stamp
-from smvae_ros.message_types import installed_types
+from smvae_ros.messages.fields import NANOSECONDS, make_message, make_stamp
+from smvae_ros.messages.types import installed_types
 
 log = logging.getLogger(__name__)
 

@@ -13,8 +13,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from smvae_core.inference import Inference
-from smvae_ros.frame import Frame
-from smvae_ros.outputs import Outputs
+from smvae_ros.node.frame import Frame
+from smvae_ros.node.outputs import Outputs
 from smvae_ros.sensor_sample import SensorSample
 from smvae_ros.sensor_set import SensorSet
 from smvae_ros.sources import Source, observe

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from smvae_ros.message_fields import MessageError, frame_id, make_header, make_message, stamp_ns
-from smvae_ros.message_types import Types
+from smvae_ros.messages.fields import MessageError, frame_id, make_header, make_message, stamp_ns
+from smvae_ros.messages.types import Types
 
 TYPE_NAME = "sensor_msgs/msg/CameraInfo"
 

@@ -1,0 +1,1 @@
+"""The parts of the perception node; rclpy is imported here and in the programs only."""
