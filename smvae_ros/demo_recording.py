@@ -57,7 +57,7 @@ class DemoRecording:
             )
 
     def on_publish(self, topic: str, bag_ns: int, moment_ns: int) -> None:
-        """For :meth:`smvae_ros.bags.replayer.Replayer.run`; inputs carry their bag time as stamp."""
+        """For :meth:`smvae_ros.bags.replayer.Replayer.run`; inputs are stamped with bag time."""
         if topic in self._inputs:
             self.published[bag_ns] = moment_ns
             self.messages_in += 1

@@ -1,0 +1,240 @@
+"""The lifecycle node: topics → sensor set → inference → topics.
+
+configure loads the model that the parameter ``checkpoint`` names, warms every subset up and
+subscribes; activate only starts publishing. Callbacks only store; a :class:`Worker` owns the model.
+Nothing depends on ROS time: being live is a matter of monotonic time, and outputs carry the stamps
+of the inputs.
+"""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+from diagnostic_msgs.msg import DiagnosticArray
+from rclpy.clock import Clock, ClockType
+from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+
+from smvae_core.checkpoint import CheckpointError
+from smvae_core.inference import Inference
+from smvae_ros.bundled import model_path
+from smvae_ros.configuration import NODE_NAME, make_sources
+from smvae_ros.node.diagnostics import HealthReport, NodeHealth, SensorHealth
+from smvae_ros.node.inputs import Inputs, make_profile
+from smvae_ros.node.outputs import Outputs
+from smvae_ros.node.parameters import NodeParameters
+from smvae_ros.node.reload_service import ReloadService
+from smvae_ros.node.throttle import Throttle
+from smvae_ros.node.worker import Progress, Worker
+from smvae_ros.sensor_set import SensorSet
+from smvae_ros.specifications import sensor_settings
+
+DIAGNOSTICS_PERIOD = 1.0  # seconds
+EVENTS_PERIOD = 0.2  # seconds
+
+
+class PerceptionNode(LifecycleNode):
+    """See the module's description; parameters are in :mod:`smvae_ros.node.parameters`."""
+
+    def __init__(self) -> None:
+        super().__init__(NODE_NAME)
+        self._sensors: SensorSet | None = None
+        self._inputs: Inputs | None = None
+        self._outputs: Outputs | None = None
+        self._worker: Worker | None = None
+        self._failure = ""
+        self._warn = Throttle(self.get_logger().warning)
+        self._settings = NodeParameters(self, lambda: self._worker is not None, self._apply)
+        self._report = HealthReport(self.get_name())
+        self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 1)
+        steady = Clock(clock_type=ClockType.STEADY_TIME)
+        self.create_timer(DIAGNOSTICS_PERIOD, self._publish_diagnostics, clock=steady)
+        self.create_timer(EVENTS_PERIOD, self._poll_events, clock=steady)
+        self._reload_service = ReloadService(self, self._reload)
+
+    def autostart(self) -> None:
+        """Configures and activates, where the parameter of that name says so."""
+        wanted = self._settings["autostart"]
+        if wanted and self.trigger_configure() == TransitionCallbackReturn.SUCCESS:
+            self.trigger_activate()
+
+    # -- life cycle --------------------------------------------------------------------------------
+
+    def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
+        self._failure = ""
+        try:
+            self._configure()
+        except Exception as error:  # whatever it is, the node stays alive and says it
+            expected = isinstance(error, (ValueError, CheckpointError))
+            self._failure = str(error) if expected else f"{type(error).__name__}: {error}"
+            self.get_logger().error(f"cannot configure: {self._failure}")
+            self._release()
+            return TransitionCallbackReturn.FAILURE
+        return super().on_configure(state)
+
+    def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        result = super().on_activate(state)
+        self._worker.start()
+        self.get_logger().info("active")
+        return result
+
+    def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        self._worker.stop()
+        self.get_logger().info("inactive")
+        return super().on_deactivate(state)
+
+    def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
+        self._release()
+        return TransitionCallbackReturn.SUCCESS
+
+    def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
+        self._release()
+        return TransitionCallbackReturn.SUCCESS
+
+    def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
+        self.get_logger().error("a transition failed, everything is released")
+        self._release()
+        return TransitionCallbackReturn.SUCCESS
+
+    def destroy_node(self) -> None:
+        self._reload_service.destroy()
+        self._release()
+        super().destroy_node()
+
+    def _configure(self) -> None:
+        parameters = self._settings
+        if parameters.problem:
+            raise ValueError(parameters.problem)
+        start = time.monotonic()
+        inference = self._load()
+        modalities = inference.modalities
+        parameters.declare_modalities(modalities.values())
+        if parameters.problem:
+            raise ValueError(parameters.problem)
+        names = ", ".join(modalities)
+        if unknown := parameters.unknown():
+            self.get_logger().warning(
+                f"no use for the parameters {', '.join(unknown)}: misspelt, or of a modality that "
+                f"the checkpoint does not hold; it holds {names}"
+            )
+        sources = make_sources(modalities, parameters.values)
+        if not any(source.topic for source in sources.values()):
+            raise ValueError(f"no modality has a topic: set the topic of one of {names}")
+        self._sensors = SensorSet(modalities, sensor_settings(modalities, parameters.values))
+        profiles = {
+            name: make_profile(parameters[f"{name}.reliability"], parameters[f"{name}.queue_size"])
+            for name in sources
+        }
+        self._outputs = Outputs(self, sources, self._frame_id, self._camera_info, self._warn)
+        self._worker = Worker(inference, self._sensors, sources, self._outputs, self._warn)
+        self._inputs = Inputs(
+            self, sources, profiles, self._sensors, parameters["camera_info_topic"], self._warn
+        )
+        self.get_logger().info(
+            f"model {inference.model_hash} of {names} on {inference.device} is ready after "
+            f"{time.monotonic() - start:.1f} s; subscribed to "
+            + ", ".join(self._inputs.topic(name) for name in sources if sources[name].topic)
+        )
+
+    def _load(self) -> Inference:
+        """The model that the parameters name, warmed up.
+
+        Raises:
+            CheckpointError: where the checkpoint cannot be used.
+            DeviceError: where device or precision is not available.
+        """
+        parameters = self._settings
+        path = Path(parameters["checkpoint"] or model_path()).expanduser()
+        inference = Inference.load(path, parameters["device"], parameters["precision"])
+        inference.warm_up()
+        return inference
+
+    def _release(self) -> None:
+        if self._worker is not None:
+            self._worker.stop()
+        for part in (self._inputs, self._outputs):
+            if part is not None:
+                part.destroy()
+        self._worker = self._inputs = self._outputs = self._sensors = None
+
+    # -- while configured --------------------------------------------------------------------------
+
+    def _apply(self, values: dict[str, Any]) -> None:
+        """New values of parameters; ValueError refuses them."""
+        if self._worker is not None:
+            modalities = self._worker.inference.modalities
+            self._sensors.configure(sensor_settings(modalities, values))
+
+    def _frame_id(self, name: str | None) -> str:
+        parameters, modalities = self._settings, self._worker.inference.modalities
+        last = "" if name is None else self._inputs.frame_ids.get(name, "")
+        is_image = name is not None and modalities[name].kind in ("image", "depth")
+        return last or parameters["camera_frame" if is_image else "frame_id"]
+
+    def _camera_info(self) -> Any:
+        return self._inputs.camera_info
+
+    def _reload(self) -> str:
+        """Loads ``checkpoint`` beside the running model, and swaps them between two frames.
+
+        Raises:
+            ValueError, CheckpointError: where the old model has to stay.
+        """
+        worker = self._worker
+        if worker is None:
+            raise ValueError("there is none yet; configure the node first")
+        inference = self._load()
+        if differences := _differences(worker.inference.modalities, inference.modalities):
+            raise ValueError(
+                f"the new one has {differences}; to change that, deactivate, clean up, configure "
+                "and activate"
+            )
+        if worker is not self._worker:
+            raise ValueError("the node was cleaned up while the new one was being loaded")
+        worker.inference = inference
+        return f"model {inference.model_hash} is in use"
+
+    def _poll_events(self) -> None:
+        if self._inputs is not None:
+            self._inputs.poll_events()
+
+    def _publish_diagnostics(self) -> None:
+        now = time.monotonic_ns()
+        worker, sensors, inputs = self._worker, self._sensors, self._inputs
+        healths = {}
+        if worker is not None:
+            live, counters = sensors.live(now), sensors.counters()
+            for name, counter in counters.items():
+                topic = inputs.topic(name)
+                healths[name] = SensorHealth(
+                    topic,
+                    self.count_publishers(topic) if topic else 0,
+                    inputs.incompatible.get(name, ""),
+                    name in live,
+                    sensors.age(name, now),
+                    counter,
+                )
+        node = NodeHealth(
+            self._state_machine.current_state[1],
+            self._failure,
+            Progress() if worker is None else worker.progress,
+            "" if worker is None else worker.inference.model_hash,
+            "" if worker is None else str(worker.inference.device),
+        )
+        message = DiagnosticArray(status=self._report(node, healths, now))
+        message.header.stamp = self.get_clock().now().to_msg()
+        self._diagnostics.publish(message)
+
+
+def _differences(old: dict[str, Any], new: dict[str, Any]) -> str:
+    """In words, what keeps a model from taking the place of another; empty if nothing does."""
+    if list(old) != list(new):
+        return f"the modalities {', '.join(new)} instead of {', '.join(old)}"
+    parts = []
+    for name, modality in old.items():
+        for field in ("kind", "shape", "rate"):
+            before, after = getattr(modality, field), getattr(new[name], field)
+            if before != after:
+                parts.append(f"{name}.{field} {after} instead of {before}")
+    return ", ".join(parts)
