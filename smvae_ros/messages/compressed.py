@@ -7,14 +7,13 @@ plugins (compressed_image_transport, compressed_depth_image_transport).
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
 from typing import Any
 
 import cv2
 import numpy as np
 
 from smvae_core.modalities import Modality
-from smvae_ros.messages.fields import Adapter, MessageError, make_message
+from smvae_ros.messages.fields import Adapter, MessageError, Options, make_message
 from smvae_ros.messages.images import (
     MAXIMUM_BYTES,
     check_colour,
@@ -35,9 +34,7 @@ class CompressedImageAdapter(Adapter):
     type_name = "sensor_msgs/msg/CompressedImage"
     kinds = ("depth", "image")
 
-    def _to_array(
-        self, message: Any, modality: Modality, scale: float, joint_names: Sequence[str]
-    ) -> np.ndarray:
+    def _to_array(self, message: Any, modality: Modality, options: Options) -> np.ndarray:
         data = memoryview(message.data).cast("B")
         if data.nbytes > MAXIMUM_BYTES:
             raise MessageError(
@@ -49,22 +46,15 @@ class CompressedImageAdapter(Adapter):
         return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
 
     def _to_message(
-        self,
-        array: np.ndarray,
-        modality: Modality,
-        types: Types,
-        header: Any,
-        scale: float,
-        joint_names: Sequence[str],
-        encoding: str,
+        self, array: np.ndarray, modality: Modality, types: Types, header: Any, options: Options
     ) -> Any:
         if modality.kind == "image":
             check_colour(array)
-            encoding = encoding or "jpeg"
+            encoding = options.encoding or "jpeg"
             values, description = cv2.cvtColor(array, cv2.COLOR_RGB2BGR), "rgb8; {} compressed bgr8"
         else:
             check_depth(array)
-            encoding = encoding or "png"
+            encoding = options.encoding or "png"
             values, description = depth_counts(array), "16UC1; {} compressed "
         if encoding not in (("jpeg", "png") if modality.kind == "image" else ("png",)):
             raise MessageError(f"cannot compress a {modality.kind} as {encoding!r}; choose png")

@@ -6,6 +6,7 @@ import array as standard_array
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
@@ -18,6 +19,15 @@ NANOSECONDS = 1_000_000_000
 
 class MessageError(ValueError):
     """A message that cannot be used. Its text says what is wrong and what to do."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """How a topic's messages carry a modality; see :meth:`Adapter.to_array`."""
+
+    scale: float = 1.0
+    joint_names: Sequence[str] = ()
+    encoding: str = ""
 
 
 class Adapter(ABC):
@@ -59,7 +69,7 @@ class Adapter(ABC):
         """
         self._check_kind(modality)
         try:
-            return self._to_array(message, modality, scale, joint_names)
+            return self._to_array(message, modality, Options(scale, joint_names))
         except MessageError as error:
             raise MessageError(f"{modality.name}: {error}") from error.__cause__
         except Exception as error:  # whatever sits in a broken message, the node must survive it
@@ -98,10 +108,9 @@ class Adapter(ABC):
         """
         self._check_kind(modality)
         header = make_header(types, stamp_ns, frame_id)
+        options = Options(scale, joint_names, encoding)
         try:
-            return self._to_message(
-                np.asarray(array), modality, types, header, scale, joint_names, encoding
-            )
+            return self._to_message(np.asarray(array), modality, types, header, options)
         except MessageError as error:
             raise MessageError(f"{modality.name}: {error}") from error.__cause__
 
@@ -114,20 +123,11 @@ class Adapter(ABC):
             )
 
     @abstractmethod
-    def _to_array(
-        self, message: Any, modality: Modality, scale: float, joint_names: Sequence[str]
-    ) -> np.ndarray: ...
+    def _to_array(self, message: Any, modality: Modality, options: Options) -> np.ndarray: ...
 
     @abstractmethod
     def _to_message(
-        self,
-        array: np.ndarray,
-        modality: Modality,
-        types: Types,
-        header: Any,
-        scale: float,
-        joint_names: Sequence[str],
-        encoding: str,
+        self, array: np.ndarray, modality: Modality, types: Types, header: Any, options: Options
     ) -> Any: ...
 
 

@@ -6,14 +6,13 @@ Depth follows REP 118: 16UC1 counts millimetres with 0 for "no reading", 32FC1 h
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
 from typing import Any
 
 import cv2
 import numpy as np
 
 from smvae_core.modalities import Modality
-from smvae_ros.messages.fields import Adapter, MessageError, make_message
+from smvae_ros.messages.fields import Adapter, MessageError, Options, make_message
 from smvae_ros.messages.types import Types
 
 METRES_PER_DEPTH_COUNT = 1e-3
@@ -42,9 +41,7 @@ class ImageAdapter(Adapter):
     type_name = "sensor_msgs/msg/Image"
     kinds = ("depth", "image")
 
-    def _to_array(
-        self, message: Any, modality: Modality, scale: float, joint_names: Sequence[str]
-    ) -> np.ndarray:
+    def _to_array(self, message: Any, modality: Modality, options: Options) -> np.ndarray:
         encoding = str(message.encoding)
         check_size(int(message.width), int(message.height))
         if modality.kind == "depth":
@@ -68,24 +65,17 @@ class ImageAdapter(Adapter):
         return image if conversion is None else cv2.cvtColor(image, conversion)
 
     def _to_message(
-        self,
-        array: np.ndarray,
-        modality: Modality,
-        types: Types,
-        header: Any,
-        scale: float,
-        joint_names: Sequence[str],
-        encoding: str,
+        self, array: np.ndarray, modality: Modality, types: Types, header: Any, options: Options
     ) -> Any:
         if modality.kind == "image":
             check_colour(array)
-            encoding = encoding or "rgb8"
+            encoding = options.encoding or "rgb8"
             if encoding not in ("rgb8", "bgr8"):
                 raise MessageError(f"cannot write encoding {encoding!r}; choose rgb8 or bgr8")
             values = array if encoding == "rgb8" else cv2.cvtColor(array, cv2.COLOR_RGB2BGR)
         else:
             check_depth(array)
-            encoding = encoding or "16UC1"
+            encoding = options.encoding or "16UC1"
             if encoding not in DEPTH_ENCODINGS:
                 raise MessageError(f"cannot write encoding {encoding!r}; choose 16UC1 or 32FC1")
             values = depth_counts(array) if encoding == "16UC1" else array.astype(np.float32)

@@ -11,6 +11,7 @@ from smvae_core.modalities import Modality
 from smvae_ros.messages.fields import (
     Adapter,
     MessageError,
+    Options,
     finite_vector,
     make_message,
     newest_reading,
@@ -29,24 +30,15 @@ class WrenchStampedAdapter(Adapter):
     type_name = "geometry_msgs/msg/WrenchStamped"
     kinds = ("series", "vector")
 
-    def _to_array(
-        self, message: Any, modality: Modality, scale: float, joint_names: Sequence[str]
-    ) -> np.ndarray:
+    def _to_array(self, message: Any, modality: Modality, options: Options) -> np.ndarray:
         force, torque = message.wrench.force, message.wrench.torque
         values = (force.x, force.y, force.z, torque.x, torque.y, torque.z)
-        return finite_vector(values, scale, "wrench")
+        return finite_vector(values, options.scale, "wrench")
 
     def _to_message(
-        self,
-        array: np.ndarray,
-        modality: Modality,
-        types: Types,
-        header: Any,
-        scale: float,
-        joint_names: Sequence[str],
-        encoding: str,
+        self, array: np.ndarray, modality: Modality, types: Types, header: Any, options: Options
     ) -> Any:
-        values = newest_reading(array, 6, scale)
+        values = newest_reading(array, 6, options.scale)
         wrench = make_message(
             types,
             "geometry_msgs/msg/Wrench",
@@ -65,23 +57,14 @@ class TwistAdapter(Adapter):
     type_name = "geometry_msgs/msg/Twist"
     kinds = ("series", "vector")
 
-    def _to_array(
-        self, message: Any, modality: Modality, scale: float, joint_names: Sequence[str]
-    ) -> np.ndarray:
+    def _to_array(self, message: Any, modality: Modality, options: Options) -> np.ndarray:
         linear, angular = message.linear, message.angular
-        return finite_vector((linear.x, linear.y, linear.z, angular.z), scale, "twist")
+        return finite_vector((linear.x, linear.y, linear.z, angular.z), options.scale, "twist")
 
     def _to_message(
-        self,
-        array: np.ndarray,
-        modality: Modality,
-        types: Types,
-        header: Any,
-        scale: float,
-        joint_names: Sequence[str],
-        encoding: str,
+        self, array: np.ndarray, modality: Modality, types: Types, header: Any, options: Options
     ) -> Any:
-        x, y, z, yaw = newest_reading(array, 4, scale)
+        x, y, z, yaw = newest_reading(array, 4, options.scale)
         return make_message(
             types,
             "geometry_msgs/msg/Twist",
@@ -95,22 +78,13 @@ class TwistStampedAdapter(TwistAdapter):
 
     type_name = "geometry_msgs/msg/TwistStamped"
 
-    def _to_array(
-        self, message: Any, modality: Modality, scale: float, joint_names: Sequence[str]
-    ) -> np.ndarray:
-        return super()._to_array(message.twist, modality, scale, joint_names)
+    def _to_array(self, message: Any, modality: Modality, options: Options) -> np.ndarray:
+        return super()._to_array(message.twist, modality, options)
 
     def _to_message(
-        self,
-        array: np.ndarray,
-        modality: Modality,
-        types: Types,
-        header: Any,
-        scale: float,
-        joint_names: Sequence[str],
-        encoding: str,
+        self, array: np.ndarray, modality: Modality, types: Types, header: Any, options: Options
     ) -> Any:
-        twist = super()._to_message(array, modality, types, header, scale, joint_names, encoding)
+        twist = super()._to_message(array, modality, types, header, options)
         return make_message(types, self.type_name, header=header, twist=twist)
 
 
@@ -120,10 +94,8 @@ class JointStateAdapter(Adapter):
     type_name = "sensor_msgs/msg/JointState"
     kinds = ("series", "vector")
 
-    def _to_array(
-        self, message: Any, modality: Modality, scale: float, joint_names: Sequence[str]
-    ) -> np.ndarray:
-        _require_joint_names(joint_names)
+    def _to_array(self, message: Any, modality: Modality, options: Options) -> np.ndarray:
+        joint_names = _required_joint_names(options)
         index = {name: place for place, name in enumerate(message.name)}
         missing = [name for name in joint_names if name not in index]
         if missing:
@@ -141,20 +113,13 @@ class JointStateAdapter(Adapter):
         places = [index[name] for name in joint_names]
         values = [message.position[place] for place in places]
         values += [message.velocity[place] for place in places]
-        return finite_vector(values, scale, "joint state")
+        return finite_vector(values, options.scale, "joint state")
 
     def _to_message(
-        self,
-        array: np.ndarray,
-        modality: Modality,
-        types: Types,
-        header: Any,
-        scale: float,
-        joint_names: Sequence[str],
-        encoding: str,
+        self, array: np.ndarray, modality: Modality, types: Types, header: Any, options: Options
     ) -> Any:
-        _require_joint_names(joint_names)
-        values = np.array(newest_reading(array, 2 * len(joint_names), scale))
+        joint_names = _required_joint_names(options)
+        values = np.array(newest_reading(array, 2 * len(joint_names), options.scale))
         return make_message(
             types,
             self.type_name,
@@ -166,9 +131,10 @@ class JointStateAdapter(Adapter):
         )
 
 
-def _require_joint_names(joint_names: Sequence[str]) -> None:
-    if not joint_names:
+def _required_joint_names(options: Options) -> Sequence[str]:
+    if not options.joint_names:
         raise MessageError("no joint names are configured; list them in the model's order")
+    return options.joint_names
 
 
 class Float64MultiArrayAdapter(Adapter):
@@ -177,23 +143,14 @@ class Float64MultiArrayAdapter(Adapter):
     type_name = "std_msgs/msg/Float64MultiArray"
     kinds = ("categorical", "series", "vector")
 
-    def _to_array(
-        self, message: Any, modality: Modality, scale: float, joint_names: Sequence[str]
-    ) -> np.ndarray:
+    def _to_array(self, message: Any, modality: Modality, options: Options) -> np.ndarray:
         if not len(message.data):
             raise MessageError("the array is empty; check its publisher")
-        return finite_vector(message.data, scale, "array")
+        return finite_vector(message.data, options.scale, "array")
 
     def _to_message(
-        self,
-        array: np.ndarray,
-        modality: Modality,
-        types: Types,
-        header: Any,
-        scale: float,
-        joint_names: Sequence[str],
-        encoding: str,
+        self, array: np.ndarray, modality: Modality, types: Types, header: Any, options: Options
     ) -> Any:
-        values = np.array(newest_reading(array, array.shape[-1], scale))
+        values = np.array(newest_reading(array, array.shape[-1], options.scale))
         layout = make_message(types, "std_msgs/msg/MultiArrayLayout", dim=[], data_offset=0)
         return make_message(types, self.type_name, layout=layout, data=values)
