@@ -25,7 +25,7 @@ $(READY): setup.py
 	$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' \
 		|| { echo "Python 3.11, 3.12 or 3.13 is needed: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install "$(TORCH)" --editable ".[ros,sim,train,report,test]"
+	$(BIN)/pip install "$(TORCH)" --editable ".[ros,sim,train,report,benchmarks,test]"
 	touch $@
 
 clean:

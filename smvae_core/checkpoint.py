@@ -20,13 +20,13 @@ import torch
 import yaml
 
 import smvae_core
+from smvae_core.methods import find_method
 from smvae_core.modalities import Modality
-from smvae_core.smvae import SMVAE
+from smvae_core.multimodal_vae import MultimodalVAE
 
 FORMAT = 1
 WEIGHTS = "model.safetensors"
 DESCRIPTION = "model.yaml"
-_ARCHITECTURE = ("latent_size", "embedding_size", "heads", "set_encoder")
 
 
 class CheckpointError(RuntimeError):
@@ -43,13 +43,15 @@ class Checkpoint:
         weights_hash: first 12 hexadecimal digits of the weights' SHA-256, to tell models apart.
     """
 
-    model: SMVAE
+    model: MultimodalVAE
     training: dict[str, Any]
     weights_hash: str
 
 
 def save_checkpoint(
-    path: str | os.PathLike[str], model: SMVAE, training: Mapping[str, Any] | None = None
+    path: str | os.PathLike[str],
+    model: MultimodalVAE,
+    training: Mapping[str, Any] | None = None,
 ) -> None:
     """Writes a checkpoint directory; one that stands there already is replaced as a whole.
 
@@ -76,12 +78,8 @@ def save_checkpoint(
             "format": FORMAT,
             "smvae_core": smvae_core.__version__,
             "weights_sha256": hashlib.sha256(weights).hexdigest(),
-            "architecture": {
-                "latent_size": model.latent_size,
-                "embedding_size": model.embedding_size,
-                "heads": model.heads,
-                "set_encoder": model.set_encoder_name,
-            },
+            "model": model.kind,
+            "architecture": model.architecture,
             "modalities": [modality.to_dict() for modality in model.modalities.values()],
             "training": dict(training or {}),
         }
@@ -160,7 +158,7 @@ def _read_description(path: Path) -> dict[str, Any]:
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise CheckpointError(f"{file}: not readable as YAML: {error}") from error
     if not isinstance(description, dict) or "format" not in description:
-        raise CheckpointError(f"{file}: not the description of an SMVAE (it has no `format`)")
+        raise CheckpointError(f"{file}: not the description of a model (it has no `format`)")
     if description["format"] != FORMAT:
         raise CheckpointError(
             f"{file}: format {description['format']!r}, but this version reads format {FORMAT}; "
@@ -169,18 +167,20 @@ def _read_description(path: Path) -> dict[str, Any]:
     return description
 
 
-def _build_model(file: Path, description: Mapping[str, Any]) -> SMVAE:
+def _build_model(file: Path, description: Mapping[str, Any]) -> MultimodalVAE:
     try:
+        # The first checkpoints, all of SMVAE, do not name their model.
+        method = find_method(description.get("model", "smvae"))
         entries = description["modalities"]
-        architecture = {key: description["architecture"][key] for key in _ARCHITECTURE}
-        return SMVAE([Modality.from_dict(entry) for entry in entries], **architecture)
+        architecture = {key: description["architecture"][key] for key in method.options}
+        return method.model([Modality.from_dict(entry) for entry in entries], **architecture)
     except KeyError as error:
         raise CheckpointError(f"{file}: {error.args[0]!r} is missing") from error
     except (ValueError, TypeError, AttributeError) as error:
         raise CheckpointError(f"{file}: {error}") from error
 
 
-def _check_tensors(file: Path, tensors: Mapping[str, torch.Tensor], model: SMVAE) -> None:
+def _check_tensors(file: Path, tensors: Mapping[str, torch.Tensor], model: MultimodalVAE) -> None:
     expected = {name: tuple(value.shape) for name, value in model.state_dict().items()}
     found = {name: tuple(value.shape) for name, value in tensors.items()}
     problems = [f"tensor {name} is missing" for name in sorted(set(expected) - set(found))]

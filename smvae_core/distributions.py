@@ -30,8 +30,9 @@ class Gaussian:
         zeros = torch.zeros_like(like)
         return cls(zeros, zeros)
 
-    def sample(self, noise: Tensor) -> Tensor:
-        """z = μ + σ ⊙ ε (Eq. 6); ``noise`` is ε, (..., D), broadcast against the batch."""
+    def sample(self, noise: Tensor, position: Tensor | None = None) -> Tensor:
+        """z = μ + σ ⊙ ε (Eq. 6); ``noise`` is ε, (..., D), broadcast against the batch.
+        ``position`` is for mixtures (:meth:`smvae_core.mixture.Mixture.sample`)."""
         return self.mean + (0.5 * self.log_variance).exp() * noise
 
     def log_prob(self, z: Tensor) -> Tensor:

@@ -17,24 +17,27 @@ class EpochDraws:
     Args:
         samples: number of rows, of which a batch names some by index.
         uniforms: uniform numbers a sample needs.
-        latent_size: D, length of a noise vector; a sample has two of them.
+        latent_size: D, length of a noise vector.
         seed: of the run.
+        noises: N, noise vectors a sample needs.
     """
 
-    def __init__(self, samples: int, uniforms: int, latent_size: int, seed: int) -> None:
-        self._shape = (samples, uniforms, latent_size)
+    def __init__(
+        self, samples: int, uniforms: int, latent_size: int, seed: int, noises: int = 2
+    ) -> None:
+        self._shape = (samples, uniforms, noises, latent_size)
         self._seed = seed
         self._epoch = -1
         self._uniform = self._noise = torch.empty(0)
 
     def __call__(self, epoch: int, index: Tensor) -> tuple[Tensor, Tensor]:
-        """Uniforms (B, uniforms) in [0, 1) and standard normal noise (2, B, D) of these samples,
+        """Uniforms (B, uniforms) in [0, 1) and standard normal noise (N, B, D) of these samples,
         on the device of ``index``."""
         if epoch != self._epoch:
-            samples, uniforms, latent_size = self._shape
+            samples, uniforms, *noise = self._shape
             generator = torch.Generator().manual_seed(self._seed * 1_000_003 + epoch)
             self._uniform = torch.rand(samples, uniforms, generator=generator)
-            self._noise = torch.randn(samples, 2, latent_size, generator=generator)
+            self._noise = torch.randn(samples, *noise, generator=generator)
             self._epoch = epoch
         rows = index.cpu()
         noise = self._noise[rows].transpose(0, 1)

@@ -15,8 +15,8 @@ import torch
 from torch import Tensor
 
 from smvae_core.modalities import Modality
+from smvae_core.multimodal_vae import MultimodalVAE
 from smvae_core.preprocessing import to_tensor
-from smvae_core.smvae import SMVAE
 
 Subset = tuple[str, ...]
 
@@ -35,7 +35,7 @@ class SubsetErrors:
         subsets: the subsets to predict from, all by default.
     """
 
-    def __init__(self, model: SMVAE, subsets: Iterable[Subset] | None = None) -> None:
+    def __init__(self, model: MultimodalVAE, subsets: Iterable[Subset] | None = None) -> None:
         self.model = model
         self.subsets = list(all_subsets(model.names) if subsets is None else subsets)
         self.samples = 0

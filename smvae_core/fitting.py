@@ -8,7 +8,7 @@ import signal
 from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
-from typing import Any, Literal
+from typing import Any
 
 import lightning as L
 import torch
@@ -17,18 +17,11 @@ from torch import Tensor
 from smvae_core.data.batches import Batch, LogBatches
 from smvae_core.data.log_dataset import Statistics, open_cache, split_by_trajectory, statistics
 from smvae_core.draws import EpochDraws
+from smvae_core.methods import find_method
 from smvae_core.modalities import Modality, ModalityOptions
-from smvae_core.objectives import (
-    OBJECTIVES,
-    Bound,
-    annealed_beta,
-    draw_subset,
-    full_bound,
-    regression,
-    regulariser,
-)
+from smvae_core.multimodal_vae import MultimodalVAE
+from smvae_core.objectives import Bound, annealed_beta, regression, regulariser
 from smvae_core.preprocessing import to_tensor
-from smvae_core.smvae import SMVAE
 
 
 class LogData(L.LightningDataModule):
@@ -121,18 +114,21 @@ def _normalised(modality: Modality, measured: Statistics) -> Modality:
 
 
 class SetFitting(L.LightningModule):
-    """Fits an SMVAE.
+    """Fits an SMVAE or one of its baselines.
 
     Args:
         modalities: name → what is configured of it, see :class:`smvae_core.modalities.Modality`;
             mean and std come from the training split.
         latent_size: D, length of z.
         embedding_size: d, length of every embedding.
-        heads: attention heads of the set encoder.
-        set_encoder: name of the set encoder.
-        objective: `masked` (Hirt et al. 2023), `subset` (the paper's Eq. 3-4), or `regression`:
-            a network dedicated to predicting the modalities that are not in `given`.
-        given: for `regression`: the modalities that are always given; all others are targets.
+        heads: attention heads of the set encoder of `smvae`.
+        set_encoder: name of the set encoder of `smvae`.
+        name: which model: smvae, jmvae, telbo, mvae, mmvae, mopoe or cvae.
+        objective: of `smvae`: `masked` (Hirt et al. 2023), `subset` (the paper's Eq. 3-4), or
+            `regression`: a network dedicated to predicting the modalities that are not in `given`.
+            Of `mmvae`: `elbo` or `dreg`. By default the first; the others have just one.
+        given: for `regression` and `cvae`: the modalities that are always given; all others are
+            targets.
         learning_rate: highest rate of Adam; it falls to zero along a cosine over the run.
         beta: final weight of the KL terms.
         warm_up_steps: steps in which beta rises from 0.
@@ -147,7 +143,8 @@ class SetFitting(L.LightningModule):
         embedding_size: int = 128,
         heads: int = 4,
         set_encoder: str = "attention",
-        objective: Literal["masked", "subset", "regression"] = "masked",
+        name: str = "smvae",
+        objective: str | None = None,
         given: list[str] | None = None,
         learning_rate: float = 1e-3,
         beta: float = 1.0,
@@ -158,13 +155,17 @@ class SetFitting(L.LightningModule):
         super().__init__()
         self.save_hyperparameters(ignore=["modalities"])  # a state file holds plain values only
         self.configured = [Modality(name, **vars(options)) for name, options in modalities.items()]
+        self._method = find_method(name)
+        self._regression = name == "smvae" and objective == "regression"
+        self._objective = self._method.objective(None if self._regression else objective)
         chosen = set(given or ())
-        if objective == "regression" and not (chosen and chosen < set(modalities)):
+        if (self._regression or name == "cvae") and not (chosen and chosen < set(modalities)):
+            what = "objective regression" if self._regression else f"model {name}"
             raise ValueError(
-                "objective regression needs `given`: some, but not all, of the modalities "
+                f"{what} needs `given`: some, but not all, of the modalities "
                 f"{', '.join(modalities)}"
             )
-        self.model: SMVAE | None = None
+        self.model: MultimodalVAE | None = None
 
     def configure_model(self) -> None:
         """Builds the model once the data's statistics are known."""
@@ -174,19 +175,15 @@ class SetFitting(L.LightningModule):
         modalities = data.open(self.configured)
         with torch.random.fork_rng():
             torch.manual_seed(options.seed)
-            self.model = SMVAE(
-                modalities,
-                options.latent_size,
-                options.embedding_size,
-                options.heads,
-                options.set_encoder,
-            )
+            architecture = {key: options[key] for key in self._method.options}
+            self.model = self._method.model(modalities, **architecture)
         for modality in modalities:
             self.model.set_training_mean(modality.name, data.training_mean(modality))
         self.model.to(memory_format=torch.channels_last)
-        shape = (len(data.cache), len(modalities) + 1, options.latent_size)
-        self._draws = EpochDraws(*shape, options.seed)
-        self._validation_draws = EpochDraws(*shape, options.seed)
+        count = len(modalities)
+        shape = (len(data.cache), count + 1, options.latent_size, options.seed)
+        self._draws = EpochDraws(*shape, self._objective.noises(count))
+        self._validation_draws = EpochDraws(*shape, self._method.validation.noises(count))
 
     def configure_optimizers(self) -> dict[str, Any]:
         optimizer = torch.optim.Adam(self.parameters(), lr=self.hparams.learning_rate)
@@ -210,14 +207,13 @@ class SetFitting(L.LightningModule):
     def _bound(self, batch: Batch, epoch: int, beta: float) -> Bound:
         options, present = self.hparams, batch.present
         observations = self._observations(batch)
-        if options.objective == "regression":
+        if self._regression:
             given = torch.tensor([name in options.given for name in self.model.names])
             given = given.to(present.device)
             usable = present[:, given].any(1, keepdim=True)
             return regression(self.model, observations, given & present, ~given & present & usable)
         uniform, noise = self._draws(epoch, batch.index)
-        subset = draw_subset(present, uniform)
-        return OBJECTIVES[options.objective](self.model, observations, present, subset, noise, beta)
+        return self._objective.bound(self.model, observations, present, uniform, noise, beta)
 
     def training_step(self, batch: Batch, batch_index: int) -> Tensor:
         beta = annealed_beta(self.global_step, self.hparams.warm_up_steps, self.hparams.beta)
@@ -233,12 +229,14 @@ class SetFitting(L.LightningModule):
 
     def validation_step(self, batch: Batch, batch_index: int) -> None:
         size = len(batch.index)
-        if self.hparams.objective == "regression":
+        if self._regression:
             bound = self._bound(batch, 0, 1.0)
         else:
             # The ELBO of everything observed: comparable between objectives and epochs.
-            _, noise = self._validation_draws(0, batch.index)
-            bound = full_bound(self.model, self._observations(batch), batch.present, noise)
+            uniform, noise = self._validation_draws(0, batch.index)
+            bound = self._method.validation.bound(
+                self.model, self._observations(batch), batch.present, uniform, noise
+            )
         self.log(
             "validation/elbo", bound.value.mean(), prog_bar=True, batch_size=size, sync_dist=True
         )

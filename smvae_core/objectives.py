@@ -22,7 +22,8 @@ import torch
 from torch import Tensor
 
 from smvae_core.distributions import Gaussian
-from smvae_core.smvae import SMVAE
+from smvae_core.mixture import Mixture
+from smvae_core.multimodal_vae import MultimodalVAE
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ class Bound:
     value: Tensor
     log_likelihoods: dict[str, Tensor]
     kl: Tensor
-    posterior: Gaussian
+    posterior: Gaussian | Mixture
 
 
 def draw_subset(present: Tensor, uniform: Tensor) -> Tensor:
@@ -65,14 +66,14 @@ def annealed_beta(step: int, warm_up_steps: int, beta: float = 1.0) -> float:
     return beta * min(1.0, step / warm_up_steps) if warm_up_steps > 0 else beta
 
 
-def regulariser(posterior: Gaussian) -> Tensor:
+def regulariser(posterior: Gaussian | Mixture) -> Tensor:
     """The L2 regulariser of section 3.2, which pulls μ to 0 and σ to 1: |μ|² + |σ − 1|², (B,)."""
     scale = (0.5 * posterior.log_variance).exp()
     return posterior.mean.square().sum(-1) + (scale - 1).square().sum(-1)
 
 
 def subset_bound(
-    model: SMVAE,
+    model: MultimodalVAE,
     observations: Mapping[str, Tensor],
     present: Tensor,
     subset: Tensor,
@@ -99,7 +100,7 @@ def subset_bound(
 
 
 def masked_bound(
-    model: SMVAE,
+    model: MultimodalVAE,
     observations: Mapping[str, Tensor],
     present: Tensor,
     subset: Tensor,
@@ -128,14 +129,14 @@ def masked_bound(
 
 
 def full_bound(
-    model: SMVAE, observations: Mapping[str, Tensor], present: Tensor, noise: Tensor
+    model: MultimodalVAE, observations: Mapping[str, Tensor], present: Tensor, noise: Tensor
 ) -> Bound:
     """The ELBO of everything that was observed (Eq. 1), with β = 1; noise (2, B, D)."""
     return subset_bound(model, observations, present, present, noise)
 
 
 def regression(
-    model: SMVAE, observations: Mapping[str, Tensor], given: Tensor, targets: Tensor
+    model: MultimodalVAE, observations: Mapping[str, Tensor], given: Tensor, targets: Tensor
 ) -> Bound:
     """log p(x_T | z = E[z|x_G]): a plain network from the modalities G to the modalities T.
 
@@ -156,7 +157,7 @@ OBJECTIVES = {"subset": subset_bound, "masked": masked_bound}
 
 
 def _log_likelihoods(
-    model: SMVAE,
+    model: MultimodalVAE,
     observations: Mapping[str, Tensor],
     counted: Tensor,
     latent: Callable[[int], Tensor],
@@ -176,7 +177,7 @@ def _log_likelihoods(
     return terms
 
 
-def _weighted(model: SMVAE, log_likelihoods: Mapping[str, Tensor]) -> Tensor:
+def _weighted(model: MultimodalVAE, log_likelihoods: Mapping[str, Tensor]) -> Tensor:
     """Σ_i λ_i log p(x_i|z), (B,)."""
     terms = [model.modalities[n].weight * term for n, term in log_likelihoods.items()]
     return torch.stack(terms).sum(0)

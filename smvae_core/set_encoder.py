@@ -13,7 +13,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-LOG_VARIANCE_RANGE = (-14.0, 6.0)  # keeps exp() finite in half precision too
+from smvae_core.posterior_head import LOG_VARIANCE_RANGE
+from smvae_core.set_pooling import MeanPooling, SumPooling
 
 
 class AttentionSetEncoder(nn.Module):
@@ -61,7 +62,11 @@ class AttentionSetEncoder(nn.Module):
         return mean, log_variance.clamp(*LOG_VARIANCE_RANGE)
 
 
-SET_ENCODERS = {"attention": AttentionSetEncoder}
+SET_ENCODERS = {
+    "attention": AttentionSetEncoder,
+    "sum_pooling": SumPooling,
+    "mean_pooling": MeanPooling,
+}
 
 
 def build_set_encoder(name: str, embedding_size: int, latent_size: int, heads: int) -> nn.Module:

@@ -1,26 +1,23 @@
 """The set multimodal VAE: observations of any subset of modalities ↔ one latent variable.
 
-    encode: observations → embedding networks E_i → set encoder g_φ → q(z|X_s)     (Eq. 5–8)
-    decode: z → decoders D_i → likelihoods p(x_i|z)                                (section 3.2)
-
-A modality that is absent is simply not among the observations; its embedding network is not run.
-Where samples of one batch miss different modalities, a mask does the same.
+encode: observations → embedding networks E_i → set encoder g_φ → q(z|X_s)     (Eq. 5–8)
+decode: z → decoders D_i → likelihoods p(x_i|z)                                (section 3.2)
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from smvae_core.distributions import Gaussian, Likelihood, build_likelihood
-from smvae_core.modalities import Modality, check_names
-from smvae_core.networks import build_decoder, build_embedding
+from smvae_core.distributions import Gaussian
+from smvae_core.modalities import Modality
+from smvae_core.multimodal_vae import MultimodalVAE
 from smvae_core.set_encoder import build_set_encoder
 
 
-class SMVAE(nn.Module):
+class SMVAE(MultimodalVAE):
     """Set multimodal variational autoencoder.
 
     Args:
@@ -34,6 +31,8 @@ class SMVAE(nn.Module):
         ValueError: for modalities, networks and sizes that do not fit each other.
     """
 
+    kind = "smvae"
+
     def __init__(
         self,
         modalities: Sequence[Modality],
@@ -42,123 +41,24 @@ class SMVAE(nn.Module):
         heads: int = 4,
         set_encoder: str = "attention",
     ) -> None:
-        super().__init__()
-        check_names(modalities)
-        if min(latent_size, embedding_size, heads) < 1:
-            raise ValueError(
-                "latent_size, embedding_size and heads must be positive, not "
-                f"{latent_size}, {embedding_size} and {heads}"
-            )
-        self.modalities = {modality.name: modality for modality in modalities}
-        self.latent_size = latent_size
-        self.embedding_size = embedding_size
+        if heads < 1:
+            raise ValueError(f"heads must be positive, not {heads}")
+        super().__init__(modalities, latent_size, embedding_size)
         self.heads = heads
         self.set_encoder_name = set_encoder
-        self.embeddings = nn.ModuleDict(
-            {m.name: build_embedding(m, embedding_size) for m in modalities}
-        )
         self.set_encoder = build_set_encoder(set_encoder, embedding_size, latent_size, heads)
-        self.decoders = nn.ModuleDict({m.name: build_decoder(m, latent_size) for m in modalities})
-        self.log_scales = nn.ParameterDict({m.name: self._initial_log_scale(m) for m in modalities})
-        # The mean of the training split, in normalised units. A continuous decoder adds to it, so
-        # that it need not learn a static background; it is also the floor that predictions are
-        # measured against.
-        for modality in modalities:
-            self.register_buffer(f"training_mean_{modality.name}", torch.zeros(modality.shape))
-
-    @staticmethod
-    def _initial_log_scale(modality: Modality) -> nn.Parameter:
-        shape = (modality.shape[0],) + (1,) * (len(modality.shape) - 1)
-        learned = modality.scale is None and modality.is_continuous
-        scale = 1.0 if modality.scale is None else modality.scale
-        return nn.Parameter(torch.full(shape, scale).log(), requires_grad=learned)
+        self._add_decoders()
 
     @property
-    def names(self) -> tuple[str, ...]:
-        """Names of all modalities, in the order of the columns of a present mask."""
-        return tuple(self.modalities)
-
-    def training_mean(self, name: str) -> Tensor:
-        """Mean of the training split in normalised units, of the modality's shape; zeros before it
-        has been set with :meth:`set_training_mean`."""
-        return self.get_buffer(f"training_mean_{name}")
-
-    def set_training_mean(self, name: str, mean: Tensor) -> None:
-        """Stores the mean of the training split, in normalised units, of the modality's shape."""
-        self.training_mean(name).copy_(mean)
-
-    def embed(self, observations: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """E_i(x_i) for the observations given, each (B, d), in their order.
-
-        Elements that are NaN or infinite were not measured; the network sees the mean (zero in
-        normalised units) in their place.
-
-        Raises:
-            ValueError: without observations, or with a name that the model does not know.
-        """
-        self._check(observations)
-        if not observations:
-            raise ValueError("encode needs at least one observation")
+    def architecture(self) -> dict[str, Any]:
         return {
-            name: self.embeddings[name](torch.where(torch.isfinite(x), x, 0.0))
-            for name, x in observations.items()
+            **super().architecture,
+            "heads": self.heads,
+            "set_encoder": self.set_encoder_name,
         }
 
     def encode_embeddings(
         self, embeddings: Mapping[str, Tensor], present: Tensor | None = None
     ) -> Gaussian:
-        """q(z|X_s) from embeddings (Eq. 7); cheap, so that many subsets can share one
-        :meth:`embed`.
-
-        Args:
-            embeddings: what :meth:`embed` returned, or some of it, in any order.
-            present: (B, M) bool in the order of :attr:`names`, False where a sample misses a
-                modality; ``None``: all that are given are present.
-        """
-        stacked = torch.stack(tuple(embeddings.values()), dim=1)
-        if present is not None:
-            columns = [self.names.index(name) for name in embeddings]
-            present = present[:, columns]
-        return Gaussian(*self.set_encoder(stacked, present))
-
-    def encode(self, observations: Mapping[str, Tensor], present: Tensor | None = None) -> Gaussian:
-        """q(z|X_s) for any subset of modalities in any order.
-
-        Args:
-            observations: modality name → (B, *shape), normalised; at least one.
-            present: (B, M) bool as in :meth:`encode_embeddings`. Every row needs a True among the
-                modalities given.
-
-        Returns:
-            The posterior, mean and log-variance (B, D).
-
-        Raises:
-            ValueError: without observations, or with a name that the model does not know.
-        """
-        return self.encode_embeddings(self.embed(observations), present)
-
-    def decode(self, z: Tensor, names: Iterable[str] | None = None) -> dict[str, Likelihood]:
-        """p(x_i|z) for the modalities asked for (all by default); no other decoder is run.
-
-        Args:
-            z: (B, D).
-
-        Raises:
-            ValueError: for a name that the model does not know.
-        """
-        names = self.names if names is None else tuple(names)
-        self._check(names)
-        likelihoods = {}
-        for name in names:
-            location, modality = self.decoders[name](z), self.modalities[name]
-            if modality.is_continuous:
-                location = location + self.training_mean(name)
-            likelihoods[name] = build_likelihood(modality, location, self.log_scales[name])
-        return likelihoods
-
-    def _check(self, names: Iterable[str]) -> None:
-        unknown = [name for name in names if name not in self.modalities]
-        if unknown:
-            raise ValueError(
-                f"unknown modality {', '.join(unknown)}; the model has {', '.join(self.names)}"
-            )
+        """q(z|X_s) = N(μ, σ²), (μ, log σ²) = g_φ({E_i(x_i)}) (Eq. 7); arguments as the base's."""
+        return Gaussian(*self.set_encoder(*self._stack(embeddings, present)))

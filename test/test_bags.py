@@ -222,17 +222,20 @@ def test_interrupts_anywhere_in_the_writing(tmp_path):
     )
     for attempt in range(3):
         path = tmp_path / f"bag{attempt}"
-        process = subprocess.Popen(
+        with subprocess.Popen(
             [sys.executable, str(program), str(path)],
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             text=True,
-        )
-        assert process.stdout.readline() == "writing\n"
-        with pytest.raises(subprocess.TimeoutExpired):
-            process.wait(0.05 + 0.1 * attempt)
-        process.send_signal(2)
-        process.wait(30)
+        ) as process:
+            try:
+                assert process.stdout.readline() == "writing\n"
+                with pytest.raises(subprocess.TimeoutExpired):
+                    process.wait(0.05 + 0.1 * attempt)
+                process.send_signal(2)
+                process.wait(30)
+            finally:
+                process.kill()
         with BagReader(path) as reader:
             stamps = [stamp for _, stamp, message in reader.read() if len(message.data) == 2000]
         assert stamps == list(range(len(stamps)))

@@ -65,6 +65,14 @@ def test_draws_differ_between_samples_epochs_and_seeds() -> None:
             assert not torch.isclose(noise, other_noise).all(-1).any()
 
 
+def test_an_objective_can_ask_for_more_noise() -> None:
+    index = torch.arange(10)
+    uniform, noise = EpochDraws(10, 4, 3, 0, noises=5)(0, index)
+    assert noise.shape == (5, 10, 3)
+    assert len(noise.unique()) == 150
+    assert torch.equal(uniform, EpochDraws(10, 4, 3, 0)(0, index)[0])
+
+
 def test_draws_are_uniform_and_normal() -> None:
     uniform, noise = EpochDraws(20_000, 3, 2, 0)(1, torch.arange(20_000))
     assert uniform.shape == (20_000, 3)

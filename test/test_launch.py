@@ -74,7 +74,7 @@ class TestPerception(unittest.TestCase):
     """While the node runs."""
 
     def test_it_becomes_active_by_itself(self, proc_output: Any, namespace: str) -> None:
-        proc_output.assertWaitFor("active", timeout=60, stream="stdout")
+        proc_output.assertWaitFor("active", timeout=60)
         context = Context()
         rclpy.init(context=context, domain_id=DOMAIN)
         try:

@@ -6,7 +6,10 @@ The node runs with ``use_sim_time`` and nobody publishes ``/clock``: nothing may
 from __future__ import annotations
 
 import itertools
+import os
 import shutil
+import signal
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -542,10 +545,29 @@ def test_a_wrong_parameters_file_is_named_and_can_be_mended_while_the_node_runs(
         assert process.finish() == 0, process.text
 
 
-@pytest.mark.parametrize("times", [1, 2])
-def test_interrupts_end_the_node_with_zero(checkpoint: Path, times: int) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_one_interrupt_ends_the_node_with_zero(checkpoint: Path, number: int) -> None:
     with start_node(unique_domain_id(), f"checkpoint:={checkpoint}") as process:
         process.wait_for_line("active", timeout=60)
-        process.interrupt(times)
+        os.kill(process.pid, number)
         assert process.finish() == 0, process.text
+        assert "Traceback" not in process.text
+
+
+def test_interrupts_until_the_node_has_ended_change_nothing(checkpoint: Path) -> None:
+    with start_node(unique_domain_id(), f"checkpoint:={checkpoint}") as process:
+        process.wait_for_line("active", timeout=60)
+        ended = threading.Event()
+
+        def interrupt() -> None:
+            while not ended.wait(0.005):
+                process.interrupt()
+
+        impatient = threading.Thread(target=interrupt)
+        impatient.start()
+        try:
+            assert process.finish() == 0, process.text
+        finally:
+            ended.set()
+            impatient.join()
         assert "Traceback" not in process.text

@@ -405,6 +405,30 @@ def test_other_ways_of_training(config: Path, tmp_path: Path, options: list[str]
         assert checkpoint.training["model"]["given"] == ["force", "action"]
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["jmvae"],
+        ["telbo"],
+        ["mvae"],
+        ["mmvae"],
+        ["mmvae", "--model.objective", "dreg"],
+        ["mopoe"],
+        ["cvae", "--model.given", "[force, action]"],
+        ["smvae", "--model.set_encoder", "mean_pooling"],
+    ],
+    ids=lambda options: "-".join(options[::2]),
+)
+def test_every_model_can_be_trained(config: Path, tmp_path: Path, options: list[str]) -> None:
+    arguments = ["--trainer.max_epochs=2", "--model.l2_weight=0.01", "--model.name", *options]
+    checkpoint = train(config, tmp_path, *arguments)
+    assert checkpoint.model.kind == options[0]
+    assert checkpoint.training["model"]["name"] == options[0]
+    elbo = column(tmp_path, "validation/elbo")
+    assert elbo[1] > elbo[0]
+    Inference(checkpoint).warm_up()
+
+
 def test_stops_early_without_improvement(config: Path, tmp_path: Path) -> None:
     train(config, tmp_path, "--model.learning_rate=0", "--trainer.max_epochs=9", "--patience=2")
     assert len(column(tmp_path, "training/objective")) == 3 * 6
@@ -453,7 +477,10 @@ def test_help_explains(capsys: pytest.CaptureFixture[str]) -> None:
         (["--model.modalities.rgb.embedding.name=big"], ["'rgb'", "unknown network 'big'"]),
         (["--model.objective=regression"], ["`given`", "rgb"]),
         (["--model.objective=regression", "--model.given=[smell]"], ["`given`"]),
-        (["--model.objective=best"], ["objective", "best"]),
+        (["--model.objective=best"], ["model smvae has no objective 'best'", "masked, subset"]),
+        (["--model.name=vae"], ["unknown model 'vae'", "mopoe"]),
+        (["--model.name=mvae", "--model.objective=masked"], ["model mvae", "'masked'"]),
+        (["--model.name=cvae"], ["model cvae needs `given`"]),
         (["--model.heads=3"], ["embedding_size 16 must be a multiple of heads 3"]),
         (["--data.batch_size=31"], ["batch_size 31 is larger than the 30 training samples"]),
         (["--data.test_fraction=0.9"], ["together less than 1"]),

@@ -1,1 +1,1 @@
-"""Recorded logs: the Vision&Touch format, its conversion into a cache, and reading the cache."""
+"""Data sets: recorded logs and their cache, labelled images, CelebA and its views, batches."""

@@ -1,0 +1,1 @@
+"""The models that SMVAE is compared with, behind its interface and on the same networks."""

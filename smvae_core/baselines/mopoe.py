@@ -1,0 +1,80 @@
+"""MoPoE: the mixture of the products of experts of all subsets.
+
+T. Sutter, I. Daunhawer and J. Vogt, "Generalized Multimodal ELBO", ICLR 2021, section 3.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from smvae_core.baselines.experts import ExpertsVAE
+from smvae_core.baselines.terms import log_likelihoods, weighted_sum
+from smvae_core.distributions import Gaussian
+from smvae_core.fusion import mixture_of_products, with_prior
+from smvae_core.mixture import Mixture
+from smvae_core.objectives import Bound
+
+
+class MoPoE(ExpertsVAE):
+    """q(z|X_s) = 1/(2^|s| − 1) Σ_{∅≠r⊆s} q̃(z|X_r), q̃(z|X_r) ∝ Π_{i∈r} q(z|x_i) (Sutter et al. 2021,
+    section 3). As in the authors' code, only the product of all the model's modalities has the
+    prior as one more expert. Arguments and errors as
+    :class:`smvae_core.multimodal_vae.MultimodalVAE`.
+    """
+
+    kind = "mopoe"
+
+    def encode_embeddings(
+        self, embeddings: Mapping[str, Tensor], present: Tensor | None = None
+    ) -> Mixture:
+        """The mixture over all subsets of what is given, small ones first; arguments as the
+        base's."""
+        experts, present = self.encode_experts(embeddings, present)
+        members = self._subsets(len(embeddings)).to(experts.mean.device)
+        if present is not None:
+            present = torch.cat((present, torch.ones_like(present[:, :1])), dim=1)
+        return mixture_of_products(with_prior(experts), members, present)
+
+    def _subsets(self, count: int) -> Tensor:
+        """(2^m − 1, m + 1) bool: members of each subset and, last, the prior expert."""
+        sizes = range(1, count + 1)
+        chosen = [r for size in sizes for r in itertools.combinations(range(count), size)]
+        return torch.tensor(
+            [[i in r for i in range(count)] + [len(r) == len(self.names)] for r in chosen]
+        )
+
+
+def mopoe_bound(
+    model: MoPoE,
+    observations: Mapping[str, Tensor],
+    present: Tensor,
+    uniform: Tensor,
+    noise: Tensor,
+    beta: float = 1.0,
+) -> Bound:
+    """The generalised ELBO (Sutter et al. 2021, section 3), its KL bounded by the components' KL:
+
+    E_{q(z|x_O)}[Σ_{i∈O} λ_i log p(x_i|z)] − β Σ_r w_r KL(q̃(z|X_r) ‖ p(z)),
+
+    with one z for each sample, from a component chosen at random.
+
+    Args:
+        model: the model.
+        observations: modality → (B, *shape), normalised; rows that are not present are ignored.
+        present: (B, M) bool, O.
+        uniform: (B, ...) numbers in [0, 1), of which the first chooses the component.
+        noise: (1, B, D) standard normal ε.
+        beta: weight of the KL term.
+    """
+    posterior = model.encode(observations, present)
+    z = posterior.sample(noise[:1], uniform[None, :, 0])
+    terms = log_likelihoods(model, observations, z, present[None])
+    terms = {name: term[0] for name, term in terms.items()}
+    components = posterior.components
+    divergences = components.kl(Gaussian.standard(components.mean))
+    kl = (posterior.log_weights.exp() * divergences).sum(-1)
+    return Bound(weighted_sum(model, terms) - beta * kl, terms, kl, posterior)

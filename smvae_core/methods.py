@@ -1,0 +1,136 @@
+"""All models by name, and the objectives that each of them is trained with."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from smvae_core.baselines.cvae import CVAE, cvae_bound
+from smvae_core.baselines.jmvae import JMVAE, jmvae_kl_bound
+from smvae_core.baselines.mmvae import DREG_SAMPLES, MMVAE, dreg_bound, mixture_bound
+from smvae_core.baselines.mopoe import MoPoE, mopoe_bound
+from smvae_core.baselines.mvae import MVAE, subsampled_bound, subsampled_terms
+from smvae_core.baselines.telbo import TELBO, triple_bound
+from smvae_core.multimodal_vae import MultimodalVAE
+from smvae_core.objectives import Bound, draw_subset, full_bound, masked_bound, subset_bound
+from smvae_core.smvae import SMVAE
+
+
+@dataclass(frozen=True)
+class Objective:
+    """What training maximises.
+
+    Attributes:
+        bound: model, observations, present (B, M), uniform (B, M + 1), noise (N, B, D) and beta
+            → :class:`smvae_core.objectives.Bound`.
+        noises: number of modalities M → number N of noise vectors that a sample needs.
+    """
+
+    bound: Callable[..., Bound]
+    noises: Callable[[int], int]
+
+
+@dataclass(frozen=True)
+class Method:
+    """A model, the objectives it can be trained with (the first by default), and the bound that
+    validation reports: an ELBO of everything that was observed, with β = 1."""
+
+    model: type[MultimodalVAE]
+    objectives: Mapping[str, Objective]
+    validation: Objective
+
+    @property
+    def options(self) -> tuple[str, ...]:
+        """The constructor's arguments other than the modalities."""
+        _, *options = inspect.signature(self.model).parameters
+        return tuple(options)
+
+    def objective(self, name: str | None = None) -> Objective:
+        """The objective of that name, or the default.
+
+        Raises:
+            ValueError: where the model is not trained with it.
+        """
+        if name is None:
+            return next(iter(self.objectives.values()))
+        if name not in self.objectives:
+            raise ValueError(
+                f"model {self.model.kind} has no objective {name!r}; "
+                f"known are {', '.join(self.objectives)}"
+            )
+        return self.objectives[name]
+
+
+def _of_random_subset(bound: Callable[..., Bound]) -> Callable[..., Bound]:
+    """The same bound with the subset drawn from ``uniform``."""
+
+    def drawn(
+        model: MultimodalVAE,
+        observations: Mapping[str, Tensor],
+        present: Tensor,
+        uniform: Tensor,
+        noise: Tensor,
+        beta: float = 1.0,
+    ) -> Bound:
+        subset = draw_subset(present, uniform)
+        return bound(model, observations, present, subset, noise, beta)
+
+    return drawn
+
+
+def _elbo(
+    model: MultimodalVAE,
+    observations: Mapping[str, Tensor],
+    present: Tensor,
+    uniform: Tensor,
+    noise: Tensor,
+    beta: float = 1.0,
+) -> Bound:
+    return full_bound(model, observations, present, noise)
+
+
+_FULL = Objective(_elbo, lambda _: 2)
+_MIXTURE = Objective(mixture_bound, lambda count: count)
+_MOPOE = Objective(mopoe_bound, lambda _: 1)
+_CVAE = Objective(cvae_bound, lambda _: 1)
+
+METHODS: dict[str, Method] = {
+    method.model.kind: method
+    for method in (
+        Method(
+            SMVAE,
+            {
+                "masked": Objective(_of_random_subset(masked_bound), lambda _: 2),
+                "subset": Objective(_of_random_subset(subset_bound), lambda _: 2),
+            },
+            _FULL,
+        ),
+        Method(JMVAE, {"kl": Objective(jmvae_kl_bound, lambda _: 1)}, _FULL),
+        Method(TELBO, {"triple": Objective(triple_bound, lambda count: count + 1)}, _FULL),
+        Method(MVAE, {"subsampled": Objective(subsampled_bound, subsampled_terms)}, _FULL),
+        Method(
+            MMVAE,
+            {
+                "elbo": _MIXTURE,
+                "dreg": Objective(dreg_bound, lambda count: count * DREG_SAMPLES),
+            },
+            _MIXTURE,
+        ),
+        Method(MoPoE, {"elbo": _MOPOE}, _MOPOE),
+        Method(CVAE, {"elbo": _CVAE}, _CVAE),
+    )
+}
+
+
+def find_method(name: str) -> Method:
+    """The method whose model has that name.
+
+    Raises:
+        ValueError: for an unknown name.
+    """
+    if not isinstance(name, str) or name not in METHODS:
+        raise ValueError(f"unknown model {name!r}; known are {', '.join(METHODS)}")
+    return METHODS[name]

@@ -1,0 +1,191 @@
+"""What SMVAE and its baselines share: embedding networks, decoders and likelihoods.
+
+    encode: observations → embedding networks E_i → the model's own fusion → q(z|X_s)
+    decode: z → decoders D_i → likelihoods p(x_i|z)
+
+A modality that is absent is simply not among the observations; its embedding network is not run.
+Where samples of one batch miss different modalities, a mask does the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from smvae_core.distributions import Gaussian, Likelihood, build_likelihood
+from smvae_core.mixture import Mixture
+from smvae_core.modalities import Modality, check_names
+from smvae_core.networks import build_decoder, build_embedding
+
+
+class MultimodalVAE(nn.Module):
+    """Base of all models. One differs from another in :meth:`encode_embeddings`, with the networks
+    that it needs, and in the objectives it is trained with (:mod:`smvae_core.methods`).
+
+    A constructor adds those networks between ``super().__init__(...)`` and
+    :meth:`_add_decoders`.
+
+    Args:
+        modalities: in the order in which columns of a present mask stand.
+        latent_size: D, length of z.
+        embedding_size: d, length of every E_i(x_i).
+
+    Attributes:
+        kind: the model's name in checkpoints and configurations.
+        given: modalities that the prior is conditioned on and that are not modelled themselves.
+
+    Raises:
+        ValueError: for modalities, networks and sizes that do not fit each other.
+    """
+
+    kind: ClassVar[str]
+    given: tuple[str, ...] = ()
+
+    def __init__(
+        self, modalities: Sequence[Modality], latent_size: int, embedding_size: int
+    ) -> None:
+        super().__init__()
+        check_names(modalities)
+        if min(latent_size, embedding_size) < 1:
+            raise ValueError(
+                "latent_size and embedding_size must be positive, not "
+                f"{latent_size} and {embedding_size}"
+            )
+        self.modalities = {modality.name: modality for modality in modalities}
+        self.latent_size = latent_size
+        self.embedding_size = embedding_size
+        self.embeddings = nn.ModuleDict(
+            {m.name: build_embedding(m, embedding_size) for m in modalities}
+        )
+
+    def _add_decoders(self) -> None:
+        """Adds decoders, learned scales and training means."""
+        modalities = self.modalities.values()
+        self.decoders = nn.ModuleDict({m.name: self._build_decoder(m) for m in modalities})
+        self.log_scales = nn.ParameterDict({m.name: self._initial_log_scale(m) for m in modalities})
+        # The mean of the training split, in normalised units. A continuous decoder adds to it, so
+        # that it need not learn a static background; it is also the floor that predictions are
+        # measured against.
+        for modality in modalities:
+            self.register_buffer(f"training_mean_{modality.name}", torch.zeros(modality.shape))
+
+    def _build_decoder(self, modality: Modality) -> nn.Module:
+        return build_decoder(modality, self.latent_size)
+
+    @staticmethod
+    def _initial_log_scale(modality: Modality) -> nn.Parameter:
+        shape = (modality.shape[0],) + (1,) * (len(modality.shape) - 1)
+        learned = modality.scale is None and modality.is_continuous
+        scale = 1.0 if modality.scale is None else modality.scale
+        return nn.Parameter(torch.full(shape, scale).log(), requires_grad=learned)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of all modalities, in the order of the columns of a present mask."""
+        return tuple(self.modalities)
+
+    @property
+    def architecture(self) -> dict[str, Any]:
+        """The constructor's arguments other than the modalities, for a checkpoint."""
+        return {"latent_size": self.latent_size, "embedding_size": self.embedding_size}
+
+    def training_mean(self, name: str) -> Tensor:
+        """Mean of the training split in normalised units, of the modality's shape; zeros before it
+        has been set with :meth:`set_training_mean`."""
+        return self.get_buffer(f"training_mean_{name}")
+
+    def set_training_mean(self, name: str, mean: Tensor) -> None:
+        """Stores the mean of the training split, in normalised units, of the modality's shape."""
+        self.training_mean(name).copy_(mean)
+
+    def embed(self, observations: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """E_i(x_i) for the observations given, each (B, d), in their order.
+
+        Elements that are NaN or infinite were not measured; the network sees the mean (zero in
+        normalised units) in their place.
+
+        Raises:
+            ValueError: without observations, or with a name that the model does not know.
+        """
+        self._check(observations)
+        if not observations:
+            raise ValueError("encode needs at least one observation")
+        return {
+            name: self.embeddings[name](torch.where(torch.isfinite(x), x, 0.0))
+            for name, x in observations.items()
+        }
+
+    def encode_embeddings(
+        self, embeddings: Mapping[str, Tensor], present: Tensor | None = None
+    ) -> Gaussian | Mixture:
+        """q(z|X_s) from embeddings (Eq. 7); cheap, so that many subsets can share one
+        :meth:`embed`.
+
+        Args:
+            embeddings: what :meth:`embed` returned, or some of it, in any order.
+            present: (B, M) bool in the order of :attr:`names`, False where a sample misses a
+                modality; ``None``: all that are given are present.
+        """
+        raise NotImplementedError
+
+    def encode(
+        self, observations: Mapping[str, Tensor], present: Tensor | None = None
+    ) -> Gaussian | Mixture:
+        """q(z|X_s) for any subset of modalities in any order.
+
+        Args:
+            observations: modality name → (B, *shape), normalised; at least one.
+            present: (B, M) bool as in :meth:`encode_embeddings`. Every row needs a True among the
+                modalities given.
+
+        Returns:
+            The posterior; its mean and log-variance are (B, D).
+
+        Raises:
+            ValueError: without observations, or with a name that the model does not know.
+        """
+        return self.encode_embeddings(self.embed(observations), present)
+
+    def prior(self, observations: Mapping[str, Tensor]) -> Gaussian:
+        """p(z) = N(0, I) for every sample of these observations, (B, D)."""
+        batch = len(next(iter(observations.values())))
+        parameter = next(self.parameters())
+        return Gaussian.standard(parameter.new_zeros(batch, self.latent_size))
+
+    def decode(self, z: Tensor, names: Iterable[str] | None = None) -> dict[str, Likelihood]:
+        """p(x_i|z) for the modalities asked for (all by default); no other decoder is run.
+
+        Args:
+            z: (B, D).
+
+        Raises:
+            ValueError: for a name that the model does not know.
+        """
+        names = self.names if names is None else tuple(names)
+        self._check(names)
+        likelihoods = {}
+        for name in names:
+            location, modality = self.decoders[name](z), self.modalities[name]
+            if modality.is_continuous:
+                location = location + self.training_mean(name)
+            likelihoods[name] = build_likelihood(modality, location, self.log_scales[name])
+        return likelihoods
+
+    def _stack(
+        self, embeddings: Mapping[str, Tensor], present: Tensor | None
+    ) -> tuple[Tensor, Tensor | None]:
+        """Embeddings (B, m, d) in the order given, and their columns of the mask, (B, m)."""
+        stacked = torch.stack(tuple(embeddings.values()), dim=1)
+        if present is not None:
+            present = present[:, [self.names.index(name) for name in embeddings]]
+        return stacked, present
+
+    def _check(self, names: Iterable[str]) -> None:
+        unknown = [name for name in names if name not in self.modalities]
+        if unknown:
+            raise ValueError(
+                f"unknown modality {', '.join(unknown)}; the model has {', '.join(self.names)}"
+            )

@@ -1,0 +1,45 @@
+"""From an embedding to the parameters of a Gaussian posterior (the last step of Eq. 7)."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+LOG_VARIANCE_RANGE = (-14.0, 6.0)  # keeps exp() finite in half precision too
+
+
+class PosteriorHead(nn.Module):
+    """h + f(h), then a linear head to μ and log σ²: what Eq. 8 does after pooling.
+
+    Args:
+        embedding_size: d, the length of h.
+        latent_size: D, the length of z.
+    """
+
+    def __init__(self, embedding_size: int, latent_size: int) -> None:
+        super().__init__()
+        self.feed_forward = nn.Sequential(nn.Linear(embedding_size, embedding_size), nn.SiLU())
+        self.head = nn.Linear(embedding_size, 2 * latent_size)
+
+    def forward(self, hidden: Tensor) -> tuple[Tensor, Tensor]:
+        """(..., d) → mean and log-variance, each (..., D)."""
+        mean, log_variance = self.head(hidden + self.feed_forward(hidden)).chunk(2, dim=-1)
+        return mean, log_variance.clamp(*LOG_VARIANCE_RANGE)
+
+
+class JointHead(nn.Module):
+    """One network for several embeddings at once, concatenated in a fixed order.
+
+    Args:
+        count: number of embeddings, m.
+        embedding_size: d, the length of each.
+        latent_size: D, the length of z.
+    """
+
+    def __init__(self, count: int, embedding_size: int, latent_size: int) -> None:
+        super().__init__()
+        self.mix = nn.Linear(count * embedding_size, embedding_size)
+        self.posterior = PosteriorHead(embedding_size, latent_size)
+
+    def forward(self, embeddings: Tensor) -> tuple[Tensor, Tensor]:
+        """(B, m, d) → mean and log-variance, each (B, D)."""
+        return self.posterior(self.mix(embeddings.flatten(1)))
