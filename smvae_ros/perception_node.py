@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -39,7 +40,11 @@ def main(args: Sequence[str] | None = None) -> int:
 
     from smvae_ros.node.perception import PerceptionNode
 
-    rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
+    try:
+        rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
+    except RuntimeError as error:  # such as a parameters file that is no YAML
+        print(f"perception_node: {error}", file=sys.stderr)
+        return 1
     executor = make_executor()
     node = PerceptionNode()
     executor.add_node(node)

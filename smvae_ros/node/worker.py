@@ -88,18 +88,18 @@ class Worker:
         self._thread = None
 
     def _run(self) -> None:
-        while True:
-            sample = self._next_sample()
-            if sample is None:
-                return
+        while self._running:
             try:
-                self._work(sample)
+                sample = self._next_sample()
+                if sample is not None:
+                    self._work(sample)
             except Exception as error:  # one bad frame must not end the node
                 text = f"{type(error).__name__}: {error}"
+                failures = self.progress.failures + 1
                 self.progress = dataclasses.replace(
-                    self.progress, failures=self.progress.failures + 1, last_error=text
+                    self.progress, failures=failures, last_error=text
                 )
-                self._warn("worker", f"a frame of {'+'.join(sample.inputs)} failed: {text}")
+                self._warn("worker", f"a frame failed: {text}")
 
     def _next_sample(self) -> SensorSample | None:
         """The next frame; None when the work is over."""
