@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import signal
-import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
+
+from smvae_ros.programs import deferred_interrupts, print_error
 
 if TYPE_CHECKING:
     from rclpy.executors import Executor
@@ -24,42 +24,30 @@ def make_executor() -> Executor:
 
 def main(args: Sequence[str] | None = None) -> int:
     """Runs the node until SIGINT, SIGTERM, or until its context is shut down."""
-    stopping = False
+    with deferred_interrupts() as interrupted:
+        # Not before: importing torch takes seconds, in which somebody may press Ctrl-C.
+        import rclpy
+        from rclpy.signals import SignalHandlerOptions
 
-    def stop(*_: object) -> None:
-        nonlocal stopping
-        stopping = True
+        from smvae_ros.node.perception import PerceptionNode
 
-    handled = (signal.SIGINT, signal.SIGTERM)
-    for number in handled:
-        signal.signal(number, stop)  # however many come, everything below ends in good order
-
-    # Not before: importing torch takes seconds, in which somebody may press Ctrl-C.
-    import rclpy
-    from rclpy.signals import SignalHandlerOptions
-
-    from smvae_ros.node.perception import PerceptionNode
-
-    try:
-        rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
-    except RuntimeError as error:  # such as a parameters file that is no YAML
-        print(f"perception_node: {error}", file=sys.stderr)
-        return 1
-    executor = make_executor()
-    node = PerceptionNode()
-    executor.add_node(node)
-    try:
-        if not stopping:
-            node.autostart()
-        # Not spin(): the EventsExecutor's does not return when a signal arrives.
-        while rclpy.ok() and not stopping:
-            executor.spin_once(timeout_sec=0.1)
-    finally:
-        for number in handled:
-            signal.signal(number, signal.SIG_IGN)  # stays when the interpreter takes itself apart
-        executor.shutdown()
-        node.destroy_node()
-        rclpy.try_shutdown()
+        try:
+            rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
+        except RuntimeError as error:  # such as a parameters file that is no YAML
+            return print_error("perception_node", error)
+        executor = make_executor()
+        node = PerceptionNode()
+        executor.add_node(node)
+        try:
+            if not interrupted():
+                node.autostart()
+            # Not spin(): the EventsExecutor's does not return when a signal arrives.
+            while rclpy.ok() and not interrupted():
+                executor.spin_once(timeout_sec=0.1)
+        finally:
+            executor.shutdown()
+            node.destroy_node()
+            rclpy.try_shutdown()
     return 0
 
 
