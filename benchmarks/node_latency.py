@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import multiprocessing
-import os
 import signal
 import subprocess
 import sys
@@ -91,9 +90,9 @@ def publish_sensors(seconds: float, size: int, results: Connection) -> None:
     rclpy.shutdown()
 
 
-def receive(process: multiprocessing.Process, results: Connection) -> tuple[dict, dict, dict, dict]:
+def receive(process: multiprocessing.Process, results: Connection) -> tuple[dict, dict, dict]:
     """Spins while the publisher runs. Returns stamp → time published, stamp → time received,
-    stamp → stage → milliseconds, and the last counters of each modality."""
+    stamp → what ~/status said: milliseconds of each stage, messages lost and dropped so far."""
     import rclpy
     from diagnostic_msgs.msg import DiagnosticArray
     from rclpy.executors import SingleThreadedExecutor
@@ -102,18 +101,21 @@ def receive(process: multiprocessing.Process, results: Connection) -> tuple[dict
     from smvae_ros.messages import stamp_ns
 
     received: dict[int, int] = {}
-    stages: dict[int, dict[str, float]] = {}
-    counters: dict[str, dict[str, str]] = {}
+    frames: dict[int, dict[str, float]] = {}
 
     def on_latent(message: Image) -> None:
         received[stamp_ns(message)] = time.monotonic_ns()
 
     def on_status(message: DiagnosticArray) -> None:
         values = {v.key: v.value for v in message.status[0].values}
-        stages[stamp_ns(message)] = {stage: float(values[f"{stage}_ms"]) for stage in STAGES}
-        for status in message.status[1:]:
-            name = status.name.split(": ")[1]
-            counters[name] = {v.key: v.value for v in status.values}
+        entry = {stage: float(values[f"{stage}_ms"]) for stage in STAGES}
+        counters = {
+            status.name.split(": ")[1]: {v.key: v.value for v in status.values}
+            for status in message.status[1:]
+        }
+        entry["lost"] = sum(int(counters[name]["lost"]) for name in TOPICS)
+        entry["dropped"] = sum(int(counters[name]["dropped"]) for name in ("rgb", "depth"))
+        frames[stamp_ns(message)] = entry
 
     rclpy.init()
     node = rclpy.create_node("benchmark_receiver")
@@ -133,7 +135,7 @@ def receive(process: multiprocessing.Process, results: Connection) -> tuple[dict
     executor.shutdown()
     node.destroy_node()
     rclpy.shutdown()
-    return published, received, stages, counters
+    return published, received, frames
 
 
 def main() -> None:
@@ -144,7 +146,6 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=128, help="of the images (default: 128)")
     options = parser.parse_args()
     isolate()
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
     command = [sys.executable, "-m", "smvae_ros.perception_node", "--ros-args"]
     command += ["--params-file", str(parameters_path())]
     context = multiprocessing.get_context("spawn")
@@ -154,15 +155,15 @@ def main() -> None:
     )
     node = subprocess.Popen(command, start_new_session=True)
     try:
-        published, received, stages, counters = receive(publisher, here)
+        published, received, frames = receive(publisher, here)
     finally:
         node.send_signal(signal.SIGINT)
         node.wait(10)
     begin = min(published.values()) + WARM_UP * 1e9
     counted = {stamp: moment for stamp, moment in published.items() if moment >= begin}
-    both = [stamp for stamp in counted if stamp in received and stamp in stages]
+    both = [stamp for stamp in counted if stamp in received and stamp in frames]
     end_to_end = np.array([(received[s] - counted[s]) / 1e6 for s in both])
-    spent = {stage: np.array([stages[s][stage] for s in both]) for stage in STAGES}
+    spent = {stage: np.array([frames[s][stage] for s in both]) for stage in STAGES}
     model = spent["encode"] + spent["decode"]
     overhead = end_to_end - model
     publish(
@@ -180,8 +181,9 @@ def main() -> None:
             },
             "moments": len(counted),
             "frames": len(both),
-            "lost": sum(int(c["lost"]) for c in counters.values()),
-            "dropped": sum(int(counters[n]["dropped"]) for n in ("rgb", "depth")),
+            # From the first counted frame on: before it, readers are still being matched.
+            "lost": frames[both[-1]]["lost"] - frames[both[0]]["lost"],
+            "dropped": frames[both[-1]]["dropped"] - frames[both[0]]["dropped"],
         },
         {
             "images": f"{options.size}x{options.size} RGB and depth at {IMAGE_RATE} Hz",

@@ -133,6 +133,14 @@ NODE_PARAMETERS = (
         structural=True,
     ),
     Specification(
+        "cpu_threads",
+        1,
+        "Threads that the model uses on a CPU. Splitting a small model costs more than it saves, "
+        "and takes cores from other nodes.",
+        limits=(1, 256),
+        structural=True,
+    ),
+    Specification(
         "trigger",
         "",
         f"What makes a frame: the arrival of this modality, or '{TIMER}': max_rate frames a "

@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import torch
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
@@ -145,6 +146,7 @@ class PerceptionNode(LifecycleNode):
             DeviceError: where device or precision is not available.
         """
         parameters = self._settings
+        torch.set_num_threads(parameters["cpu_threads"])
         path = Path(parameters["checkpoint"] or model_path()).expanduser()
         inference = Inference.load(path, parameters["device"], parameters["precision"])
         inference.warm_up()
