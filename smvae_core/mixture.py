@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from smvae_core.distributions import Gaussian
@@ -50,9 +51,10 @@ class Mixture:
         Returns:
             z = μ_c + σ_c ⊙ ε, (..., B, D).
         """
-        # In double precision, so that rounding never leads past the last component that is there.
         edges = self.log_weights.detach().double().exp().cumsum(-1)
         chosen = (position.double()[..., None] * edges[..., -1:] >= edges).sum(-1)
+        # A position next to 1 can be rounded past the last component that has any weight.
+        chosen = torch.minimum(chosen, (edges < edges[..., -1:]).sum(-1))
         index = chosen[..., None, None].expand(*chosen.shape, 1, noise.shape[-1])
         mean, log_variance = (
             parameter.expand(*chosen.shape, *parameter.shape[1:]).gather(-2, index).squeeze(-2)

@@ -7,6 +7,7 @@ import os
 import queue
 import shutil
 import threading
+import time
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -26,6 +27,8 @@ from smvae_ros.bags.reader import BagError
 from smvae_ros.messages.types import bag_typestore, define_for_bags, full_type_name
 
 log = logging.getLogger(__name__)
+
+QUEUE_SIZE = 64  # messages handed over, but not written yet
 
 _LATCHED = Qos(
     history=QosHistory.KEEP_LAST,
@@ -74,7 +77,10 @@ class BagWriter:
                 "`mcap recover`, or remove it"
             )
         self._declared: dict[str, tuple[str, bool]] = {}
-        self._queue: queue.Queue[tuple[str, int, bytes | memoryview] | None] = queue.Queue(64)
+        # Of all queues only this one cannot be torn apart by a signal: one that is interrupted
+        # between taking its lock and entering the block stays locked for ever (bpo-29988).
+        self._queue: queue.SimpleQueue[tuple[str, int, bytes | memoryview] | None]
+        self._queue = queue.SimpleQueue()
         self._error: Exception | None = None
         # The older version of the metadata is the one that every ROS 2 from Humble on can read.
         self._writer = Writer(
@@ -166,6 +172,8 @@ class BagWriter:
     def _put(self, topic: str, stamp_ns: int, data: bytes | memoryview) -> None:
         if not 0 <= stamp_ns < 2**63:
             raise BagError(f"a message on {topic} has bag time {stamp_ns}; it must not be negative")
+        while self._queue.qsize() >= QUEUE_SIZE:  # the disk is slower than who writes
+            time.sleep(0.001)
         self._raise_error()
         self._queue.put((topic, int(stamp_ns), data))
         self.counts[topic] = self.counts.get(topic, 0) + 1
