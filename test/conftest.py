@@ -1,16 +1,20 @@
-"""Set before anything imports torch: one thread, here and in processes that tests start.
-
-The models of the tests are too small to gain from more, and machines that run tests are busy.
-"""
+"""What all tests, and the processes that they start, have in common."""
 
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
 
+# Before anything imports torch: the models of the tests are too small to gain from more threads,
+# and machines that run tests are busy.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# A shell's background jobs begin with SIGINT ignored and hand that down; what tests interrupt must
+# hear it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.hookimpl(tryfirst=True)
