@@ -5,7 +5,15 @@ from glob import glob
 from setuptools import find_packages, setup
 
 package_name = "smvae_ros"
-programs = ("perception_node", "record", "replay", "evaluate", "demo")
+programs = (
+    "perception_node",
+    "record",
+    "replay",
+    "evaluate",
+    "demo",
+    "simulation_node",
+    "bag_to_log",
+)
 
 setup(
     name=package_name,
@@ -22,7 +30,7 @@ setup(
         ("share/ament_index/resource_index/packages", [f"resource/{package_name}"]),
         (f"share/{package_name}", ["package.xml"]),
         (f"share/{package_name}/launch", glob("launch/*.launch.py")),
-        (f"share/{package_name}/config", glob("config/*.yaml")),
+        (f"share/{package_name}/config", glob("config/*.yaml") + glob("config/*.rviz")),
         # `ros2 run` and launch look here, while pip puts console scripts into bin/.
         (f"lib/{package_name}", [f"scripts/{name}" for name in programs]),
     ],

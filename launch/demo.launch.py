@@ -1,28 +1,91 @@
-"""The perception node and a replay of the bundled bag, started together; Ctrl-C ends both.
+"""The perception node and something to perceive, started together; Ctrl-C ends both.
 
-    ros2 launch smvae_ros demo.launch.py
+    ros2 launch smvae_ros demo.launch.py                        # replays the bundled bag
+    ros2 launch smvae_ros demo.launch.py source:=simulation     # needs smvae_ros[sim]
     ros2 run rqt_image_view rqt_image_view /smvae_perception/prediction/depth
 
-The bag is replayed in a loop; RGB and depth are cut off for a part of each round. For the report of
-`make demo` use `ros2 run smvae_ros demo`.
+The bag is replayed in a loop; RGB and depth are cut off for a part of each round. The simulated
+robot goes on for ever; `ros2 param set /smvae_simulation cut.rgb true` cuts a sensor off. For the
+report of `make demo` use `ros2 run smvae_ros demo`.
 """
 
-from launch import LaunchDescription
-from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription
+from launch import LaunchContext, LaunchDescription
+from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription, OpaqueFunction
 from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch.substitutions import LaunchConfiguration, PathJoinSubstitution, ThisLaunchFileDir
 from launch_ros.actions import Node
+from launch_ros.parameter_descriptions import ParameterValue
 
 from smvae_ros.bundled import bag_path
 
-ARGUMENTS = {
-    "bag": (str(bag_path()), "rosbag2 bag to replay in a loop"),
-    "rate": ("1.0", "replay this much faster"),
-    "cut": ("/camera/*:8:20", "TOPIC:FROM:TO, what is cut off, in seconds of the bag"),
-    "checkpoint": ("", "directory of the model; empty for the bundled one"),
-    "device": ("auto", "cpu, cuda, cuda:N or auto"),
-    "transport": ("default", "default or large_data, set for both processes"),
-}
+ARGUMENTS = [
+    DeclareLaunchArgument(
+        "source",
+        default_value="bag",
+        choices=["bag", "simulation"],
+        description="A replayed bag, or the simulated robot, live.",
+    ),
+    DeclareLaunchArgument(
+        "bag", default_value=str(bag_path()), description="(bag) rosbag2 bag to replay in a loop."
+    ),
+    DeclareLaunchArgument(
+        "cut",
+        default_value="/camera/*:8:20",
+        description="(bag) TOPIC:FROM:TO, what is cut off, in seconds of the bag.",
+    ),
+    DeclareLaunchArgument(
+        "seed", default_value="0", description="(simulation) Of scene, behaviour and noise."
+    ),
+    DeclareLaunchArgument("rate", default_value="1.0", description="Run this much faster."),
+    DeclareLaunchArgument(
+        "checkpoint",
+        default_value="",
+        description="Directory of the model; empty for the bundled one.",
+    ),
+    DeclareLaunchArgument("device", default_value="auto", description="cpu, cuda, cuda:N or auto."),
+    DeclareLaunchArgument(
+        "transport",
+        default_value="default",
+        choices=["default", "large_data"],
+        description="Transport of Fast DDS, set for both processes.",
+    ),
+]
+
+
+def make_source(context: LaunchContext) -> list[Node]:
+    """What publishes the sensors."""
+    rate = LaunchConfiguration("rate")
+    if LaunchConfiguration("source").perform(context) == "simulation":
+        parameters = {
+            "seed": ParameterValue(LaunchConfiguration("seed"), value_type=int),
+            "rate": ParameterValue(rate, value_type=float),
+        }
+        return [
+            Node(
+                package="smvae_ros",
+                executable="simulation_node",
+                name="smvae_simulation",
+                parameters=[parameters],
+                output="screen",
+                emulate_tty=True,
+            )
+        ]
+    return [
+        Node(
+            package="smvae_ros",
+            executable="replay",
+            output="screen",
+            arguments=[
+                LaunchConfiguration("bag"),
+                "--loop",
+                "--wait-for-subscribers",
+                "--rate",
+                rate,
+                "--cut",
+                LaunchConfiguration("cut"),
+            ],
+        )
+    ]
 
 
 def generate_launch_description() -> LaunchDescription:
@@ -36,27 +99,4 @@ def generate_launch_description() -> LaunchDescription:
             name: LaunchConfiguration(name) for name in ("checkpoint", "device", "transport")
         }.items(),
     )
-    replay = Node(
-        package="smvae_ros",
-        executable="replay",
-        output="screen",
-        arguments=[
-            LaunchConfiguration("bag"),
-            "--loop",
-            "--wait-for-subscribers",
-            "--rate",
-            LaunchConfiguration("rate"),
-            "--cut",
-            LaunchConfiguration("cut"),
-        ],
-    )
-    return LaunchDescription(
-        [
-            *(
-                DeclareLaunchArgument(name, default_value=default, description=description)
-                for name, (default, description) in ARGUMENTS.items()
-            ),
-            perception,
-            replay,
-        ]
-    )
+    return LaunchDescription([*ARGUMENTS, perception, OpaqueFunction(function=make_source)])

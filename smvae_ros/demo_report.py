@@ -9,10 +9,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import matplotlib as mpl
-
-mpl.use("agg")  # no screen needed
-
 import matplotlib.pyplot as plt
 import numpy as np
 
@@ -23,6 +19,7 @@ from smvae_ros.bags import BagReader
 from smvae_ros.configuration import make_sources, read_values
 from smvae_ros.demo_recording import DemoRecording, nearest
 from smvae_ros.evaluate import evaluate_bag
+from smvae_ros.figures import clear_ticks, depth_style, displayable, plot_live
 from smvae_ros.messages import adapter, stamp_ns
 from smvae_ros.report import Page, write_text
 from smvae_ros.sources import Source
@@ -239,19 +236,13 @@ def _pictures(
     truth: Mapping[str, Truth],
 ) -> Any:
     """Real and predicted RGB and depth at a few moments, with and without the camera."""
-    valid = truth["depth"].images.astype(np.float32)
-    style = {
-        "cmap": "turbo",
-        "vmin": np.nanpercentile(valid, 1),
-        "vmax": np.nanpercentile(valid, 99),
-    }
+    style = depth_style(truth["depth"].images)
     figure = plt.figure(figsize=(14, 9.2), layout="constrained")
     parts = figure.subfigures(1, 2, width_ratios=(COLUMNS[False], COLUMNS[True]), wspace=0.02)
     for part, (blind, columns) in zip(parts, COLUMNS.items(), strict=True):
         part.suptitle("RGB and depth cut off" if blind else "all sensors live", fontsize=15)
         axes = part.subplots(len(ROWS), columns, squeeze=False)
-        for axis in axes.flat:
-            axis.set(xticks=[], yticks=[], facecolor="#eee")
+        clear_ticks(axes.flat)
         for row, title in enumerate(() if blind else ROWS):
             axes[row, 0].set_ylabel(title, fontsize=12)
         moments = _moments(comparison, blind, columns)
@@ -262,7 +253,7 @@ def _pictures(
                 options = style if name == "depth" else {}
                 index = nearest(truth[name].stamps, stamp, SAME_MOMENT_NS)
                 if index is not None:
-                    axes[row, column].imshow(_displayable(truth[name].images[index]), **options)
+                    axes[row, column].imshow(displayable(truth[name].images[index]), **options)
                 message = recording.predictions[name].get(stamp)
                 if message is not None:
                     decode = adapter("sensor_msgs/msg/Image").to_array
@@ -278,10 +269,6 @@ def _moments(comparison: Comparison, blind: bool, count: int) -> np.ndarray:
         return rows
     by_distance = rows[np.argsort(comparison.mean_squares[rows])]
     return np.unique(by_distance[np.linspace(0, len(rows) - 1, count).round().astype(int)])
-
-
-def _displayable(image: np.ndarray) -> np.ndarray:
-    return image if image.dtype == np.uint8 else image.astype(np.float32)
 
 
 def _timeline(
@@ -301,11 +288,7 @@ def _timeline(
     error.set_ylabel("depth RMSE [mm]")
     error.set_ylim(bottom=0)
     error.legend(loc="upper right")
-    for row, name in enumerate(reversed(names)):
-        on = np.array([name in subset.split("+") for subset in comparison.subsets])
-        live.plot(comparison.seconds[on], np.full(on.sum(), row), "|", color="#2a9d5c")
-    live.set(yticks=range(len(names)), yticklabels=names[::-1], ylabel="live")
-    live.set_ylim(-0.6, len(names) - 0.4)
+    plot_live(live, comparison.seconds, comparison.subsets, names)
     pairs = [
         (second, (recording.received[stamp] - recording.published[stamp]) / 1e6)
         for second, stamp in zip(comparison.seconds, comparison.stamps.tolist(), strict=True)

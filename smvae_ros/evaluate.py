@@ -1,6 +1,7 @@
 """Runs recorded bags through the sensor set and the model, without DDS and without waiting.
 
-    ros2 run smvae_ros evaluate BAG [BAG ...] --output out/evaluation.json
+    ros2 run smvae_ros evaluate BAG [BAG ...] --output out/evaluation.json \\
+        --report out/evaluation.html
 
 The frames are those that the live node makes of the same messages, and so are the latents; a second
 run gives the same numbers. Reported is how well every subset of modalities predicts every modality
@@ -14,7 +15,7 @@ import json
 import logging
 import sys
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,9 +27,11 @@ from tqdm import tqdm
 from smvae_core.checkpoint import CheckpointError
 from smvae_core.evaluation import SubsetErrors, print_summary
 from smvae_core.inference import Inference
+from smvae_ros.bag_topics import missing_sources
 from smvae_ros.bags import BagError, BagReader
 from smvae_ros.bundled import model_path, parameters_path
 from smvae_ros.configuration import make_sources, read_values
+from smvae_ros.frame_records import FrameRecords
 from smvae_ros.lockstep import Event, lockstep
 from smvae_ros.messages.fields import stamp_ns
 from smvae_ros.programs import print_error
@@ -80,6 +83,7 @@ def evaluate_bag(
     inference: Inference,
     values: Mapping[str, Any],
     errors: SubsetErrors | None = None,
+    on_frame: Callable[[Observations], object] | None = None,
 ) -> BagFrames:
     """Runs one bag through sensor set and model.
 
@@ -88,6 +92,7 @@ def evaluate_bag(
         inference: the model.
         values: of the node's parameters, see :func:`smvae_ros.configuration.read_values`.
         errors: adds the bag's errors to it.
+        on_frame: is given each frame.
 
     Raises:
         BagError: where the bag cannot be read, or holds none of the configured topics.
@@ -95,7 +100,7 @@ def evaluate_bag(
     modalities = inference.modalities
     sources = make_sources(modalities, values)
     with BagReader(path) as reader:
-        for name, source in _check_topics(reader, sources).items():
+        for name, source in missing_sources(reader, sources).items():
             log.warning("%s has no topic %s, so there is no %s", path, source.topic, name)
         sensors = SensorSet(modalities, sensor_settings(modalities, values))
         frames, waiting = [], []
@@ -110,6 +115,8 @@ def evaluate_bag(
             subset = "+".join(observations.arrays)
             stamp = observations.sample.stamp_ns or 0
             frames.append((stamp, prediction.mean, prediction.log_variance, subset))
+            if on_frame is not None:
+                on_frame(observations)
             if errors is not None:
                 waiting.append(observations)
                 if len(waiting) == BATCH:
@@ -122,24 +129,6 @@ def evaluate_bag(
     stamps, means, log_variances, subsets = zip(*frames, strict=True)
     invalid = {name: counter.invalid for name, counter in sensors.counters().items()}
     return BagFrames(np.array(stamps), np.stack(means), np.stack(log_variances), subsets, invalid)
-
-
-def _check_topics(reader: BagReader, sources: Mapping[str, Source]) -> dict[str, Source]:
-    """The sources that the bag lacks; BagError where it lacks all, or a topic has another type."""
-    missing = {n: s for n, s in sources.items() if s.topic not in reader.topics}
-    if len(missing) == len(sources):
-        raise BagError(
-            f"{reader.path} has none of the topics {', '.join(s.topic for s in sources.values())}; "
-            f"it has {', '.join(reader.topics)}. Name its topics in a parameters file (--params)"
-        )
-    for name, source in sources.items():
-        found = reader.topics[source.topic].type_name if name not in missing else None
-        if found not in (None, source.adapter.type_name):
-            raise BagError(
-                f"{reader.path}: {source.topic} holds {found}, but {name}.type is "
-                f"{source.adapter.type_name}; change it in the parameters file (--params)"
-            )
-    return missing
 
 
 def _add(errors: SubsetErrors, frames: Sequence[Observations]) -> None:
@@ -173,13 +162,28 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--device", default="auto", help="cpu, cuda, cuda:N or auto (default)")
     parser.add_argument("--output", type=Path, metavar="JSON", help="file to write")
+    parser.add_argument(
+        "--report", type=Path, metavar="HTML", help="page with plots and pictures to write"
+    )
     options = parser.parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(levelname)s: %(message)s")
+    if options.report:
+        try:  # optional; said before the work
+            from smvae_ros.evaluate_report import write_page
+        except ImportError as error:
+            reason = f"--report needs matplotlib ({error}); pip install matplotlib"
+            return print_error("evaluate", ImportError(reason))
     try:
         inference = Inference.load(options.checkpoint, options.device)
         values = read_values(options.params, inference.modalities.values())
         errors = SubsetErrors(inference.model)
-        frames = {str(path): evaluate_bag(path, inference, values, errors) for path in options.bags}
+        frames, records = {}, {}
+        for path in options.bags:
+            bag, on_frame = str(path), None
+            if options.report:
+                records[bag] = FrameRecords(inference)
+                on_frame = records[bag].add
+            frames[bag] = evaluate_bag(path, inference, values, errors, on_frame)
     except (BagError, CheckpointError, ValueError, OSError) as error:
         return print_error("evaluate", error)
     except KeyboardInterrupt:
@@ -195,6 +199,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             "subsets": summary,
         }
         write_text(options.output, json.dumps(report, indent=1) + "\n")
+    if options.report:
+        write_page(options.report, inference, records, summary)
     return 0
 
 

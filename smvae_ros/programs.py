@@ -14,7 +14,11 @@ from typing import Any
 
 @contextmanager
 def ros_program(
-    node_name: str, parser: argparse.ArgumentParser, argv: Sequence[str] | None
+    node_name: str,
+    parser: argparse.ArgumentParser,
+    argv: Sequence[str] | None,
+    *,
+    parameter_services: bool = False,
 ) -> Iterator[tuple[Any, argparse.Namespace]]:
     """Parses the command line, and gives a node for the time of the context.
 
@@ -25,6 +29,7 @@ def ros_program(
         node_name: unless ``--ros-args -r __node:=`` says otherwise.
         parser: for everything that is not for ROS.
         argv: arguments without the program's name; those of the process by default.
+        parameter_services: whether `ros2 param` reaches the node, which then has to be spun.
 
     Yields:
         (rclpy node, parsed arguments)
@@ -40,7 +45,7 @@ def ros_program(
 
             rclpy.init(args=for_ros, signal_handler_options=SignalHandlerOptions.NO)
             try:
-                node = rclpy.create_node(node_name, start_parameter_services=False)
+                node = rclpy.create_node(node_name, start_parameter_services=parameter_services)
                 try:
                     yield node, arguments
                 finally:

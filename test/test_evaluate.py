@@ -19,6 +19,7 @@ from smvae_ros.bags import BagError, BagReader
 from smvae_ros.bundled import parameters_path
 from smvae_ros.configuration import read_values
 from smvae_ros.evaluate import BagFrames, evaluate_bag, main
+from smvae_ros.frame_records import FrameRecords
 
 EVERYTHING = "rgb+depth+force+action+proprio"
 
@@ -161,6 +162,44 @@ def test_errors_of_every_subset_go_into_the_report(
         bag, inference, read_values(parameters_path(), inference.modalities.values()), errors
     )
     assert errors.summary()["rgb"] == pytest.approx(report["subsets"]["rgb"])
+
+
+def test_the_page_shows_several_bags_and_needs_no_other_file(
+    bag: Path, checkpoint: Path, tmp_path: Path
+) -> None:
+    pytest.importorskip("matplotlib", reason="matplotlib is not installed")
+    cameras = write_small_bag(tmp_path / "cameras", 40, without=("force", "action", "proprio"))
+    touch = write_small_bag(tmp_path / "touch", 10, without=("rgb", "depth"))
+    page = tmp_path / "out" / "evaluation.html"
+    bags = [str(bag), str(cameras), str(touch)]
+    assert main([*bags, "--checkpoint", str(checkpoint), "--report", str(page)]) == 0
+    text = page.read_text()
+    for path in bags:
+        assert f"<h2>{path}</h2>" in text
+    # Pictures and plots over time, of the third bag, which has no pictures, plots alone.
+    assert text.count('src="data:image/png;base64,') == 5
+    assert text.count("src=") == 5
+    assert "http" not in text
+    assert "<td>force, action</td>" in text
+
+
+def test_records_hold_a_row_for_each_frame(bag: Path, checkpoint: Path) -> None:
+    inference = Inference.load(checkpoint)
+    records, errors = FrameRecords(inference), SubsetErrors(inference.model)
+    values = read_values(parameters_path(), inference.modalities.values())
+    frames = evaluate_bag(bag, inference, values, errors, records.add)
+    assert tuple(records.subsets) == frames.subsets
+    assert np.diff(records.seconds).min() > 0
+    assert 12 <= len(records.pictures) <= 24
+    complete = np.array(frames.subsets) == EVERYTHING
+    summary = errors.summary()
+    # Frames and subsets are summed up to the same figure, in millimetres and in metres.
+    for column, subset in enumerate((EVERYTHING, "force+action+proprio", "training_mean")):
+        rmse = np.array(records.errors["depth"])[complete, column]
+        expected = 1000 * summary[subset]["depth_rmse_m"]
+        assert np.sqrt((rmse**2).mean()) == pytest.approx(expected, rel=1e-3)
+    skews = np.array([records.skews[name] for name in inference.modalities])[:, complete]
+    np.testing.assert_allclose(skews, 0, atol=1e-9)
 
 
 def test_a_missing_bag_is_one_clear_line(

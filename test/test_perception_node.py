@@ -326,6 +326,27 @@ def test_predictions_are_made_only_while_somebody_listens(robot: Robot) -> None:
     )
 
 
+def test_the_overview_is_drawn_only_while_somebody_listens(robot: Robot) -> None:
+    pictures: list[Image] = []
+    listener = robot.listen(Image, f"{NODE}/overview", pictures.append)
+    blind = ("force", "action", "proprio")
+    robot.run(blind, READINGS, lambda: len(pictures) >= 2, "overview")
+    robot.run_until_subset(blind, READINGS)
+    assert robot.statuses[-1].values["frame"]["predicted"] == "+".join(ALL)
+    picture = pictures[-1]
+    assert picture.encoding == "rgb8"
+    assert len(picture.data) == 3 * picture.width * picture.height < 512 * 1024
+    assert stamp_ns(picture) in {status.stamp_ns for status in robot.statuses}
+    robot.node.destroy_subscription(listener)
+    first = len(robot.statuses)
+    robot.run(
+        blind,
+        READINGS,
+        lambda: robot.statuses[first:] and not robot.statuses[-1].values["frame"]["predicted"],
+        "frame without predictions",
+    )
+
+
 # -- life cycle and parameters ---------------------------------------------------------------------
 
 

@@ -171,6 +171,8 @@ def write_log(
         with open(partial, "rb") as written:
             os.fsync(written.fileno())
         os.replace(partial, path)
+    except RuntimeError as error:  # what HDF5 says when closing meets a full disk
+        raise OSError(f"{path} cannot be written: {error}; is the disk full?") from error
     finally:
         partial.unlink(missing_ok=True)
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+
+import numpy as np
 
 from smvae_core.inference import Prediction
 from smvae_ros.sensor_sample import SensorSample
@@ -14,6 +17,7 @@ class Frame:
 
     Attributes:
         sample: the inputs, with ages; their values have been consumed.
+        arrays: what they were to the model: prepared arrays by modality.
         prediction: the posterior, and the observations that somebody listens to.
         model_hash: tells models apart.
         timings: stage → seconds: ``gather`` (from receipt of the trigger until taken), ``convert``
@@ -22,6 +26,7 @@ class Frame:
     """
 
     sample: SensorSample
+    arrays: Mapping[str, np.ndarray]
     prediction: Prediction
     model_hash: str
     timings: dict[str, float]

@@ -4,6 +4,7 @@
 ``~/latent_plot``               mean, as std_msgs/Float32MultiArray, for live plots
 ``~/prediction/<modality>``     what the model expects the modality to look like
 ``~/prediction/camera_info``    for predicted images, so that RViz can place them
+``~/overview``                  all of it in a picture (:mod:`smvae_ros.node.overview`)
 ``~/status``                    how the frame came about (:mod:`smvae_ros.node.frame_status`)
 """
 
@@ -18,6 +19,7 @@ from rclpy.lifecycle import LifecyclePublisher as Publisher
 from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import Float32MultiArray
 
+from smvae_core.modalities import Modality
 from smvae_ros.messages import (
     MessageError,
     adapter,
@@ -28,6 +30,7 @@ from smvae_ros.messages import (
 from smvae_ros.messages.latent import latent_to_message
 from smvae_ros.node.frame import Frame
 from smvae_ros.node.frame_status import make_frame_status
+from smvae_ros.node.overview import draw_overview
 from smvae_ros.sensor_set import Counters
 from smvae_ros.sources import Source
 
@@ -38,6 +41,7 @@ except ImportError:  # Humble
 
 QUEUE_SIZE = 5
 _IMAGE_KINDS = ("image", "depth")
+_PICTURE = Modality("overview", "image", (3, 1, 1))  # of any size: a message is made of it
 
 
 class Outputs:
@@ -71,6 +75,7 @@ class Outputs:
         self._latent = self._create(Image, "~/latent")
         self._latent_plot = self._create(Float32MultiArray, "~/latent_plot")
         self._status = self._create(DiagnosticArray, "~/status")
+        self._overview = self._create(Image, "~/overview")
         self._predictions = {
             name: self._create(installed_types(used.type_name), f"~/prediction/{name}")
             for name, used in self._adapters.items()
@@ -97,6 +102,8 @@ class Outputs:
 
     def wanted(self) -> list[str]:
         """The modalities whose predictions somebody listens to."""
+        if _is_heard(self._overview):
+            return list(self._predictions)
         return [name for name, publisher in self._predictions.items() if _is_heard(publisher)]
 
     def publish(self, frame: Frame) -> None:
@@ -123,9 +130,12 @@ class Outputs:
                 )
             )
         for name, array in prediction.observations.items():
-            self._predictions[name].publish(self._make_prediction(name, array, frame.stamp_ns))
+            if _is_heard(self._predictions[name]):
+                self._predictions[name].publish(self._make_prediction(name, array, frame.stamp_ns))
         if self._images and _is_heard(self._prediction_info):
             self._publish_camera_info(frame.stamp_ns)
+        if _is_heard(self._overview):
+            self._overview.publish(self._make_overview(frame))
 
     def publish_status(self, frame: Frame, counters: Mapping[str, Counters]) -> None:
         """Sends how the frame came about."""
@@ -144,6 +154,16 @@ class Outputs:
             scale=source.scale,
             joint_names=source.joint_names,
             encoding="32FC1" if source.modality.kind == "depth" else "",
+        )
+
+    def _make_overview(self, frame: Frame) -> Image:
+        modalities = {name: source.modality for name, source in self._sources.items()}
+        return adapter("sensor_msgs/msg/Image").to_message(
+            draw_overview(frame, modalities),
+            _PICTURE,
+            installed_types,
+            stamp_ns=frame.stamp_ns,
+            frame_id=self._frame_id(None),
         )
 
     def _publish_camera_info(self, stamp_ns: int) -> None:

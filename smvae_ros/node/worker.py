@@ -122,7 +122,9 @@ class Worker:
             return
         prediction = inference(observations.arrays, predict=self._outputs.wanted())
         timings = {"gather": sample.waited, **observations.timings, **prediction.timings}
-        frame = Frame(observations.sample, prediction, inference.model_hash, timings)
+        frame = Frame(
+            observations.sample, observations.arrays, prediction, inference.model_hash, timings
+        )
         start = time.perf_counter()
         self._outputs.publish(frame)
         timings["publish"] = time.perf_counter() - start

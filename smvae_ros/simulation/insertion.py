@@ -133,18 +133,20 @@ class InsertionRobot:
         self._mujoco.mj_forward(self._model, data)
         self._tare = data.sensordata.copy()  # the weight of gripper and peg
 
-    def step(self, render: bool = True) -> Step:
+    def step(self, render: bool = True, execute: bool = True) -> Step:
         """Runs the script and the physics for 50 ms.
 
         Args:
             render: whether to make a picture; without one ``image`` and ``depth`` are ``None``.
+            execute: otherwise the arm ignores the script's action and holds its commanded pose;
+                the step still says the action, as a robot would that does not know of its fault.
 
         Raises:
             SimulationUnavailable: a picture is wanted and no graphics library works.
         """
         before = self._data.qpos.copy()
         action = self.policy(Sensed(before, self._command, self._push))
-        clean, contact = self._advance(action)
+        clean, contact = self._advance(action if execute else np.zeros(4))
         self._push = float(clean[:, 2].mean())
 
         forces = clean + self._bias + _NOISE * self._sensor.standard_normal(clean.shape)

@@ -19,6 +19,16 @@ from smvae_ros.simulation.scene import JOINTS, TIMESTEP, camera_matrix
 CAMERA_FRAME = "camera_color_optical_frame"
 WRENCH_FRAME = "tool_flange"
 
+#: Topic → the modality that it belongs to, and its message type.
+TOPICS = {
+    "/camera/color/image_raw": ("rgb", "sensor_msgs/msg/Image"),
+    "/camera/color/camera_info": ("rgb", "sensor_msgs/msg/CameraInfo"),
+    "/camera/depth/image_raw": ("depth", "sensor_msgs/msg/Image"),
+    "/wrench": ("force", "geometry_msgs/msg/WrenchStamped"),
+    "/action": ("action", "geometry_msgs/msg/TwistStamped"),
+    "/joint_states": ("proprio", "sensor_msgs/msg/JointState"),
+}
+
 _COLOUR = Modality("rgb", "image", (3, 128, 128))
 _DEPTH = Modality("depth", "depth", (1, 128, 128))
 _WRENCH = Modality("force", "vector", (6,))
@@ -26,7 +36,9 @@ _ACTION = Modality("action", "vector", (4,))
 _PROPRIO = Modality("proprio", "vector", (8,))
 
 
-def step_messages(step: Step, types: Types, start_ns: int) -> Iterator[tuple[str, Any, int]]:
+def step_messages(
+    step: Step, types: Types, start_ns: int, rate: float = 1.0
+) -> Iterator[tuple[str, Any, int]]:
     """Topic, message and stamp in nanoseconds of everything the sensors say in one step.
 
     In the order of their stamps: the 50 wrenches, 1 ms apart, then at the time of the step its
@@ -36,11 +48,12 @@ def step_messages(step: Step, types: Types, start_ns: int) -> Iterator[tuple[str
         step: a step of :class:`~smvae_ros.simulation.insertion.InsertionRobot`.
         types: lookup of message classes, ``bag_types`` or ``installed_types``.
         start_ns: the time at which the trajectory started.
+        rate: of simulated time; at 2 the stamps of a trajectory are half as far apart.
     """
-    now = start_ns + round(step.time * 1e9)
+    now = start_ns + round(step.time / rate * 1e9)
     wrench = adapter("geometry_msgs/msg/WrenchStamped")
     for reading, values in enumerate(step.forces):
-        stamp = now - round((READINGS - 1 - reading) * TIMESTEP * 1e9)
+        stamp = now - round((READINGS - 1 - reading) * TIMESTEP / rate * 1e9)
         message = wrench.to_message(values, _WRENCH, types, stamp_ns=stamp, frame_id=WRENCH_FRAME)
         yield "/wrench", message, stamp
 

@@ -1,0 +1,355 @@
+"""Converts a recorded bag into Vision&Touch logs, so that a model trains on one's own robot.
+
+    ros2 run smvae_ros bag_to_log BAG OUTPUT --params my_perception.yaml
+
+Topics, types, scales and ages are those of the node's parameters file, so that training sees what
+the node will see. Each step takes the newest image, depth, command and joint state that are not
+later than its moment and not older than max_age, and 50 force readings at 1 kHz, interpolated by
+time. Every step has a colour image: where none comes for longer than max_age, or the clock jumps,
+another trajectory begins. Depth, force, action or joint states that are missing in a step are NaN,
+which the conversion for training counts as absent while it keeps the others.
+
+Commands keep their unit: with another rate than the recording's control, set action.scale so that
+it gives metres per step.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import sys
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+from tqdm import tqdm
+from tqdm.contrib.logging import logging_redirect_tqdm
+
+from smvae_core.data.vision_touch import (
+    CONTROL_RATE,
+    DATASETS,
+    FORCE_RATE,
+    IMAGE_SIZE,
+    READ_ERRORS,
+    STEPS_PER_FILE,
+    LogError,
+    log_file_name,
+    parse_log_name,
+    write_log,
+)
+from smvae_core.modalities import Modality
+from smvae_core.preprocessing import prepare
+from smvae_ros.bag_topics import missing_sources
+from smvae_ros.bags import BagError, BagReader
+from smvae_ros.bundled import parameters_path
+from smvae_ros.configuration import make_sources, read_values
+from smvae_ros.messages import MessageError, stamp_ns
+from smvae_ros.programs import interruptible, print_error
+from smvae_ros.sources import Source
+from smvae_ros.step_sampler import LEADER, LogStep, StepSampler
+
+log = logging.getLogger(__name__)
+
+_SIZE = (IMAGE_SIZE, IMAGE_SIZE)
+MODALITIES = {
+    modality.name: modality
+    for modality in (
+        Modality("rgb", "image", (3, *_SIZE)),
+        Modality("depth", "depth", (1, *_SIZE)),
+        Modality("force", "series", (6, 50), rate=FORCE_RATE),
+        Modality("action", "vector", (4,)),
+        Modality("proprio", "vector", (8,)),
+    )
+}
+KEYS = {
+    "rgb": "image",
+    "depth": "depth_data",
+    "force": "ee_forces_continuous",
+    "action": "action",
+    "proprio": "proprio",
+}
+
+
+@dataclass
+class BagConversion:
+    """What became of a bag.
+
+    Attributes:
+        files: written, in order.
+        steps: written, of all trajectories.
+        trajectories: number of them.
+        absent: modality → steps without it.
+        invalid: modality → unusable messages.
+        reasons: modality → why the latest of them was unusable.
+    """
+
+    files: list[Path] = field(default_factory=list)
+    steps: int = 0
+    trajectories: int = 0
+    absent: Counter[str] = field(default_factory=Counter)
+    invalid: Counter[str] = field(default_factory=Counter)
+    reasons: dict[str, str] = field(default_factory=dict)
+
+    def reject(self, name: str, error: ValueError) -> None:
+        """Counts an unusable message."""
+        self.invalid[name] += 1
+        self.reasons[name] = str(error)
+
+
+def convert_bag(
+    path: Path,
+    folder: Path,
+    values: Mapping[str, Any],
+    rate: float = CONTROL_RATE,
+    trajectory: int = 0,
+    stamp: str | None = None,
+    report: BagConversion | None = None,
+) -> BagConversion:
+    """Writes the part files of a bag. They appear one by one, each only when it is whole.
+
+    Args:
+        path: of the bag.
+        folder: for the logs; created if it is missing.
+        values: of the node's parameters for :data:`MODALITIES`, see
+            :func:`smvae_ros.configuration.read_values`.
+        rate: steps per second.
+        trajectory: number of the first trajectory.
+        stamp: the first part of the files' names; by default the time at which the bag begins.
+        report: is kept up to date, for one who wants to know after an exception; a new one by
+            default.
+
+    Raises:
+        BagError: where the bag cannot be read, has no usable image, or a topic of another type.
+        LogError: for a stamp that cannot be in a name, and where the folder already holds logs
+            under these names that were made from something else.
+        OSError: where a file cannot be written; those before it are whole.
+    """
+    report = BagConversion() if report is None else report
+    sources = make_sources(MODALITIES, values)
+    with BagReader(path) as reader:
+        missing = missing_sources(reader, sources)
+        if LEADER in missing:
+            raise BagError(
+                f"{path} has no topic {sources[LEADER].topic}, and a log needs colour images; it "
+                f"has {', '.join(reader.topics)}. Set rgb.topic in a parameters file (--params)"
+            )
+        for name, source in missing.items():
+            log.warning("%s has no topic %s, so the logs have no %s", path, source.topic, name)
+        used = {name: source for name, source in sources.items() if name not in missing}
+        if stamp is None:
+            start = datetime.fromtimestamp(reader.start_ns // 10**9, timezone.utc)
+            stamp = start.strftime("%Y%m%d_%H%M%S")
+        attributes = {
+            "converted_by": "smvae_ros.bag_to_log",
+            "bag": path.resolve().name,
+            "bag_start_ns": reader.start_ns,
+            "rate": rate,
+            "parameters": _parameters(values, used),
+        }
+        folder.mkdir(parents=True, exist_ok=True)
+        _check_folder(folder, stamp, trajectory, attributes)
+        sampler = StepSampler(
+            [MODALITIES[name] for name in used],
+            rate,
+            {name: values[f"{name}.max_age"] for name in used},
+            values["force.max_gap"],
+        )
+        for part, steps in _parts(_steps(reader, used, sampler, report)):
+            number = trajectory + steps[0].trajectory
+            target = folder / log_file_name(stamp, number, part)
+            arrays = _arrays(steps, used, report)
+            write_log(target, arrays, {**attributes, "start_ns": steps[0].stamp_ns})
+            report.files.append(target)
+            report.steps += len(steps)
+            report.trajectories = steps[0].trajectory + 1
+    if not report.steps:
+        reason = report.reasons.get(LEADER, "there are none")
+        raise BagError(f"{path}: no usable image on {sources[LEADER].topic}: {reason}")
+    for name, source in used.items():
+        if report.absent[name] == report.steps:
+            reason = report.reasons.get(
+                name,
+                f"none lies within max_age of an image; check that {source.topic} and "
+                f"{sources[LEADER].topic} are stamped by the same clock",
+            )
+            log.warning("no step has %s: %s", name, reason)
+    return report
+
+
+def _parameters(values: Mapping[str, Any], names: Mapping[str, Source]) -> str:
+    """What decides about the content of the logs, as JSON."""
+    wanted = ("topic", "scale", "joints", "max_age", "max_gap")
+    keys = (f"{name}.{setting}" for name in names for setting in wanted)
+    return json.dumps({key: values[key] for key in keys if key in values})
+
+
+def _check_folder(folder: Path, stamp: str, trajectory: int, attributes: Mapping[str, Any]) -> None:
+    """Raises LogError where logs would mix with or replace those of something else."""
+    log_file_name(stamp, trajectory, 0)
+    for path in sorted(folder.glob(f"{stamp}_triangle_0_journal_*_1000.h5")):
+        try:
+            name = parse_log_name(path)
+            if name.stamp != stamp or name.trajectory < trajectory:
+                continue
+            with h5py.File(path, "r") as file:
+                found = {key: file.attrs.get(key) for key in attributes}
+        except READ_ERRORS:
+            continue  # damaged: replaced; LogError, a ValueError: none of ours
+        different = [key for key, value in attributes.items() if found[key] != value]
+        if different:
+            raise LogError(
+                f"{path} is there already and was made otherwise ({different[0]} "
+                f"{found[different[0]]}, now {attributes[different[0]]}); choose another folder, "
+                "--stamp or --trajectory, or remove the old files"
+            )
+
+
+def _steps(
+    reader: BagReader,
+    sources: Mapping[str, Source],
+    sampler: StepSampler,
+    report: BagConversion,
+) -> Iterator[LogStep]:
+    """Reads the bag once, in the order in which it was recorded."""
+    names = {source.topic: name for name, source in sources.items()}
+    total = sum(reader.topics[topic].count for topic in names)
+    messages = reader.messages(names.keys())
+    for topic, type_name, received_ns, data in tqdm(
+        messages, desc=reader.path.name, total=total, unit="message", disable=None
+    ):
+        name = names[topic]
+        modality, source = MODALITIES[name], sources[name]
+        try:
+            message = reader.deserialise(type_name, data)
+        except MessageError as error:
+            report.reject(name, error)
+            continue
+        stamp = stamp_ns(message) or received_ns
+        try:
+            value = source.decode(message)
+            if modality.kind != "series":
+                value = prepare(modality, value)
+            yield from sampler.add(name, value, stamp, received_ns)
+        except ValueError as error:
+            report.reject(name, error)
+            yield from sampler.add(name, None, stamp, received_ns)
+    yield from sampler.finish()
+
+
+def _parts(steps: Iterator[LogStep]) -> Iterator[tuple[int, list[LogStep]]]:
+    """Groups of up to 50 steps of one trajectory, with their number in it."""
+    part, group = 0, []
+    for step in steps:
+        ended = bool(group) and step.trajectory != group[0].trajectory
+        if ended or len(group) == STEPS_PER_FILE:
+            yield part, group
+            part, group = (0 if ended else part + 1), []
+        group.append(step)
+    if group:
+        yield part, group
+
+
+def _arrays(
+    steps: Sequence[LogStep], names: Mapping[str, Source], report: BagConversion
+) -> dict[str, np.ndarray]:
+    """The datasets of a log file; NaN where a modality is missing."""
+    arrays = {}
+    for name, key in KEYS.items():
+        expected = DATASETS[key]
+        if name not in names and not expected.required:
+            continue
+        values = np.empty((len(steps), *expected.shapes[0]), expected.dtype)
+        for row, step in enumerate(steps):
+            if name in step.arrays:
+                values[row] = step.arrays[name].reshape(expected.shapes[0])
+            else:
+                values[row] = np.nan
+                report.absent[name] += 1
+        arrays[key] = values
+    return arrays
+
+
+def _print_report(report: BagConversion) -> None:
+    rows: dict[str, object] = {
+        "trajectories": report.trajectories,
+        "steps": report.steps,
+        "files": len(report.files),
+        **{f"steps without {name}": count for name, count in report.absent.items()},
+    }
+    width = max(map(len, rows))
+    for name, value in rows.items():
+        print(f"{name:<{width}}  {value}")
+    for name, count in report.invalid.items():
+        print(f"{count} unusable messages of {name}, the last: {report.reasons[name]}")
+
+
+def _rate(text: str) -> float:
+    value = float(text)
+    if not 0.1 <= value <= 1000:
+        raise argparse.ArgumentTypeError(f"expected 0.1 to 1000 Hz, got {text}")
+    return value
+
+
+def _number(text: str) -> int:
+    value = int(text)
+    if value < 0:
+        raise argparse.ArgumentTypeError(f"expected a number from 0, got {text}")
+    return value
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The command `bag_to_log`; returns its exit code."""
+    parser = argparse.ArgumentParser(
+        prog="bag_to_log", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add = parser.add_argument
+    add("bag", type=Path, metavar="BAG", help="rosbag2 bag: folder, .mcap or .db3 file")
+    add("output", type=Path, metavar="OUTPUT", help="folder for the HDF5 files")
+    add(
+        "--params",
+        type=Path,
+        default=parameters_path(),
+        help="the node's parameters file, which names topics (default: config/perception.yaml)",
+    )
+    add("--rate", type=_rate, default=CONTROL_RATE, metavar="HZ", help="steps a second (20)")
+    add("--trajectory", type=_number, default=0, metavar="N", help="number of the first one (0)")
+    add("--stamp", metavar="NAME", help="begin of the file names (default: when the bag begins)")
+    options = parser.parse_args(argv)
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s: %(message)s")
+    report = BagConversion()
+    try:
+        with interruptible(), logging_redirect_tqdm():
+            values = read_values(options.params, MODALITIES.values())
+            convert_bag(
+                options.bag,
+                options.output,
+                values,
+                options.rate,
+                options.trajectory,
+                options.stamp,
+                report,
+            )
+    except (BagError, MessageError, LogError, ValueError, OSError) as error:
+        code = print_error("bag_to_log", error)
+    except KeyboardInterrupt:
+        print("\ninterrupted", file=sys.stderr)
+        code = 130
+    else:
+        _print_report(report)
+        return 0
+    if report.files:
+        print(
+            f"{len(report.files)} whole files are in {options.output}; the same command makes all",
+            file=sys.stderr,
+        )
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

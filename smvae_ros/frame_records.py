@@ -1,0 +1,130 @@
+"""What the page of an evaluation shows of each frame of a bag."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from smvae_core.inference import Inference
+from smvae_core.modalities import Modality
+from smvae_core.preprocessing import to_raw
+from smvae_ros.slots import NANOSECONDS
+from smvae_ros.sources import Observations
+
+VISUAL = ("image", "depth")
+PICTURES = 24  # kept at most, evenly over the bag
+UNITS = {"image": "of full scale", "depth": "mm", "series": "N", "vector": "std"}
+
+
+@dataclass(frozen=True)
+class Picture:
+    """The images of one frame, in raw units at the model's size.
+
+    Attributes:
+        seconds: since the first frame.
+        truth: modality → what the bag holds, where it holds it.
+        live: modality → predicted from all that was live.
+        blind: likewise, from those of them that are no images; empty where there were none.
+    """
+
+    seconds: float
+    truth: dict[str, np.ndarray]
+    live: dict[str, np.ndarray]
+    blind: dict[str, np.ndarray]
+
+
+@dataclass
+class FrameRecords:
+    """Rows of numbers, one for each frame, and some pictures.
+
+    Attributes:
+        inference: the model.
+        seconds: of each frame since the first, by recording time, which a clock's jump leaves be.
+        subsets: its modalities, joined by +.
+        errors: modality → rows of RMSE (all live, without images, training mean) in :data:`UNITS`.
+        ages: modality → seconds since receipt, NaN where it was not live.
+        skews: modality → seconds behind the trigger's stamp, likewise.
+        computing: seconds for decoding, preparing, encoding and predicting everything.
+        pictures: evenly spread over the bag.
+    """
+
+    inference: Inference
+    seconds: list[float] = field(default_factory=list)
+    subsets: list[str] = field(default_factory=list)
+    errors: dict[str, list[tuple[float, float, float]]] = field(default_factory=dict)
+    ages: dict[str, list[float]] = field(default_factory=dict)
+    skews: dict[str, list[float]] = field(default_factory=dict)
+    computing: list[float] = field(default_factory=list)
+    pictures: list[Picture] = field(default_factory=list)
+    _start_ns: int = 0
+    _every: int = 1
+
+    def __post_init__(self) -> None:
+        model, modalities = self.inference.model, self.inference.modalities
+        self._visual = [name for name, m in modalities.items() if m.kind in VISUAL]
+        self._means = {
+            name: to_raw(modality, model.training_mean(name)[None])[0].cpu().numpy()
+            for name, modality in modalities.items()
+        }
+        for rows in (self.errors, self.ages, self.skews):
+            rows.update({name: [] for name in modalities})
+
+    def add(self, observations: Observations) -> None:
+        """Predicts every modality from a frame, with and without its images, and keeps how well."""
+        arrays, sample = observations.arrays, observations.sample
+        everything = tuple(self.inference.modalities)
+        live = self.inference(arrays, predict=everything)
+        rest = {name: array for name, array in arrays.items() if name not in self._visual}
+        blind = self.inference(rest, predict=everything).observations if rest else {}
+        if not self.seconds:
+            self._start_ns = sample.taken_ns
+        seconds = (sample.taken_ns - self._start_ns) / NANOSECONDS
+        for name, modality in self.inference.modalities.items():
+            guesses = (live.observations[name], blind.get(name), self._means[name])
+            truth = arrays.get(name)
+            first, second, third = (_rmse(modality, guess, truth) for guess in guesses)
+            self.errors[name].append((first, second, third))
+            entry = sample.inputs.get(name)
+            skew = None if entry is None else entry.skew
+            self.ages[name].append(math.nan if entry is None else entry.age)
+            self.skews[name].append(math.nan if skew is None else skew)
+        if any(name in arrays for name in self._visual) and len(self.seconds) % self._every == 0:
+            self._keep(seconds, arrays, live.observations, blind)
+        self.seconds.append(seconds)
+        self.subsets.append("+".join(arrays))
+        timings = {**observations.timings, **live.timings}
+        self.computing.append(sum(timings.values()))
+
+    def _keep(
+        self,
+        seconds: float,
+        truth: dict[str, np.ndarray],
+        live: dict[str, np.ndarray],
+        blind: dict[str, np.ndarray],
+    ) -> None:
+        kept = (
+            {name: images[name] for name in self._visual if name in images}
+            for images in (truth, live, blind)
+        )
+        self.pictures.append(Picture(seconds, *kept))
+        if len(self.pictures) > PICTURES:  # the length of the bag is not known beforehand
+            del self.pictures[1::2]
+            self._every *= 2
+
+
+def _rmse(modality: Modality, guess: np.ndarray | None, truth: np.ndarray | None) -> float:
+    """In the unit of :data:`UNITS`; NaN where one is missing."""
+    if guess is None or truth is None:
+        return math.nan
+    difference = guess.astype(np.float64) - truth
+    if modality.kind == "image":
+        difference /= 255
+    elif modality.kind == "depth":
+        difference *= 1000
+    elif modality.kind == "series":
+        difference = difference[:, :3]  # forces; torques are far smaller
+    else:
+        difference /= np.array(modality.std)
+    return math.sqrt(np.nanmean(difference**2))

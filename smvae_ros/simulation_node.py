@@ -1,0 +1,292 @@
+"""The simulated insertion robot, live: publishes its sensors in real time. ``ros2 run smvae_ros
+simulation_node``.
+
+It stands in for the drivers of a real robot: the topics are those of ``config/perception.yaml``,
+all stamps are of now, and wrenches come one by one. Parameters cut sensors off and corrupt them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import logging
+import sys
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+from rcl_interfaces.msg import (
+    FloatingPointRange,
+    IntegerRange,
+    ParameterDescriptor,
+    SetParametersResult,
+)
+from rclpy.exceptions import ParameterException
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.node import Node
+from rclpy.parameter import Parameter
+from rclpy.qos import QoSProfile
+
+from smvae_ros.messages import installed_types
+from smvae_ros.programs import print_error, ros_program
+from smvae_ros.simulation.faults import FAULTS, NONE, FaultInjector, Faults
+from smvae_ros.simulation.graphics import SimulationUnavailable
+from smvae_ros.simulation.insertion import CONTROL_RATE, InsertionRobot, Step
+from smvae_ros.simulation.topics import TOPICS, step_messages
+
+log = logging.getLogger(__name__)
+
+NODE_NAME = "smvae_simulation"
+QUEUE = QoSProfile(depth=100)  # reliable, which best-effort subscribers accept too
+PICTURES = ("rgb", "depth")
+LATE = 1.0  # seconds behind real time after which the lost time is given up
+OTHER_SCENE = 1_000_003  # added to the seed for the scene whose depth is not this one's
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """The parameters' values; replaced as a whole."""
+
+    seed: int = 0
+    rate: float = 1.0
+    cut: frozenset[str] = frozenset()
+    faults: Faults = dataclasses.field(default_factory=Faults)
+
+    @classmethod
+    def of(cls, values: dict[str, Any]) -> Settings:
+        """From parameters by name.
+
+        Raises:
+            ValueError: for an unknown fault or a bias that is none.
+        """
+        words = {name: values.get(f"corrupt.{name}", NONE) for name in FAULTS}
+        bias = tuple(values.get("corrupt.force_bias", (0.0, 0.0, 0.0)))
+        return cls(
+            values.get("seed", 0),
+            values.get("rate", 1.0),
+            frozenset(name for name in FAULTS if values.get(f"cut.{name}")),
+            Faults(**words, force_bias=bias),
+        )
+
+
+class Parameters:
+    """Declares the node's parameters and keeps :attr:`settings` up to date.
+
+    Raises:
+        ParameterException: for a value, given at the start, that does not fit.
+    """
+
+    def __init__(self, node: Node) -> None:
+        self._values: dict[str, Any] = {}
+        self.settings = Settings()
+        node.add_on_set_parameters_callback(self._on_set)
+        for name, default, descriptor in _parameters():
+            node.declare_parameter(name, default, descriptor)
+
+    def _on_set(self, parameters: list[Parameter]) -> SetParametersResult:
+        known = ("seed", "rate", "cut.", "corrupt.")
+        changes = {p.name: p.value for p in parameters if p.name.startswith(known)}
+        try:
+            settings = Settings.of({**self._values, **changes})
+        except ValueError as error:
+            return SetParametersResult(successful=False, reason=str(error))
+        self._values.update(changes)
+        self.settings = settings
+        return SetParametersResult(successful=True)
+
+
+def _parameters() -> Iterator[tuple[str, Any, ParameterDescriptor]]:
+    """Name, default and description of each parameter. All take effect at once."""
+    seed = ParameterDescriptor(
+        description="Of scene, behaviour and noise; another one begins another trajectory.",
+        integer_range=[IntegerRange(from_value=0, to_value=2**31 - 1, step=1)],
+    )
+    yield "seed", 0, seed
+    rate = ParameterDescriptor(
+        description="Simulated seconds in each second.",
+        floating_point_range=[FloatingPointRange(from_value=0.05, to_value=10.0)],
+    )
+    yield "rate", 1.0, rate
+    for name, faults in FAULTS.items():
+        topics = ", ".join(topic for topic, (owner, _) in TOPICS.items() if owner == name)
+        cut = ParameterDescriptor(description=f"Publish nothing on {topics}.")
+        yield f"cut.{name}", False, cut
+        corrupt = ParameterDescriptor(
+            description=f"What is wrong with {name}.",
+            additional_constraints=f"One of {', '.join(faults)}.",
+        )
+        yield f"corrupt.{name}", NONE, corrupt
+    bias = ParameterDescriptor(
+        description="Added to the measured force fx, fy, fz, in N.",
+        additional_constraints="Three finite numbers.",
+    )
+    yield "corrupt.force_bias", [0.0, 0.0, 0.0], bias
+
+
+class Simulation:
+    """Steps the robot and publishes, in the thread that calls :meth:`run`.
+
+    Args:
+        node: for the publishers; need not be spun.
+        parameters: asked at every message.
+    """
+
+    def __init__(self, node: Node, parameters: Parameters) -> None:
+        self._parameters = parameters
+        self._publishers = {
+            topic: node.create_publisher(installed_types(type_name), topic, QUEUE)
+            for topic, (_, type_name) in TOPICS.items()
+        }
+        self._robot = self._other = None
+        self._open(parameters.settings.seed)
+
+    def _open(self, seed: int) -> None:
+        self.close()
+        self._robot = InsertionRobot(seed)
+        self._injector = FaultInjector(seed, self._other_depth)
+
+    def close(self) -> None:
+        """Frees the graphics memory."""
+        for robot in (self._robot, self._other):
+            if robot is not None:
+                robot.close()
+        self._robot = self._other = None
+
+    def check(self) -> None:
+        """Makes a picture, so that what is missing for it is noticed before anybody wants one.
+
+        Raises:
+            SimulationUnavailable: no graphics library works.
+        """
+        self._robot.step()
+        self._robot.reset()
+
+    def run(self) -> None:
+        """Publishes in real time until an exception, such as KeyboardInterrupt, ends it.
+
+        A step is computed at the beginning of the 50 ms that it lasts, and its messages are
+        published when their time comes. Times are kept against one monotonic clock, so that delays
+        do not add up.
+        """
+        end = time.monotonic()
+        while True:
+            settings = self._parameters.settings
+            if settings.seed != self._robot.seed:
+                self._open(settings.seed)
+            step = self._step(settings)
+            end += 1 / CONTROL_RATE / settings.rate
+            late = time.monotonic() - end
+            if late > LATE:
+                log.warning("%.1f s behind real time: this machine is too slow or busy", late)
+                end += late
+            self._publish(step, end, settings.rate)
+
+    def _step(self, settings: Settings) -> Step:
+        step = self._robot.step(self._pictures_are_wanted(settings), settings.faults.executes)
+        arrays = {"force": step.forces, "proprio": step.proprio}
+        if step.image is not None:
+            arrays |= {"rgb": step.image, "depth": step.depth}
+        arrays = self._injector(arrays, settings.faults)
+        return dataclasses.replace(
+            step,
+            forces=arrays["force"],
+            proprio=arrays["proprio"],
+            image=arrays.get("rgb"),
+            depth=arrays.get("depth"),
+        )
+
+    def _pictures_are_wanted(self, settings: Settings) -> bool:
+        """Rendering is nearly all of the work, and changes nothing else."""
+        return any(
+            name in PICTURES
+            and name not in settings.cut
+            and self._publishers[topic].get_subscription_count() > 0
+            for topic, (name, _) in TOPICS.items()
+        )
+
+    def _other_depth(self) -> np.ndarray:
+        if self._other is None:
+            self._other = InsertionRobot(self._robot.seed + OTHER_SCENE)
+        return self._other.step().depth
+
+    def _publish(self, step: Step, end: float, rate: float) -> None:
+        """Sends a step's messages, each at its time, the last ones at monotonic time ``end``."""
+        # What has to be added to stamps to get monotonic times; anew each step, so that the stamps
+        # follow a real-time clock that is being set.
+        end_ns = round(end * 1e9)
+        offset = time.time_ns() - time.monotonic_ns()
+        start = end_ns + offset - round(step.time / rate * 1e9)
+        for topic, message, stamp in step_messages(step, installed_types, start, rate):
+            wait = (stamp - offset) / 1e9 - time.monotonic()
+            if wait > 0:
+                time.sleep(wait)
+            if TOPICS[topic][0] not in self._parameters.settings.cut:
+                self._publishers[topic].publish(message)
+
+
+@contextmanager
+def _spinning(node: Node) -> Iterator[None]:
+    """Serves the node's parameters in a thread of its own."""
+    executor = SingleThreadedExecutor()
+    executor.add_node(node)
+    ended = threading.Event()
+
+    def spin() -> None:
+        while not ended.is_set():
+            executor.spin_once(timeout_sec=0.1)
+
+    thread = threading.Thread(target=spin, name="parameters", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
+        executor.shutdown()
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """The command line of ``ros2 run smvae_ros simulation_node``."""
+    faults = "\n".join(f"  corrupt.{name:8} {', '.join(words)}" for name, words in FAULTS.items())
+    return argparse.ArgumentParser(
+        prog="simulation_node",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        description="A simulated insertion robot that publishes its sensors in real time.",
+        epilog="Parameters, of which all take effect at once, as in\n"
+        f"`ros2 param set /{NODE_NAME} cut.rgb true`, or at the start after --ros-args -p:\n"
+        "  seed             of scene, behaviour and noise\n"
+        "  rate             simulated seconds in each second\n"
+        f"  cut.SENSOR       true: publish nothing ({', '.join(FAULTS)})\n"
+        f"{faults}\n"
+        "  corrupt.force_bias  added to fx, fy, fz in N, such as '[10.0, 0.0, 0.0]'\n\n"
+        "Ctrl-C ends it. Needs MuJoCo: pip install 'smvae_ros[sim]'.",
+    )
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Console command; returns its exit code."""
+    parser = make_parser()
+    with ros_program(NODE_NAME, parser, argv, parameter_services=True) as (node, _):
+        logging.getLogger("OpenGL").setLevel(logging.WARNING)  # it says which speed-ups it lacks
+        simulation = None
+        try:
+            simulation = Simulation(node, Parameters(node))
+            simulation.check()
+            with _spinning(node):
+                node.get_logger().info(
+                    f"running; publishing {', '.join(TOPICS)}; pictures while somebody subscribes"
+                )
+                simulation.run()
+        except (SimulationUnavailable, ParameterException) as error:
+            return print_error("simulation_node", error)
+        finally:
+            if simulation is not None:
+                simulation.close()
+    return 0  # interrupted
+
+
+if __name__ == "__main__":
+    sys.exit(main())
