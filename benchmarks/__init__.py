@@ -1,2 +1,13 @@
 """Speed, measured: `python -m benchmarks.NAME` prints a table and, as its last line, one JSON
 object that also goes to out/benchmarks/NAME.json."""
+
+import importlib.util
+
+if importlib.util.find_spec("multivae") is not None:
+    # multivae needs torchvision, which torchmetrics (Lightning needs it) imports where it finds it,
+    # and whose compiled operators a CPU torch lacks: they must be declared before any of these.
+    import torch
+
+    _operators = torch.library.Library("torchvision", "DEF")
+    _operators.define("nms(Tensor dets, Tensor scores, float threshold) -> Tensor")
+    _operators.define("qnms(Tensor dets, Tensor scores, float threshold) -> Tensor")

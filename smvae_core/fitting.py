@@ -5,17 +5,27 @@ from __future__ import annotations
 import dataclasses
 import math
 import signal
-from collections.abc import Sequence
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, Literal
 
 import lightning as L
+import numpy as np
 import torch
 from torch import Tensor
 
 from smvae_core.data.batches import Batch, LogBatches
-from smvae_core.data.log_dataset import Statistics, open_cache, split_by_trajectory, statistics
+from smvae_core.data.labelled_images import load_labelled_images
+from smvae_core.data.log_dataset import (
+    LogCache,
+    Statistics,
+    open_cache,
+    split_by_trajectory,
+    statistics,
+)
+from smvae_core.data.samples import SampleBatches, Samples
 from smvae_core.draws import EpochDraws
 from smvae_core.methods import find_method
 from smvae_core.modalities import Modality, ModalityOptions
@@ -24,7 +34,56 @@ from smvae_core.objectives import Bound, annealed_beta, regression, regulariser
 from smvae_core.preprocessing import to_tensor
 
 
-class LogData(L.LightningDataModule):
+class SplitData(L.LightningDataModule):
+    """What :class:`SetFitting` asks of its data: opened for a model's modalities, and batches of
+    each part of a split.
+
+    Attributes:
+        cache: the open data set; its length is the number of all samples.
+        split: ``training``, ``validation`` and ``test`` → rows.
+    """
+
+    cache: LogCache | Samples
+    split: Mapping[str, np.ndarray]
+    _loader: type[LogBatches] = LogBatches
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._modalities: Sequence[Modality] = ()
+
+    @abstractmethod
+    def open(self, modalities: Sequence[Modality]) -> list[Modality]:
+        """Opens the data for these modalities; returns them completed with statistics."""
+
+    @abstractmethod
+    def training_mean(self, modality: Modality) -> Tensor:
+        """Mean of the training split in normalised units, of the modality's shape."""
+
+    def batches(self, part: str, shuffle: bool = False) -> LogBatches:
+        """Batches of ``training``, ``validation`` or ``test``."""
+        trainer = self.trainer
+        return self._loader(
+            self.cache,
+            [modality.name for modality in self._modalities],
+            self.split[part],
+            self.hparams.batch_size,
+            self.hparams.order_seed,
+            shuffle,
+            rank=trainer.global_rank if trainer else 0,
+            world_size=trainer.world_size if trainer else 1,
+        )
+
+    def train_dataloader(self) -> LogBatches:
+        return self.batches("training", shuffle=True)
+
+    def val_dataloader(self) -> LogBatches:
+        return self.batches("validation")
+
+    def test_dataloader(self) -> LogBatches:
+        return self.batches("test")
+
+
+class LogData(SplitData):
     """Converted Vision&Touch logs, split by trajectory.
 
     Args:
@@ -47,7 +106,6 @@ class LogData(L.LightningDataModule):
     ) -> None:
         super().__init__()
         self.save_hyperparameters()
-        self._modalities: Sequence[Modality] = ()
 
     def open(self, modalities: Sequence[Modality]) -> list[Modality]:
         """Opens the cache for these modalities and completes them with the statistics of the
@@ -78,28 +136,56 @@ class LogData(L.LightningDataModule):
         mean = torch.from_numpy(self.statistics[modality.name].mean_array)
         return to_tensor(modality, mean[None])[0]
 
-    def batches(self, part: str, shuffle: bool = False) -> LogBatches:
-        """Batches of ``training``, ``validation`` or ``test``."""
-        trainer = self.trainer
-        return LogBatches(
-            self.cache,
-            [modality.name for modality in self._modalities],
-            self.split[part],
-            self.hparams.batch_size,
-            self.hparams.order_seed,
-            shuffle,
-            rank=trainer.global_rank if trainer else 0,
-            world_size=trainer.world_size if trainer else 1,
+
+class ImageData(SplitData):
+    """MNIST or FashionMNIST in memory: modalities ``image`` (1, 28, 28) and ``label`` (10,).
+
+    Args:
+        folder: of the four IDX files; what is missing is downloaded into it.
+        name: ``mnist`` or ``fashion_mnist``.
+        pixels: ``dynamic`` or ``grey``, see
+            :func:`smvae_core.data.labelled_images.load_labelled_images`.
+        batch_size: samples in a batch, over all devices.
+        validation: images at the end of the training file that are for validation.
+        draw_seed: of the pixels drawn in training.
+        order_seed: order of the samples in training.
+    """
+
+    _loader = SampleBatches
+
+    def __init__(
+        self,
+        folder: str = "data/mnist",
+        name: str = "mnist",
+        pixels: Literal["dynamic", "grey"] = "dynamic",
+        batch_size: int = 256,
+        validation: int = 5000,
+        draw_seed: int = 0,
+        order_seed: int = 0,
+    ) -> None:
+        super().__init__()
+        self.save_hyperparameters()
+
+    def open(self, modalities: Sequence[Modality]) -> list[Modality]:
+        """Loads the data set; the modalities stay as they are: pixels in 0..1, labels one-hot.
+
+        Raises:
+            DataSetError: where files are missing and cannot be downloaded, or are others.
+            ValueError: where the data set does not have the modalities.
+        """
+        options = self.hparams
+        self.cache = load_labelled_images(
+            options.name, options.folder, options.pixels, options.validation, options.draw_seed
         )
+        self.split = self.cache.split
+        self.cache.check(modalities)
+        self._modalities = list(modalities)
+        return list(modalities)
 
-    def train_dataloader(self) -> LogBatches:
-        return self.batches("training", shuffle=True)
-
-    def val_dataloader(self) -> LogBatches:
-        return self.batches("validation")
-
-    def test_dataloader(self) -> LogBatches:
-        return self.batches("test")
+    def training_mean(self, modality: Modality) -> Tensor:
+        """Mean of the training split, of the modality's shape."""
+        mean = self.cache.mean(modality.name, self.split["training"])
+        return to_tensor(modality, mean[None])[0]
 
 
 def _normalised(modality: Modality, measured: Statistics) -> Modality:
@@ -221,10 +307,13 @@ class SetFitting(L.LightningModule):
         loss = -bound.value
         if self.hparams.l2_weight:
             loss = loss + self.hparams.l2_weight * regulariser(bound.posterior)
-        size = len(batch.index)
-        self.log("training/objective", bound.value.mean(), prog_bar=True, batch_size=size)
-        self.log("training/kl", bound.kl.mean(), prog_bar=True, batch_size=size)
-        self.log("training/beta", beta, batch_size=size)
+        every = self.trainer.log_every_n_steps
+        if every and (self.global_step + 1) % every == 0:
+            # Only where loggers write: it costs milliseconds, of small models a tenth of a step.
+            size = len(batch.index)
+            self.log("training/objective", bound.value.mean(), prog_bar=True, batch_size=size)
+            self.log("training/kl", bound.kl.mean(), prog_bar=True, batch_size=size)
+            self.log("training/beta", beta, batch_size=size)
         return loss.mean()
 
     def validation_step(self, batch: Batch, batch_index: int) -> None:
@@ -253,10 +342,12 @@ class StopAtBatchEnd(L.Callback):
 
     Args:
         path: file to save to.
+        advice: how to go on, printed after saving.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, advice: str = "continue with --resume") -> None:
         self.path = path
+        self._advice = advice
         self._interrupted = False
         self._previous: Any = None
 
@@ -277,7 +368,7 @@ class StopAtBatchEnd(L.Callback):
         epoch_ends = number + 1 == trainer.num_training_batches
         if self._interrupted and whole_step and not epoch_ends:
             trainer.save_checkpoint(self.path, weights_only=False)
-            print(f"Saved {self.path}; continue with --resume", flush=True)
+            print(f"Saved {self.path}; {self._advice}", flush=True)
             raise KeyboardInterrupt
 
     def teardown(self, trainer: L.Trainer, module: L.LightningModule, stage: str) -> None:

@@ -8,12 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from smvae_core.data.log_dataset import LogCache
+
+if TYPE_CHECKING:  # it imports this file
+    from smvae_core.data.samples import Samples
 
 
 @dataclass
@@ -58,7 +62,7 @@ class LogBatches:
     """Batches of some rows of a cache. Lightning saves and restores its position with the run.
 
     Args:
-        cache: an open cache.
+        cache: an open cache; a subclass that overrides :meth:`read` takes what it reads from.
         names: modalities to read, in the order of the columns of ``present``.
         indices: rows to go through.
         batch_size: samples in a batch, over all processes.
@@ -70,7 +74,7 @@ class LogBatches:
 
     def __init__(
         self,
-        cache: LogCache,
+        cache: LogCache | Samples,
         names: Sequence[str],
         indices: np.ndarray,
         batch_size: int,

@@ -1,0 +1,164 @@
+"""`python -m training.benchmark` on a tiny data set: runs, files, table, and nothing done twice."""
+
+from __future__ import annotations
+
+import json
+import math
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from small_images import TEST, write_labelled
+
+from smvae_core.data.labelled_images import SOURCES
+from training import study
+from training.benchmark import NUMBERS, main
+from training.study import METHODS, Protocol, Run, finished
+
+METHODS_HERE = ("smvae-masked", "cvae")
+PROTOCOL = Protocol(epochs=1, batch_size=8, validation=6, test_images=TEST, importance_samples=10)
+BUDGET = [
+    part
+    for field in NUMBERS
+    for part in ("--" + field.replace("_", "-"), str(getattr(PROTOCOL, field)))
+]
+
+
+@pytest.fixture(scope="module")
+def patch() -> Iterator[pytest.MonkeyPatch]:
+    with pytest.MonkeyPatch.context() as patch:
+        yield patch
+
+
+@pytest.fixture(scope="module")
+def arguments(tmp_path_factory: pytest.TempPathFactory, patch: pytest.MonkeyPatch) -> list[str]:
+    """Arguments of a study that is finished, but for methods."""
+    folder = tmp_path_factory.mktemp("study")
+    patch.setitem(SOURCES, "mnist", write_labelled(folder / "data"))
+    arguments = ["--data-dir", str(folder / "data"), *BUDGET]
+    arguments += ["--results", str(folder / "results"), "--work", str(folder / "work")]
+    assert main([*arguments, "--methods", *METHODS_HERE]) == 0
+    return arguments
+
+
+@pytest.fixture
+def results(arguments: list[str]) -> Path:
+    return Path(arguments[arguments.index("--results") + 1])
+
+
+def test_every_run_leaves_one_file(results: Path) -> None:
+    paths = {results / "runs" / f"{Run(m, 0, PROTOCOL).key}.json" for m in METHODS_HERE}
+    assert set((results / "runs").iterdir()) == paths
+    for record in finished(results / "runs", PROTOCOL):
+        assert record["commit"]
+        assert math.isfinite(record["training"]["validation_elbo"])
+
+
+def test_table_has_the_keys_of_the_design(results: Path) -> None:
+    table = json.loads((results / "mnist.json").read_text())
+    assert table["seeds"] == [0]
+    assert table["importance_samples"] == 10
+    assert {"command", "commit", "protocol", "test_images"} < set(table)
+    assert list(table["methods"]) == list(METHODS_HERE)
+    smvae, cvae = table["methods"].values()
+    for proposal in ("proposal_xy", "proposal_x"):
+        measures = smvae[proposal]
+        assert set(measures) == {"log_p_xy", "log_p_x", "log_p_x_given_y"}
+        for measure in measures.values():
+            assert math.isfinite(measure["mean"])
+            assert measure["std"] is None
+            assert measure["standard_error"] > measure["monte_carlo_error"] > 0
+        assert measures["log_p_xy"]["mean"] <= measures["log_p_x"]["mean"]
+        implied = measures["log_p_xy"]["mean"] - measures["log_p_x_given_y"]["mean"]
+        assert implied == pytest.approx(smvae["log_p_y"]["mean"], abs=0.002)
+    assert set(cvae["proposal_xy"]) == {"log_p_x_given_y"}
+
+
+def test_page_shows_published_rows_beside_ours(results: Path) -> None:
+    page = (results / "mnist.md").read_text()
+    assert "| smvae-masked |" in page
+    assert "| MVAE | \N{MINUS SIGN}86.03 |" in page
+    assert "impossible" in page
+
+
+def test_second_call_trains_nothing(
+    arguments: list[str], results: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = {path: path.stat().st_mtime_ns for path in (results / "runs").iterdir()}
+    with monkeypatch.context() as patch:
+        patch.delattr(study, "_train")
+        patch.delattr(study, "measure")
+        assert main([*arguments, "--methods", *METHODS_HERE]) == 0
+    assert {path: path.stat().st_mtime_ns for path in (results / "runs").iterdir()} == before
+
+
+def test_only_table_needs_no_data(arguments: list[str], results: Path) -> None:
+    (results / "mnist.json").unlink()
+    assert main(["--only-table", "--results", str(results), *BUDGET]) == 0
+    table = json.loads((results / "mnist.json").read_text())
+    assert set(table["methods"]) == set(METHODS_HERE)
+    assert "--data-dir DIR --epochs 1" in table["command"]
+
+
+def test_interrupted_run_continues(arguments: list[str], results: Path, tmp_path: Path) -> None:
+    """Ctrl-C in training: the second call comes to the parameters of an uninterrupted run."""
+    data = Path(arguments[1])
+    run = Run("smvae-masked", 0, PROTOCOL)
+    handler = signal.getsignal(signal.SIGINT)
+
+    def interrupt(module: study.SetFitting, batch: object, number: int) -> None:
+        if number == 1:
+            signal.raise_signal(signal.SIGINT)
+
+    try:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(study.SetFitting, "on_train_batch_start", interrupt)
+            with pytest.raises((KeyboardInterrupt, SystemExit)):
+                study.complete(run, data, tmp_path / "runs", tmp_path / "work")
+    finally:
+        signal.signal(signal.SIGINT, handler)
+    assert not (tmp_path / "runs").exists()
+    assert (tmp_path / "work" / run.key / "last.ckpt").exists()
+    assert study.complete(run, data, tmp_path / "runs", tmp_path / "work")
+    again, whole = (
+        json.loads((folder / "runs" / f"{run.key}.json").read_text())
+        for folder in (tmp_path, results)
+    )
+    assert again["proposal_x"] == whole["proposal_x"]
+    assert not (tmp_path / "work" / run.key / "last.ckpt").exists()
+
+
+def test_a_broken_file_among_the_runs_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "runs" / "0123.json").write_text('{"configuration": {}')
+    assert main(["--only-table", "--results", str(tmp_path)]) == 2
+    assert "0123.json" in capsys.readouterr().err
+
+
+def test_missing_data_is_a_clear_message(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(SOURCES, "mnist", type(SOURCES["mnist"])((), SOURCES["mnist"].files))
+    (tmp_path / "train-images-idx3-ubyte.gz").write_bytes(b"not the original")
+    arguments = ["--data-dir", str(tmp_path), "--results", str(tmp_path / "results")]
+    assert main([*arguments, "--work", str(tmp_path / "work"), "--methods", "mvae"]) == 2
+    assert "train-images-idx3-ubyte.gz" in capsys.readouterr().err
+    assert not (tmp_path / "results").exists()
+
+
+def test_configuration_decides_the_key() -> None:
+    run = Run("mvae", 0, PROTOCOL)
+    assert run.key == Run("mvae", 0, PROTOCOL).key
+    others = [Run(method, 0, PROTOCOL) for method in METHODS]
+    others += [Run("mvae", 1, PROTOCOL), Run("mvae", 0, Protocol(epochs=2))]
+    assert len({other.key for other in others}) == len(others)
+
+
+def test_more_test_images_than_there_are_is_an_error(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*arguments, "--methods", "cvae", "--test-images", str(TEST + 1)]) == 2
+    assert f"{TEST} test images" in capsys.readouterr().err
