@@ -15,7 +15,7 @@ from smvae_core.baselines.mopoe import MoPoE, mopoe_bound
 from smvae_core.baselines.mvae import MVAE, subsampled_bound, subsampled_terms
 from smvae_core.baselines.telbo import TELBO, triple_bound
 from smvae_core.multimodal_vae import MultimodalVAE
-from smvae_core.objectives import Bound, draw_subset, full_bound, masked_bound, subset_bound
+from smvae_core.objectives import OBJECTIVES, Bound, draw_subset, full_bound
 from smvae_core.smvae import SMVAE
 
 
@@ -102,10 +102,7 @@ METHODS: dict[str, Method] = {
     for method in (
         Method(
             SMVAE,
-            {
-                "masked": Objective(_of_random_subset(masked_bound), lambda _: 2),
-                "subset": Objective(_of_random_subset(subset_bound), lambda _: 2),
-            },
+            {n: Objective(_of_random_subset(b), lambda _: 2) for n, b in OBJECTIVES.items()},
             _FULL,
         ),
         Method(JMVAE, {"kl": Objective(jmvae_kl_bound, lambda _: 1)}, _FULL),

@@ -153,7 +153,7 @@ def regression(
     return Bound(_weighted(model, log_likelihoods) - kl, log_likelihoods, kl, posterior)
 
 
-OBJECTIVES = {"subset": subset_bound, "masked": masked_bound}
+OBJECTIVES = {"masked": masked_bound, "subset": subset_bound}  # of SMVAE, the default first
 
 
 def _log_likelihoods(
