@@ -56,10 +56,14 @@ class SubsetErrors:
                 is predicted from only where all of it was observed.
         """
         model = self.model
-        observations = {n: to_tensor(model.modalities[n], x) for n, x in prepared.items()}
+        device = model.training_mean(model.names[0]).device
+        observations = {
+            n: to_tensor(model.modalities[n], x.to(device)) for n, x in prepared.items()
+        }
         size = len(next(iter(observations.values())))
         if present is None:
             present = torch.tensor([[name in observations for name in model.names]] * size)
+        present = present.to(device)
         self.samples += size
         embeddings = model.embed(observations)
         for name, x in observations.items():

@@ -12,6 +12,7 @@ import torch
 from small_models import random_prepared, save_small_checkpoint, small_modalities, small_model
 
 from smvae_core.checkpoint import CheckpointError, load_checkpoint
+from smvae_core.evaluation import SubsetErrors
 from smvae_core.inference import DeviceError, Inference, find_device
 from smvae_core.preprocessing import prepare, to_raw, to_tensor
 
@@ -258,3 +259,30 @@ def inference_std(inference: Inference, name: str) -> tuple[float, ...]:
     """Standard deviations of a modality in raw units."""
     unit = 255.0 if name == "rgb" else 1.0
     return tuple(unit * std for std in inference.modalities[name].std)
+
+
+needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA GPU here")
+
+
+@needs_gpu
+@pytest.mark.parametrize("precision", ["float32", "bfloat16", "float16"])
+def test_a_gpu_gives_the_same(path: Path, sample: dict[str, np.ndarray], precision: str) -> None:
+    expected = Inference.load(path)(sample, predict=NAMES)
+    inference = Inference.load(path, "cuda", precision)
+    inference.warm_up()
+    prediction = inference(sample, predict=NAMES)
+    tolerance = 1e-3 if precision == "float32" else 5e-2
+    np.testing.assert_allclose(prediction.mean, expected.mean, rtol=tolerance, atol=tolerance)
+    assert prediction.observations["rgb"].dtype == np.uint8
+    assert prediction.observations["depth"].shape == expected.observations["depth"].shape
+
+
+@needs_gpu
+def test_errors_of_a_model_on_a_gpu(path: Path, sample: dict[str, np.ndarray]) -> None:
+    batch = {name: torch.from_numpy(array[None]) for name, array in sample.items()}
+    summaries = []
+    for device in ("cpu", "cuda"):
+        errors = SubsetErrors(Inference.load(path, device).model)
+        errors.add(batch, torch.ones(1, len(NAMES), dtype=torch.bool))
+        summaries.append(errors.summary()["rgb+force"])
+    assert summaries[1] == pytest.approx(summaries[0], rel=1e-3)
