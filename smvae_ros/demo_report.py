@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import math
 from collections.abc import Mapping, Sequence
@@ -105,11 +106,18 @@ def write_report(options: argparse.Namespace, recording: DemoRecording) -> dict[
 
 
 def read_truth(reader: BagReader, source: Source) -> Truth:
-    """All readings of a modality in the bag, prepared."""
+    """All usable readings of a modality in the bag, prepared.
+
+    Raises:
+        ValueError: where there is none.
+    """
     stamps, images = [], []
     for _, bag_ns, message in reader.read([source.topic]):
-        stamps.append(stamp_ns(message) or bag_ns)
-        images.append(prepare(source.modality, source.decode(message)))
+        with contextlib.suppress(ValueError):  # the node leaves it out, too, and says why
+            images.append(prepare(source.modality, source.decode(message)))
+            stamps.append(stamp_ns(message) or bag_ns)
+    if not images:
+        raise ValueError(f"{reader.path} has no usable {source.modality.name} on {source.topic}")
     return Truth(np.array(stamps), np.stack(images))
 
 

@@ -6,6 +6,7 @@ import json
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 pytest.importorskip("rclpy", reason="rclpy is not installed (pip install ros-rclpy, or apt)")
@@ -14,8 +15,13 @@ pytest.importorskip(
 )
 
 from ros_processes import ros_environment, start, unique_domain_id
-from small_bags import write_small_bag
-from small_models import save_small_checkpoint
+from small_bags import TOPICS, write_small_bag
+from small_models import save_small_checkpoint, small_modalities
+
+from smvae_ros.bags import BagReader, BagWriter
+from smvae_ros.demo_report import read_truth
+from smvae_ros.messages import adapter, bag_types
+from smvae_ros.sources import Source
 
 
 def test_report_of_a_run_with_the_camera_cut_off(tmp_path: Path) -> None:
@@ -47,3 +53,29 @@ def test_a_node_that_does_not_start_is_said_with_its_last_words(tmp_path: Path) 
     with start("smvae_ros.demo", *arguments, env=ros_environment(unique_domain_id())) as process:
         process.wait_for_line("demo: the node did not start", timeout=90)
         assert process.finish() == 1
+
+
+def test_a_depth_image_without_readings_is_no_truth_but_no_end_either(tmp_path: Path) -> None:
+    topic, type_name = TOPICS["depth"]
+    depth = next(modality for modality in small_modalities() if modality.name == "depth")
+    images = adapter(type_name)
+
+    def write(name: str, *values: float) -> Path:
+        with BagWriter(tmp_path / name) as bag:
+            for second, value in enumerate(values, start=1):
+                array = np.full((16, 16), value, np.float32)
+                stamp = second * 10**9
+                message = images.to_message(array, depth, bag_types, stamp_ns=stamp)
+                bag.write(topic, message, stamp)
+        return tmp_path / name
+
+    source = Source(depth, topic, images)
+    with BagReader(write("covered", 0.5, np.nan, 0.7)) as reader:
+        truth = read_truth(reader, source)
+    assert truth.stamps.tolist() == [10**9, 3 * 10**9]
+    assert truth.images.shape == (2, 16, 16)
+    with (
+        BagReader(write("dark", np.nan)) as reader,
+        pytest.raises(ValueError, match="no usable depth"),
+    ):
+        read_truth(reader, source)
