@@ -28,6 +28,7 @@ from smvae_ros.messages.vectors import (
     JointStateAdapter,
     TwistAdapter,
     TwistStampedAdapter,
+    WrenchAdapter,
     WrenchStampedAdapter,
 )
 
@@ -55,6 +56,7 @@ ADAPTERS: dict[str, Adapter] = {
         ImageAdapter(),
         CompressedImageAdapter(),
         WrenchStampedAdapter(),
+        WrenchAdapter(),
         TwistStampedAdapter(),
         TwistAdapter(),
         JointStateAdapter(),

@@ -1,4 +1,4 @@
-"""sensor_msgs/CompressedImage ↔ RGB and depth arrays: JPEG and PNG, 16-bit PNG for depth.
+"""sensor_msgs/CompressedImage ↔ RGB and depth arrays: JPEG and PNG; 16-bit PNG and RVL for depth.
 
 ``format`` and the 12 bytes before the picture of compressedDepth are those of image_transport's
 plugins (compressed_image_transport, compressed_depth_image_transport).
@@ -22,6 +22,7 @@ from smvae_ros.messages.images import (
     depth_counts,
     depth_in_metres,
 )
+from smvae_ros.messages.rvl import decode_rvl
 from smvae_ros.messages.types import Types
 
 _JPEG, _PNG = b"\xff\xd8", b"\x89PNG\r\n\x1a\n"
@@ -69,17 +70,18 @@ class CompressedImageAdapter(Adapter):
 
 
 def _decode_depth(data: memoryview, description: str) -> np.ndarray:
-    """16-bit PNG (millimetres), or compressedDepth of either depth encoding."""
+    """16-bit PNG (millimetres), or compressedDepth of either depth encoding, in PNG or RVL."""
     compressed_depth = "compressedDepth" in description
-    if "rvl" in description.lower():
-        raise MessageError("depth compressed with RVL cannot be read; set the publisher to png")
     parameters = (0.0, 0.0)
     if compressed_depth:
         if data.nbytes < _COMPRESSED_DEPTH_HEADER.size:
             raise MessageError(f"only {data.nbytes} bytes of compressedDepth; check its publisher")
         parameters = _COMPRESSED_DEPTH_HEADER.unpack_from(data)[1:]
         data = data[_COMPRESSED_DEPTH_HEADER.size :]
-    counts = _decode(data, cv2.IMREAD_UNCHANGED)
+    if compressed_depth and "rvl" in description:
+        counts = decode_rvl(data)
+    else:
+        counts = _decode(data, cv2.IMREAD_UNCHANGED)
     if counts.dtype != np.uint16 or counts.ndim != 2:
         raise MessageError(
             f"format {description!r} holds a picture of {counts.dtype} {counts.shape}, no depth: "

@@ -17,6 +17,7 @@ from smvae_ros.messages.types import Types
 
 METRES_PER_DEPTH_COUNT = 1e-3
 MAXIMUM_SIDE = 16384
+MAXIMUM_PIXELS = 2**26  # a few kilobytes of PNG can claim anything, and memory is taken for it
 MAXIMUM_BYTES = 256 * 2**20
 
 # encoding → (type of one value, channels, how OpenCV brings it to RGB)
@@ -133,6 +134,11 @@ def check_size(width: int, height: int) -> None:
         raise MessageError(
             f"the image claims {width}x{height} pixels, more than {MAXIMUM_SIDE} a side; "
             "check the camera's driver"
+        )
+    if width * height > MAXIMUM_PIXELS:
+        raise MessageError(
+            f"the image claims {width}x{height} pixels, more than {MAXIMUM_PIXELS}; "
+            "publish a smaller one"
         )
 
 

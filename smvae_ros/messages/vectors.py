@@ -24,14 +24,14 @@ def _vector3(types: Types, values: Sequence[float]) -> Any:
     return make_message(types, "geometry_msgs/msg/Vector3", x=x, y=y, z=z)
 
 
-class WrenchStampedAdapter(Adapter):
-    """geometry_msgs/WrenchStamped ↔ one reading (6,): fx fy fz tx ty tz in N and N m."""
+class WrenchAdapter(Adapter):
+    """geometry_msgs/Wrench ↔ one reading (6,): fx fy fz tx ty tz in N and N m."""
 
-    type_name = "geometry_msgs/msg/WrenchStamped"
+    type_name = "geometry_msgs/msg/Wrench"
     kinds = ("series", "vector")
 
     def _to_array(self, message: Any, modality: Modality, options: Options) -> np.ndarray:
-        force, torque = message.wrench.force, message.wrench.torque
+        force, torque = message.force, message.torque
         values = (force.x, force.y, force.z, torque.x, torque.y, torque.z)
         return finite_vector(values, options.scale, "wrench")
 
@@ -39,12 +39,26 @@ class WrenchStampedAdapter(Adapter):
         self, array: np.ndarray, modality: Modality, types: Types, header: Any, options: Options
     ) -> Any:
         values = newest_reading(array, 6, options.scale)
-        wrench = make_message(
+        return make_message(
             types,
             "geometry_msgs/msg/Wrench",
             force=_vector3(types, values[:3]),
             torque=_vector3(types, values[3:]),
         )
+
+
+class WrenchStampedAdapter(WrenchAdapter):
+    """geometry_msgs/WrenchStamped ↔ one reading (6,), like Wrench."""
+
+    type_name = "geometry_msgs/msg/WrenchStamped"
+
+    def _to_array(self, message: Any, modality: Modality, options: Options) -> np.ndarray:
+        return super()._to_array(message.wrench, modality, options)
+
+    def _to_message(
+        self, array: np.ndarray, modality: Modality, types: Types, header: Any, options: Options
+    ) -> Any:
+        wrench = super()._to_message(array, modality, types, header, options)
         return make_message(types, self.type_name, header=header, wrench=wrench)
 
 
