@@ -14,6 +14,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from smvae_core.aspect import Aspect
+
 Kind = Literal["image", "depth", "series", "vector", "categorical"]
 LikelihoodName = Literal["bernoulli", "categorical", "gaussian", "laplace"]
 
@@ -58,6 +60,9 @@ class Modality:
         rate: readings per second of a series, in Hz.
         minimum: readings of a depth image up to this, in metres, are no readings.
         maximum: readings of a depth image from this on, in metres, are no readings.
+        aspect: what becomes of an image of other proportions than the model's: ``stretch`` shows
+            all of it, distorted; ``crop`` shows the largest centred part with the model's
+            proportions. Part of the checkpoint, so that node and training do the same.
         mean: subtracted before the network, one value for all channels or one for each.
         std: divided by after that, likewise.
 
@@ -76,6 +81,7 @@ class Modality:
     rate: float | None = None
     minimum: float = 1e-7
     maximum: float = 2.0
+    aspect: Aspect = "stretch"
     mean: tuple[float, ...] = (0.0,)
     std: tuple[float, ...] = (1.0,)
 
@@ -108,6 +114,9 @@ class Modality:
             )
         self._require(all(value > 0 for value in self.std), "std", "positive")
         self._require(0 <= self.minimum < self.maximum, "minimum", "below maximum")
+        self._require(self.aspect in ("stretch", "crop"), "aspect", "stretch or crop")
+        is_image = self.kind in ("image", "depth")
+        self._require(is_image or self.aspect == "stretch", "aspect", "left out: it is no image")
 
     def _require(self, condition: bool, field: str, expected: str) -> None:
         if not condition:

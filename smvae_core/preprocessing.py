@@ -12,11 +12,14 @@ sees the training mean there, and the likelihood leaves the element out.
 
 from __future__ import annotations
 
+import functools
+
 import cv2
 import numpy as np
 import torch
 from torch import Tensor
 
+from smvae_core.aspect import visible_part
 from smvae_core.modalities import Modality
 
 
@@ -29,8 +32,8 @@ def prepare(modality: Modality, array: np.ndarray) -> np.ndarray:
             vector (n,); categorical one-hot (n,).
 
     Returns:
-        An array of ``modality.raw_shape`` and ``modality.raw_dtype``. Depth outside
-        (minimum, maximum) becomes NaN.
+        An array of ``modality.raw_shape`` and ``modality.raw_dtype``. Images are brought to that
+        size as ``modality.aspect`` says. Depth outside (minimum, maximum) becomes NaN.
 
     Raises:
         ValueError: for another rank or length, an empty image, or NaN and infinite values where a
@@ -63,6 +66,7 @@ def _prepare_image(modality: Modality, array: np.ndarray) -> np.ndarray:
         )
     if array.dtype != np.uint8:
         raise ValueError(f"{modality.name}: expected 8-bit values (uint8), got {array.dtype}")
+    array = array[visible_part(modality.aspect, array.shape[:2], (height, width))]
     if array.shape[:2] == (height, width):
         return np.ascontiguousarray(array)
     return cv2.resize(array, (width, height), interpolation=cv2.INTER_AREA)
@@ -74,6 +78,7 @@ def _prepare_depth(modality: Modality, array: np.ndarray) -> np.ndarray:
         raise ValueError(
             f"{modality.name}: expected an image of shape (height, width), got {array.shape}"
         )
+    array = array[visible_part(modality.aspect, array.shape, (height, width))]
     if array.shape != (height, width):
         # Nearest neighbour: averages across an edge or a hole are distances to nothing.
         array = cv2.resize(array, (width, height), interpolation=cv2.INTER_NEAREST)
@@ -102,15 +107,15 @@ def to_tensor(modality: Modality, prepared: np.ndarray | Tensor) -> Tensor:
         values = values.transpose(1, 2)
     if modality.mean == (0.0,) and modality.std == (1.0,):
         return values
-    mean, std = _statistics(modality, values)
-    return (values - mean) / std
+    mean, std = _statistics(modality, values.device)
+    return (values - mean).div_(std)
 
 
 def to_raw(modality: Modality, values: Tensor) -> Tensor:
     """Network units (B, *shape) → raw units: images uint8 (B, h, w, 3), depth float32 (B, h, w) in
     metres, series float32 (B, samples, channels), vectors float32 (B, n)."""
-    mean, std = _statistics(modality, values)
-    values = values.float() * std + mean
+    mean, std = _statistics(modality, values.device)
+    values = torch.addcmul(mean, values.float(), std)
     if modality.kind == "image":
         return (values * 255.0).round_().clamp_(0, 255).to(torch.uint8).permute(0, 2, 3, 1)
     if modality.kind == "depth":
@@ -120,8 +125,9 @@ def to_raw(modality: Modality, values: Tensor) -> Tensor:
     return values
 
 
-def _statistics(modality: Modality, values: Tensor) -> tuple[Tensor, Tensor]:
-    shape = (-1,) + (1,) * (values.ndim - 2)
-    mean = torch.tensor(modality.mean, device=values.device).view(shape)
-    std = torch.tensor(modality.std, device=values.device).view(shape)
-    return mean, std
+@functools.cache  # making two tensors takes longer than normalising a small one with them
+def _statistics(modality: Modality, device: torch.device) -> tuple[Tensor, Tensor]:
+    shape = (-1,) + (1,) * (len(modality.shape) - 1)
+    with torch.inference_mode(False):  # tensors of inference mode are of no use to training
+        mean = torch.tensor(modality.mean, device=device).view(shape)
+        return mean, torch.tensor(modality.std, device=device).view(shape)

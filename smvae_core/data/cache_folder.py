@@ -100,7 +100,21 @@ def describe_modality(modality: Modality) -> dict[str, Any]:
         entry.update(minimum=modality.minimum, maximum=modality.maximum)
     if modality.kind == "series":
         entry.update(rate=modality.rate)
+    if modality.aspect != "stretch":  # caches from before there was a choice stay valid
+        entry.update(aspect=modality.aspect)
     return entry
+
+
+def read_ahead(path: Path) -> None:
+    """Ask the system to read a file into memory in the background, where it can."""
+    try:
+        file = os.open(path, os.O_RDONLY)
+    except OSError:  # whoever reads it says so
+        return
+    try:
+        os.posix_fadvise(file, 0, 0, os.POSIX_FADV_WILLNEED)
+    finally:
+        os.close(file)
 
 
 @contextmanager

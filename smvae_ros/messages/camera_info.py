@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from smvae_core.aspect import Aspect, visible_part
 from smvae_ros.messages.fields import MessageError, frame_id, make_header, make_message, stamp_ns
 from smvae_ros.messages.types import Types
 
@@ -55,20 +56,24 @@ def scale_camera_info(
     height: int,
     types: Types,
     *,
+    aspect: Aspect = "stretch",
     stamp_nanoseconds: int | None = None,
 ) -> Any:
-    """The CameraInfo of the same view, whose image was resized to ``width`` x ``height``.
+    """The CameraInfo of the same view, whose image was brought to ``width`` x ``height`` pixels as
+    :func:`smvae_core.preprocessing.prepare` does it.
 
     K, P and the region of interest are scaled, each axis by its own factor; the distortion is kept,
     since it does not depend on the resolution. Pixel centres are whole numbers (as in OpenCV and
-    cv2.resize), so that the principal point c becomes (c + 0.5) s - 0.5. Binning ends up in the
-    factors. A camera that is not calibrated (K of zeros) stays so.
+    cv2.resize), so that the principal point c becomes (c - cut + 0.5) s - 0.5, where ``cut`` pixels
+    are left out before the image. Binning ends up in the factors. A camera that is not calibrated
+    (K of zeros) stays so.
 
     Args:
         message: the camera's CameraInfo.
         width: of the resized image in pixels.
         height: of the resized image in pixels.
         types: lookup of message classes.
+        aspect: the modality's.
         stamp_nanoseconds: for the header; the message's own stamp by default.
 
     Raises:
@@ -77,19 +82,26 @@ def scale_camera_info(
     try:
         region = message.roi
         # With a region of interest the image shows only that part of the sensor (REP 104).
-        scale_x = width / (int(region.width) or int(message.width))
-        scale_y = height / (int(region.height) or int(message.height))
+        size = (
+            int(region.height) or int(message.height),
+            int(region.width) or int(message.width),
+        )
+        rows, columns = visible_part(aspect, size, (height, width))
+        scale_x = width / (columns.stop - columns.start)
+        scale_y = height / (rows.stop - rows.start)
+        cut_x = size[1] - (columns.stop - columns.start)
+        cut_y = size[0] - (rows.stop - rows.start)
         k = np.array(message.k, dtype=np.float64).reshape(3, 3)
         p = np.array(message.p, dtype=np.float64).reshape(3, 4)
         for matrix in (k, p):
-            _scale_projection(matrix, scale_x, scale_y)
+            _scale_projection(matrix, scale_x, scale_y, columns.start, rows.start)
         stamp = stamp_ns(message) or 0 if stamp_nanoseconds is None else stamp_nanoseconds
         return make_message(
             types,
             TYPE_NAME,
             header=make_header(types, stamp, frame_id(message)),
-            height=round(int(message.height) * scale_y),
-            width=round(int(message.width) * scale_x),
+            height=round((int(message.height) - cut_y) * scale_y),
+            width=round((int(message.width) - cut_x) * scale_x),
             distortion_model=str(message.distortion_model),
             d=np.array(message.d, dtype=np.float64),
             k=k.reshape(-1),
@@ -101,8 +113,8 @@ def scale_camera_info(
                 types,
                 round(int(region.x_offset) * scale_x),
                 round(int(region.y_offset) * scale_y),
-                round(int(region.width) * scale_x),
-                round(int(region.height) * scale_y),
+                width if region.width else 0,
+                height if region.height else 0,
                 bool(region.do_rectify),
             ),
         )
@@ -116,10 +128,14 @@ def scale_camera_info(
         ) from error
 
 
-def _scale_projection(matrix: np.ndarray, scale_x: float, scale_y: float) -> None:
-    """Scales K (3, 3) or P (3, 4) in place."""
+def _scale_projection(
+    matrix: np.ndarray, scale_x: float, scale_y: float, left: int, top: int
+) -> None:
+    """Shifts and scales K (3, 3) or P (3, 4) in place."""
     if matrix[0, 0] == 0:
         return
+    matrix[0, 2] -= left
+    matrix[1, 2] -= top
     matrix[0] *= scale_x
     matrix[1] *= scale_y
     matrix[0, 2] += 0.5 * scale_x - 0.5
