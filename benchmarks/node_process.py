@@ -1,0 +1,38 @@
+"""The perception node as a process of its own, for benchmarks that run it for long."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from smvae_ros.bundled import parameters_path
+
+
+def start_node(parameters: Mapping[str, str] | None = None) -> subprocess.Popen:
+    """Starts it with config/perception.yaml and the bundled model.
+
+    Args:
+        parameters: name → value, in place of those of the file.
+    """
+    command = [sys.executable, "-m", "smvae_ros.perception_node", "--ros-args"]
+    command += ["--params-file", str(parameters_path())]
+    for name, value in (parameters or {}).items():
+        command += ["-p", f"{name}:={value}"]
+    return subprocess.Popen(command, start_new_session=True)
+
+
+def stop_node(node: subprocess.Popen) -> int:
+    """Ends it as Ctrl-C would; returns its exit code."""
+    node.send_signal(signal.SIGINT)
+    return node.wait(20)
+
+
+def resident_megabytes(pid: int) -> float:
+    """Memory of a process that is not swapped out (VmRSS of Linux), in MB."""
+    for line in Path(f"/proc/{pid}/status").read_text(encoding="ascii").splitlines():
+        if line.startswith("VmRSS:"):
+            return int(line.split()[1]) / 1024
+    raise ProcessLookupError(f"process {pid} has ended")
