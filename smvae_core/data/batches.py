@@ -105,7 +105,9 @@ class LogBatches:
 
     def __len__(self) -> int:
         batches, rest = divmod(len(self.sampler.indices), self.batch_size)
-        return batches if self.sampler.shuffle or not rest else batches + 1
+        # Where the rest is not a sample for each process, it belongs to the batch before it.
+        own_batch = not self.sampler.shuffle and rest and (rest >= self._world_size or not batches)
+        return batches + bool(own_batch)
 
     def __iter__(self) -> Iterator[Batch]:
         # Only a restored state starts in the middle; an iteration that was given up does not.
@@ -113,9 +115,11 @@ class LogBatches:
         order = self.sampler()
         for number in range(first, len(self)):
             self._position = number + 1
-            rows = order[number * self.batch_size : (number + 1) * self.batch_size]
+            whole = self.sampler.shuffle or number + 1 < len(self)
+            end = (number + 1) * self.batch_size if whole else None
+            rows = order[number * self.batch_size : end]
             mine = rows[self._rank :: self._world_size]
-            # A process without a sample would average over nothing; it reads another one's instead.
+            # Fewer samples than processes: an average over nothing is none, so it reads another's.
             yield self.read(mine if len(mine) else rows[:1])
 
     def read(self, rows: np.ndarray) -> Batch:

@@ -16,7 +16,9 @@ import logging
 import os
 from collections import Counter
 from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +38,7 @@ from smvae_core.data.cache_folder import (
     disk_errors,
     list_sources,
     locked,
+    read_ahead,
     read_manifest,
     remove,
     replace_text,
@@ -64,6 +67,7 @@ from smvae_core.preprocessing import prepare
 log = logging.getLogger(__name__)
 
 _FILES_PER_COMMIT = 16  # files between two waits for the disk
+_FILES_AHEAD = 4  # that the system is asked to read while one is converted
 _Dumper: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 
 
@@ -171,21 +175,25 @@ def _convert_files(
         unit="step",
         disable=not progress,
     )
+    todo = plan["files"][len(entries) :]
     writer = RowWriter(cache_folder, plan)
     waiting: list[dict[str, Any]] = []
 
-    def commit() -> None:
+    def commit(done: Sequence[dict[str, Any]]) -> None:
         # First the data, then the lines that vouch for it.
         writer.flush()
-        journal.write("".join(json.dumps(entry) + "\n" for entry in waiting))
+        journal.write("".join(json.dumps(entry) + "\n" for entry in done))
         journal.flush()
         os.fsync(journal.fileno())
-        entries.extend(waiting)
-        waiting.clear()
+        entries.extend(done)
 
     try:
-        with bar, open(path, "a") as journal:
-            for file in plan["files"][len(entries) :]:
+        # One thread waits for the disk while the next files are converted.
+        with bar, open(path, "a") as journal, ThreadPoolExecutor(1) as disk:
+            committed: Future[None] | None = None
+            for file, ahead in zip_longest(todo, todo[_FILES_AHEAD:]):
+                if ahead is not None:
+                    read_ahead(logs_folder / ahead["name"])
                 try:
                     absent = _convert_file(logs_folder, file, plan, modalities, writer, row)
                     entry = {"name": file["name"], "steps": file["steps"], "absent": absent}
@@ -196,8 +204,13 @@ def _convert_files(
                 waiting.append(entry)
                 bar.update(file["steps"])
                 if len(waiting) >= _FILES_PER_COMMIT:
-                    commit()
-            commit()
+                    if committed is not None:
+                        committed.result()
+                    committed = disk.submit(commit, waiting)
+                    waiting = []
+            if committed is not None:
+                committed.result()
+            commit(waiting)
     finally:
         writer.close()
     return entries
