@@ -28,15 +28,33 @@ class DeviceError(ValueError):
 
 
 @dataclass(frozen=True)
+class Encoding:
+    """The posterior q(z|X_s) of one sample, from which observations can be predicted.
+
+    Attributes:
+        mean: (D,) float32.
+        log_variance: (D,) float32.
+        seconds: that encoding took.
+        embeddings: modality of the sample → E_i(x_i), (1, d) on the device; with them the
+            posteriors of other subsets of the sample are cheap (:meth:`Inference.leave_out`).
+        z: the mean, (1, D) on the device.
+    """
+
+    mean: np.ndarray
+    log_variance: np.ndarray
+    seconds: float
+    embeddings: Mapping[str, Tensor]
+    z: Tensor
+
+
+@dataclass(frozen=True)
 class Prediction:
     """What the model says of one sample.
 
     Attributes:
         mean: (D,) float32, of q(z|X_s).
         log_variance: (D,) float32.
-        observations: modality → what the decoder expects at z = mean, in raw units at the model's
-            size: image uint8 (h, w, 3), depth float32 (h, w) in metres, series float32
-            (samples, channels), vector float32 (n,). Only what was asked for.
+        observations: modality → what :meth:`Inference.decode` returns. Only what was asked for.
         timings: stage (``encode``, ``decode``) → seconds.
     """
 
@@ -63,9 +81,8 @@ class Inference:
     ) -> None:
         self.device = find_device(device)
         self._autocast_type = _find_precision(precision, self.device)
-        self.model = checkpoint.model.to(self.device)
-        if self.device.type == "cuda":
-            self.model = self.model.to(memory_format=torch.channels_last)
+        # As cameras deliver images, so that nothing is reordered on the way in and out.
+        self.model = checkpoint.model.to(self.device, memory_format=torch.channels_last)
         self.modalities: dict[str, Modality] = self.model.modalities
         self.latent_size: int = self.model.latent_size
         self.model_hash: str = checkpoint.weights_hash
@@ -107,34 +124,86 @@ class Inference:
             self({name: blank[name] for name in subset}, predict=self.modalities)
 
     @torch.inference_mode()
-    def __call__(
-        self, sample: Mapping[str, np.ndarray], predict: Collection[str] = ()
-    ) -> Prediction:
-        """Encodes one sample and predicts the observations asked for.
+    def encode(self, sample: Mapping[str, np.ndarray]) -> Encoding:
+        """The posterior of one sample.
 
         Args:
             sample: modality → prepared array (:func:`smvae_core.preprocessing.prepare`); only
                 those that are live, at least one.
-            predict: modalities to predict; they need not be in the sample.
 
         Raises:
             ValueError: for an empty sample, an unknown name or a wrong shape.
         """
         start = time.perf_counter()
-        with torch.autocast(
-            self.device.type, dtype=self._autocast_type, enabled=self._autocast_type is not None
-        ):
+        with self._autocast():
             observations = {name: self._tensor(name, array) for name, array in sample.items()}
-            posterior = self.model.encode(observations)
-            parameters = torch.cat((posterior.mean, posterior.log_variance)).float().cpu().numpy()
-            encoded = time.perf_counter()
-            predicted = {}
-            if predict:
-                for name, likelihood in self.model.decode(posterior.mean, predict).items():
-                    raw = to_raw(self.modalities[name], likelihood.mean)
-                    predicted[name] = np.ascontiguousarray(raw[0].cpu().numpy())
-        timings = {"encode": encoded - start, "decode": time.perf_counter() - encoded}
-        return Prediction(parameters[0], parameters[1], predicted, timings)
+            return self._posterior(self.model.embed(observations), start)
+
+    @torch.inference_mode()
+    def leave_out(self, encoding: Encoding, name: str) -> Encoding:
+        """The posterior of the sample's other modalities. No embedding network is run.
+
+        Args:
+            encoding: of a sample with at least two modalities.
+            name: the one to leave out.
+
+        Raises:
+            ValueError: where the sample lacks it or has nothing else.
+        """
+        start = time.perf_counter()
+        others = {other: e for other, e in encoding.embeddings.items() if other != name}
+        if not others or len(others) == len(encoding.embeddings):
+            raise ValueError(
+                f"cannot leave {name} out of a sample of {', '.join(encoding.embeddings)}"
+            )
+        with self._autocast():
+            return self._posterior(others, start)
+
+    @torch.inference_mode()
+    def decode(self, encoding: Encoding, names: Collection[str]) -> dict[str, np.ndarray]:
+        """What the decoders expect at z = mean.
+
+        Args:
+            encoding: of any sample.
+            names: modalities to predict; they need not be in the sample. No other decoder is run.
+
+        Returns:
+            Modality → raw units at the model's size: image uint8 (h, w, 3), depth float32 (h, w)
+            in metres, series float32 (samples, channels), vector float32 (n,).
+
+        Raises:
+            ValueError: for an unknown name.
+        """
+        with self._autocast():
+            return {
+                name: np.ascontiguousarray(
+                    to_raw(self.modalities[name], likelihood.mean)[0].cpu().numpy()
+                )
+                for name, likelihood in self.model.decode(encoding.z, names).items()
+            }
+
+    def __call__(
+        self, sample: Mapping[str, np.ndarray], predict: Collection[str] = ()
+    ) -> Prediction:
+        """:meth:`encode`, then :meth:`decode` of the modalities asked for; both say what the
+        arguments are and which errors they raise."""
+        encoding = self.encode(sample)
+        start = time.perf_counter()
+        observations = self.decode(encoding, predict)
+        timings = {"encode": encoding.seconds, "decode": time.perf_counter() - start}
+        return Prediction(encoding.mean, encoding.log_variance, observations, timings)
+
+    def _posterior(self, embeddings: dict[str, Tensor], start: float) -> Encoding:
+        posterior = self.model.encode_embeddings(embeddings)
+        # One transfer from the device, which also waits for it.
+        parameters = torch.cat((posterior.mean, posterior.log_variance)).float().cpu().numpy()
+        seconds = time.perf_counter() - start
+        return Encoding(parameters[0], parameters[1], seconds, embeddings, posterior.mean)
+
+    def _autocast(self) -> torch.autocast:
+        return torch.autocast(
+            self.device.type, dtype=self._autocast_type, enabled=self._autocast_type is not None
+        )
 
     def _tensor(self, name: str, array: np.ndarray) -> Tensor:
         """Prepared array → (1, *shape) on the device; through pinned memory where it is a GPU."""
