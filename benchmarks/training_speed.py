@@ -29,7 +29,8 @@ from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 from benchmarks.results import publish
 from smvae_core.baselines.mvae import MVAE
 from smvae_core.data.samples import Samples, TensorColumn
-from smvae_core.fitting import ImageData, SetFitting
+from smvae_core.fitting import SetFitting
+from smvae_core.fitting_data import ImageData
 from smvae_core.modalities import Modality, ModalityOptions, Network
 
 LATENT, EMBEDDING, BATCH = 20, 128, 128

@@ -1,202 +1,26 @@
-"""Training with Lightning: the module, the data and a Ctrl-C that loses nothing."""
+"""Training with Lightning: the module, and what keeps a run's state safe from interruption."""
 
 from __future__ import annotations
 
-import dataclasses
 import math
+import os
 import signal
-from abc import abstractmethod
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import FrameType
-from typing import Any, Literal
+from typing import Any
 
 import lightning as L
-import numpy as np
 import torch
+from lightning.pytorch.plugins.io import TorchCheckpointIO
 from torch import Tensor
 
-from smvae_core.data.batches import Batch, LogBatches
-from smvae_core.data.labelled_images import load_labelled_images
-from smvae_core.data.log_dataset import (
-    LogCache,
-    Statistics,
-    open_cache,
-    split_by_trajectory,
-    statistics,
-)
-from smvae_core.data.samples import SampleBatches, Samples
+from smvae_core.data.batches import Batch
 from smvae_core.draws import EpochDraws
 from smvae_core.methods import find_method
 from smvae_core.modalities import Modality, ModalityOptions
 from smvae_core.multimodal_vae import MultimodalVAE
 from smvae_core.objectives import Bound, annealed_beta, regression, regulariser
 from smvae_core.preprocessing import to_tensor
-
-
-class SplitData(L.LightningDataModule):
-    """What :class:`SetFitting` asks of its data: opened for a model's modalities, and batches of
-    each part of a split.
-
-    Attributes:
-        cache: the open data set; its length is the number of all samples.
-        split: ``training``, ``validation`` and ``test`` → rows.
-    """
-
-    cache: LogCache | Samples
-    split: Mapping[str, np.ndarray]
-    _loader: type[LogBatches] = LogBatches
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._modalities: Sequence[Modality] = ()
-
-    @abstractmethod
-    def open(self, modalities: Sequence[Modality]) -> list[Modality]:
-        """Opens the data for these modalities; returns them completed with statistics."""
-
-    @abstractmethod
-    def training_mean(self, modality: Modality) -> Tensor:
-        """Mean of the training split in normalised units, of the modality's shape."""
-
-    def batches(self, part: str, shuffle: bool = False) -> LogBatches:
-        """Batches of ``training``, ``validation`` or ``test``."""
-        trainer = self.trainer
-        return self._loader(
-            self.cache,
-            [modality.name for modality in self._modalities],
-            self.split[part],
-            self.hparams.batch_size,
-            self.hparams.order_seed,
-            shuffle,
-            rank=trainer.global_rank if trainer else 0,
-            world_size=trainer.world_size if trainer else 1,
-        )
-
-    def train_dataloader(self) -> LogBatches:
-        return self.batches("training", shuffle=True)
-
-    def val_dataloader(self) -> LogBatches:
-        return self.batches("validation")
-
-    def test_dataloader(self) -> LogBatches:
-        return self.batches("test")
-
-
-class LogData(SplitData):
-    """Converted Vision&Touch logs, split by trajectory.
-
-    Args:
-        cache: folder that `python -m training.convert` made.
-        batch_size: samples in a batch, over all devices.
-        validation_fraction: share of the trajectories for early stopping and model selection.
-        test_fraction: share of the trajectories that training never sees.
-        split_seed: which trajectories go where.
-        order_seed: order of the samples in training.
-    """
-
-    def __init__(
-        self,
-        cache: str,
-        batch_size: int = 64,
-        validation_fraction: float = 0.1,
-        test_fraction: float = 0.1,
-        split_seed: int = 0,
-        order_seed: int = 0,
-    ) -> None:
-        super().__init__()
-        self.save_hyperparameters()
-
-    def open(self, modalities: Sequence[Modality]) -> list[Modality]:
-        """Opens the cache for these modalities and completes them with the statistics of the
-        training split; images keep their range of 0..1 under a Bernoulli likelihood.
-
-        Raises:
-            CacheError: where the cache does not hold them.
-            ValueError: where there are too few trajectories.
-        """
-        options = self.hparams
-        self.cache = open_cache(options.cache, modalities)
-        names = [modality.name for modality in modalities]
-        self.split = split_by_trajectory(
-            self.cache,
-            options.validation_fraction,
-            options.test_fraction,
-            options.split_seed,
-            names,
-        )
-        self.statistics = statistics(self.cache, self.split["training"], names)
-        self._modalities = [
-            _normalised(modality, self.statistics[modality.name]) for modality in modalities
-        ]
-        return list(self._modalities)
-
-    def training_mean(self, modality: Modality) -> Tensor:
-        """Mean of the training split in normalised units, of the modality's shape."""
-        mean = torch.from_numpy(self.statistics[modality.name].mean_array)
-        return to_tensor(modality, mean[None])[0]
-
-
-class ImageData(SplitData):
-    """MNIST or FashionMNIST in memory: modalities ``image`` (1, 28, 28) and ``label`` (10,).
-
-    Args:
-        folder: of the four IDX files; what is missing is downloaded into it.
-        name: ``mnist`` or ``fashion_mnist``.
-        pixels: ``dynamic`` or ``grey``, see
-            :func:`smvae_core.data.labelled_images.load_labelled_images`.
-        batch_size: samples in a batch, over all devices.
-        validation: images at the end of the training file that are for validation.
-        draw_seed: of the pixels drawn in training.
-        order_seed: order of the samples in training.
-    """
-
-    _loader = SampleBatches
-
-    def __init__(
-        self,
-        folder: str = "data/mnist",
-        name: str = "mnist",
-        pixels: Literal["dynamic", "grey"] = "dynamic",
-        batch_size: int = 256,
-        validation: int = 5000,
-        draw_seed: int = 0,
-        order_seed: int = 0,
-    ) -> None:
-        super().__init__()
-        self.save_hyperparameters()
-
-    def open(self, modalities: Sequence[Modality]) -> list[Modality]:
-        """Loads the data set; the modalities stay as they are: pixels in 0..1, labels one-hot.
-
-        Raises:
-            DataSetError: where files are missing and cannot be downloaded, or are others.
-            ValueError: where the data set does not have the modalities.
-        """
-        options = self.hparams
-        self.cache = load_labelled_images(
-            options.name, options.folder, options.pixels, options.validation, options.draw_seed
-        )
-        self.split = self.cache.split
-        self.cache.check(modalities)
-        self._modalities = list(modalities)
-        return list(modalities)
-
-    def training_mean(self, modality: Modality) -> Tensor:
-        """Mean of the training split, of the modality's shape."""
-        mean = self.cache.mean(modality.name, self.split["training"])
-        return to_tensor(modality, mean[None])[0]
-
-
-def _normalised(modality: Modality, measured: Statistics) -> Modality:
-    if not modality.is_continuous:
-        return modality
-    unit = 255.0 if modality.kind == "image" else 1.0
-    return dataclasses.replace(
-        modality,
-        mean=tuple(float(value) for value in measured.mean / unit),
-        std=tuple(float(value) for value in measured.std / unit),
-    )
 
 
 class SetFitting(L.LightningModule):
@@ -307,14 +131,20 @@ class SetFitting(L.LightningModule):
         loss = -bound.value
         if self.hparams.l2_weight:
             loss = loss + self.hparams.l2_weight * regulariser(bound.posterior)
+        loss = loss.mean()
+        if self.trainer.world_size > 1:
+            # DDP waits for a gradient of every parameter, also of those that nothing in this
+            # process's part of the batch needs.
+            loss = loss + 0.0 * sum(p.sum() for p in self.parameters() if p.requires_grad)
         every = self.trainer.log_every_n_steps
         if every and (self.global_step + 1) % every == 0:
             # Only where loggers write: it costs milliseconds, of small models a tenth of a step.
             size = len(batch.index)
-            self.log("training/objective", bound.value.mean(), prog_bar=True, batch_size=size)
-            self.log("training/kl", bound.kl.mean(), prog_bar=True, batch_size=size)
+            options = {"batch_size": size, "sync_dist": True}
+            self.log("training/objective", bound.value.mean(), prog_bar=True, **options)
+            self.log("training/kl", bound.kl.mean(), prog_bar=True, **options)
             self.log("training/beta", beta, batch_size=size)
-        return loss.mean()
+        return loss
 
     def validation_step(self, batch: Batch, batch_index: int) -> None:
         size = len(batch.index)
@@ -334,11 +164,37 @@ class SetFitting(L.LightningModule):
             self.log(f"validation/log_p_{name}", term.mean(), batch_size=size, sync_dist=True)
 
 
+class WholeFiles(TorchCheckpointIO):
+    """Writes a run's state beside its place and then puts it there, so that a run that is killed
+    while saving keeps the state before.
+
+    Lightning's own way goes through the system's folder for temporary files: where that is on
+    another disk, the last step is a copy, which can be cut short.
+    """
+
+    def save_checkpoint(
+        self, checkpoint: dict[str, Any], path: str | os.PathLike[str], storage_options: Any = None
+    ) -> None:
+        path = Path(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = path.with_name(f".{path.name}.partial")
+        try:
+            with open(partial, "wb") as file:
+                torch.save(checkpoint, file)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(partial, path)
+        finally:
+            partial.unlink(missing_ok=True)
+
+
 class StopAtBatchEnd(L.Callback):
     """Ctrl-C finishes the step that runs, saves a checkpoint and then stops.
 
     An optimiser that is interrupted half-way leaves parameters that belong to no step; between two
     steps nothing is lost.
+
+    Of several processes it is enough that one hears of it: all stop after the same step.
 
     Args:
         path: file to save to.
@@ -356,7 +212,8 @@ class StopAtBatchEnd(L.Callback):
             if self._interrupted:
                 raise KeyboardInterrupt
             self._interrupted = True
-            print("\nInterrupted: saving after this step; again to stop at once", flush=True)
+            if trainer.is_global_zero:
+                print("\nInterrupted: saving after this step; again to stop at once", flush=True)
 
         self._previous = signal.signal(signal.SIGINT, interrupt)
 
@@ -366,9 +223,12 @@ class StopAtBatchEnd(L.Callback):
         whole_step = (number + 1) % trainer.accumulate_grad_batches == 0
         # The validation of an epoch belongs to its last step; a stop between them would skip it.
         epoch_ends = number + 1 == trainer.num_training_batches
-        if self._interrupted and whole_step and not epoch_ends:
+        if not whole_step or epoch_ends:
+            return
+        if trainer.strategy.reduce_boolean_decision(self._interrupted, all=False):
             trainer.save_checkpoint(self.path, weights_only=False)
-            print(f"Saved {self.path}; {self._advice}", flush=True)
+            if trainer.is_global_zero:
+                print(f"Saved {self.path}; {self._advice}", flush=True)
             raise KeyboardInterrupt
 
     def teardown(self, trainer: L.Trainer, module: L.LightningModule, stage: str) -> None:

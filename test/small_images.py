@@ -21,7 +21,7 @@ POINTS = ["lefteye", "righteye", "nose", "leftmouth", "rightmouth"]
 
 def write_idx(path: Path, array: np.ndarray) -> None:
     header = struct.pack(f">HBB{array.ndim}I", 0, 8, array.ndim, *array.shape)
-    path.write_bytes(gzip.compress(header + array.tobytes()))
+    path.write_bytes(gzip.compress(header + array.tobytes(), mtime=0))  # the same file each time
 
 
 def write_labelled(folder: Path, seed: int = 0) -> LabelledSource:

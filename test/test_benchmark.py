@@ -4,25 +4,20 @@ from __future__ import annotations
 
 import json
 import math
-import signal
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from small_images import TEST, write_labelled
+from small_images import TEST
+from small_study import BUDGET, PROTOCOL, study_arguments, write_data
 
 from smvae_core.data.labelled_images import SOURCES
 from training import study
-from training.benchmark import NUMBERS, main
-from training.study import METHODS, Protocol, Run, finished
+from training.benchmark import main
+from training.protocol import METHODS, Protocol, Run
+from training.study import finished
 
 METHODS_HERE = ("smvae-masked", "cvae")
-PROTOCOL = Protocol(epochs=1, batch_size=8, validation=6, test_images=TEST, importance_samples=10)
-BUDGET = [
-    part
-    for field in NUMBERS
-    for part in ("--" + field.replace("_", "-"), str(getattr(PROTOCOL, field)))
-]
 
 
 @pytest.fixture(scope="module")
@@ -35,9 +30,8 @@ def patch() -> Iterator[pytest.MonkeyPatch]:
 def arguments(tmp_path_factory: pytest.TempPathFactory, patch: pytest.MonkeyPatch) -> list[str]:
     """Arguments of a study that is finished, but for methods."""
     folder = tmp_path_factory.mktemp("study")
-    patch.setitem(SOURCES, "mnist", write_labelled(folder / "data"))
-    arguments = ["--data-dir", str(folder / "data"), *BUDGET]
-    arguments += ["--results", str(folder / "results"), "--work", str(folder / "work")]
+    write_data(folder / "data", patch)
+    arguments = study_arguments(folder)
     assert main([*arguments, "--methods", *METHODS_HERE]) == 0
     return arguments
 
@@ -51,7 +45,8 @@ def test_every_run_leaves_one_file(results: Path) -> None:
     paths = {results / "runs" / f"{Run(m, 0, PROTOCOL).key}.json" for m in METHODS_HERE}
     assert set((results / "runs").iterdir()) == paths
     for record in finished(results / "runs", PROTOCOL):
-        assert record["commit"]
+        assert record["training"]["commit"]
+        assert set(record["measured"]) == set(study.STAGES) < set(record)
         assert math.isfinite(record["training"]["validation_elbo"])
 
 
@@ -87,8 +82,7 @@ def test_second_call_trains_nothing(
 ) -> None:
     before = {path: path.stat().st_mtime_ns for path in (results / "runs").iterdir()}
     with monkeypatch.context() as patch:
-        patch.delattr(study, "_train")
-        patch.delattr(study, "measure")
+        patch.delattr(study, "_trained")
         assert main([*arguments, "--methods", *METHODS_HERE]) == 0
     assert {path: path.stat().st_mtime_ns for path in (results / "runs").iterdir()} == before
 
@@ -98,35 +92,7 @@ def test_only_table_needs_no_data(arguments: list[str], results: Path) -> None:
     assert main(["--only-table", "--results", str(results), *BUDGET]) == 0
     table = json.loads((results / "mnist.json").read_text())
     assert set(table["methods"]) == set(METHODS_HERE)
-    assert "--data-dir DIR --epochs 1" in table["command"]
-
-
-def test_interrupted_run_continues(arguments: list[str], results: Path, tmp_path: Path) -> None:
-    """Ctrl-C in training: the second call comes to the parameters of an uninterrupted run."""
-    data = Path(arguments[1])
-    run = Run("smvae-masked", 0, PROTOCOL)
-    handler = signal.getsignal(signal.SIGINT)
-
-    def interrupt(module: study.SetFitting, batch: object, number: int) -> None:
-        if number == 1:
-            signal.raise_signal(signal.SIGINT)
-
-    try:
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(study.SetFitting, "on_train_batch_start", interrupt)
-            with pytest.raises((KeyboardInterrupt, SystemExit)):
-                study.complete(run, data, tmp_path / "runs", tmp_path / "work")
-    finally:
-        signal.signal(signal.SIGINT, handler)
-    assert not (tmp_path / "runs").exists()
-    assert (tmp_path / "work" / run.key / "last.ckpt").exists()
-    assert study.complete(run, data, tmp_path / "runs", tmp_path / "work")
-    again, whole = (
-        json.loads((folder / "runs" / f"{run.key}.json").read_text())
-        for folder in (tmp_path, results)
-    )
-    assert again["proposal_x"] == whole["proposal_x"]
-    assert not (tmp_path / "work" / run.key / "last.ckpt").exists()
+    assert "--data-dir DIR --epochs 2" in table["command"]
 
 
 def test_a_broken_file_among_the_runs_is_named(
@@ -153,7 +119,7 @@ def test_configuration_decides_the_key() -> None:
     run = Run("mvae", 0, PROTOCOL)
     assert run.key == Run("mvae", 0, PROTOCOL).key
     others = [Run(method, 0, PROTOCOL) for method in METHODS]
-    others += [Run("mvae", 1, PROTOCOL), Run("mvae", 0, Protocol(epochs=2))]
+    others += [Run("mvae", 1, PROTOCOL), Run("mvae", 0, Protocol(epochs=3))]
     assert len({other.key for other in others}) == len(others)
 
 
@@ -162,3 +128,48 @@ def test_more_test_images_than_there_are_is_an_error(
 ) -> None:
     assert main([*arguments, "--methods", "cvae", "--test-images", str(TEST + 1)]) == 2
     assert f"{TEST} test images" in capsys.readouterr().err
+
+
+def test_a_stage_is_added_to_a_finished_run(
+    arguments: list[str], results: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = results / "runs" / f"{Run('cvae', 0, PROTOCOL).key}.json"
+    before = json.loads(path.read_text())
+    monkeypatch.delattr(study, "train")
+    monkeypatch.setitem(study.STAGES, "size", lambda model, *_: {"latent": model.latent_size})
+    assert main([*arguments, "--methods", "cvae", "--stages", "size"]) == 0
+    after = json.loads(path.read_text())
+    assert after.pop("size") == {"latent": PROTOCOL.latent_size}
+    assert after["measured"].pop("size")["weights"] == before["training"]["weights"]
+    assert after == before
+    path.write_text(json.dumps(before))
+
+
+def test_lost_weights_are_trained_again_only_for_what_is_missing(
+    arguments: list[str], results: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    arguments = [*arguments, "--work", str(tmp_path), "--methods", "cvae"]
+    path = results / "runs" / f"{Run('cvae', 0, PROTOCOL).key}.json"
+    before = path.read_text()
+    assert main(arguments) == 0
+    assert path.read_text() == before
+    assert not list(tmp_path.rglob("model.yaml"))
+    monkeypatch.setitem(study.STAGES, "size", lambda model, *_: {"latent": model.latent_size})
+    assert main([*arguments, "--stages", "size"]) == 0
+    assert list(tmp_path.rglob("model.yaml"))
+    path.write_text(before)
+
+
+def test_other_networks_are_another_table(arguments: list[str], results: Path) -> None:
+    before = (results / "mnist.json").read_text()
+    convolution = ["--image-network", "convolution", "--image-widths", "4", "8"]
+    assert main([*arguments, "--methods", "smvae-subset", *convolution]) == 0
+    table = json.loads((results / "mnist_convolution.json").read_text())
+    assert list(table["methods"]) == ["smvae-subset"]
+    assert "--image-network convolution --image-widths 4 8" in table["command"]
+    assert (results / "mnist.json").read_text() == before
+
+
+def test_unknown_network_is_named(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*arguments, "--methods", "mvae", "--image-network", "unheard_of"]) == 2
+    assert "unheard_of" in capsys.readouterr().err

@@ -1,10 +1,11 @@
-"""Trains SMVAE and every baseline on labelled images and tables their log-likelihoods.
+"""Trains SMVAE and every baseline on labelled images, measures them and makes a table.
 
     python -m training.benchmark --dataset mnist --data-dir DIR
 
-Every finished run is one file in RESULTS/runs, keyed by its configuration. So the command can be
-stopped with Ctrl-C and given again: finished runs stay, an unfinished one continues. The table
-shows all finished runs of the same protocol; it goes to RESULTS/<data set>.json and .md.
+Every run is one file in RESULTS/runs, keyed by its configuration, that grows by a section with
+every stage. So the command can be stopped in any way and given again: what was measured stays, and
+an unfinished training continues. After every run the table of all runs of the same protocol is
+written to RESULTS/NAME.json and .md. Progress goes to standard error, the table to standard output.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 import logging
+import os
 import shlex
 import sys
 import time
@@ -22,14 +24,20 @@ from typing import Any
 
 from smvae_ros.report import write_text
 from training.likelihood_table import tabulate, to_markdown
-from training.study import METHODS, Protocol, Run, RunFailed, commit, complete, finished
+from training.protocol import METHODS, Protocol, Run, RunFailed
+from training.study import STAGES, commit, complete, finished
 
 PIXELS = {"mnist": "dynamic", "fashion_mnist": "grey"}  # by default
+# Of the image's networks, by default; 28 pixels can be halved twice.
+WIDTHS = {"mlp": Protocol.image_widths}
+_CONVOLUTION_WIDTHS = (32, 64)
 NUMBERS = {  # fields of the protocol that are options
     "epochs": "of training",
     "batch_size": "samples in a step",
     "learning_rate": "highest rate of Adam",
     "warm_up_steps": "in which the weight of the KL terms rises",
+    "latent_size": "D, numbers in z",
+    "embedding_size": "d, numbers that an embedding network puts out",
     "validation": "training images held out",
     "test_images": "images that are measured",
     "importance_samples": "K",
@@ -62,6 +70,20 @@ def parser() -> argparse.ArgumentParser:
         help="binarised anew in each epoch, or grey values under a Bernoulli likelihood "
         "(default: dynamic for mnist, grey for fashion_mnist)",
     )
+    add(
+        "--image-network",
+        default=default.image_network,
+        metavar="NAME",
+        help="embedding network and decoder of the image, by its name in smvae_core.networks, such "
+        f"as mlp or convolution (default: {default.image_network})",
+    )
+    add(
+        "--image-widths",
+        nargs="+",
+        type=int,
+        metavar="N",
+        help="of that network (default: 512 512 for mlp, else 32 64)",
+    )
     for field, what in NUMBERS.items():
         value = getattr(default, field)
         option = "--" + field.replace("_", "-")
@@ -71,7 +93,7 @@ def parser() -> argparse.ArgumentParser:
         "--results",
         type=Path,
         default=Path("docs/results"),
-        help="folder of tables and of finished runs (default: docs/results)",
+        help="folder of tables and of the runs' files (default: docs/results)",
     )
     add(
         "--work",
@@ -79,69 +101,111 @@ def parser() -> argparse.ArgumentParser:
         default=Path("out/benchmark"),
         help="folder of unfinished runs and trained models (default: out/benchmark)",
     )
-    add("--only-table", action="store_true", help="make the table of what is finished")
+    add(
+        "--stages",
+        nargs="+",
+        choices=STAGES,
+        default=list(STAGES),
+        metavar="STAGE",
+        help=f"what is measured, of {', '.join(STAGES)} (default: all)",
+    )
+    add(
+        "--name",
+        help="of the table's files (default: the data set, with pixels and network if unusual)",
+    )
+    add("--only-table", action="store_true", help="make the table of what has been measured")
     return parser
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Runs what is missing, then makes the table; returns the exit code."""
+    """Runs what is missing and makes the table; returns the exit code."""
     options = parser().parse_args(arguments)
     if options.data_dir is None and not options.only_table:
         parser().error("--data-dir is needed, except with --only-table")
     _quieten()
-    protocol = Protocol(
-        dataset=options.dataset,
-        pixels=options.pixels or PIXELS[options.dataset],
-        **{field: getattr(options, field) for field in NUMBERS},
-    )
-    runs = options.results / "runs"
-    failures = 0
     try:
-        if not options.only_table:
-            failures = _complete_all(protocol, options, runs)
-        records = finished(runs, protocol)
+        code = _run(options)
+        sys.stdout.flush()
+        return code
     except KeyboardInterrupt:
         print("\nInterrupted; the same command continues", file=sys.stderr)
         return 130
     except ValueError as error:
         print(f"training.benchmark: error: {error}", file=sys.stderr)
         return 2
-    if not records:
-        print(f"No finished run of this protocol in {runs}", file=sys.stderr)
+    except BrokenPipeError:
+        # `| head` has seen enough. Nothing is lost; what is still buffered must go somewhere.
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        for stream in (sys.stdout, sys.stderr):
+            os.dup2(nowhere, stream.fileno())
         return 1
-    table = tabulate(protocol, records, _command(protocol, records), commit())
-    page = to_markdown(protocol, table)
-    # The other protocol of a data set is a page of its own.
-    usual = protocol.pixels == PIXELS[protocol.dataset]
-    name = protocol.dataset if usual else f"{protocol.dataset}_{protocol.pixels}"
-    write_text(options.results / f"{name}.json", json.dumps(table, indent=1) + "\n")
-    write_text(options.results / f"{name}.md", page)
+
+
+def _run(options: argparse.Namespace) -> int:
+    network = options.image_network
+    protocol = Protocol(
+        dataset=options.dataset,
+        pixels=options.pixels or PIXELS[options.dataset],
+        image_network=network,
+        image_widths=tuple(options.image_widths or WIDTHS.get(network, _CONVOLUTION_WIDTHS)),
+        **{field: getattr(options, field) for field in NUMBERS},
+    )
+    runs = options.results / "runs"
+    path = options.results / (options.name or _name(protocol))
+    failures = 0
+    if not options.only_table:
+        # All methods with one seed before the next seed, so that an early table has every row.
+        wanted = [Run(m, seed, protocol) for seed in options.seeds for m in options.methods]
+        for number, run in enumerate(wanted, 1):
+            title = f"[{number}/{len(wanted)}] {path.name}, {run.method}, seed {run.seed}"
+            failures += not _complete(title, run, runs, options)
+            _write_table(protocol, runs, path)
+    page = _write_table(protocol, runs, path)
+    if page is None:
+        print(f"No run of this protocol in {runs}", file=sys.stderr)
+        return 1
     print(page)
-    print(f"Saved {options.results / name}.json and .md")
+    print(f"Saved {path}.json and .md", file=sys.stderr)
     return 1 if failures else 0
 
 
-def _complete_all(protocol: Protocol, options: argparse.Namespace, runs: Path) -> int:
-    """Returns the number of runs that failed; the others are finished."""
-    # All methods with one seed before the next seed, so that an early table has every row.
-    wanted = [Run(m, seed, protocol) for seed in options.seeds for m in options.methods]
-    failures = 0
-    for number, run in enumerate(wanted, 1):
-        title = f"[{number}/{len(wanted)}] {protocol.dataset}, {run.method}, seed {run.seed}"
-        print(f"{title}: {runs / run.key}.json", flush=True)
-        begin = time.monotonic()
-        try:
-            done = complete(run, options.data_dir, runs, options.work)
-        except RunFailed as error:
-            print(f"training.benchmark: error: {error}", file=sys.stderr)
-            failures += 1
-        else:
-            spent = f"finished in {time.monotonic() - begin:.0f} s" if done else "stands already"
-            print(f"{title}: {spent}", flush=True)
-    return failures
+def _name(protocol: Protocol) -> str:
+    """Of a page; other pixels or networks than usual are a page of their own."""
+    parts = [protocol.dataset]
+    if protocol.pixels != PIXELS[protocol.dataset]:
+        parts.append(protocol.pixels)
+    if protocol.image_network != Protocol.image_network:
+        parts.append(protocol.image_network)
+    return "_".join(parts)
 
 
-def _command(protocol: Protocol, records: Sequence[Mapping[str, Any]]) -> str:
+def _complete(title: str, run: Run, runs: Path, options: argparse.Namespace) -> bool:
+    """Whether the run has all it should have, now."""
+    print(f"{title}: {runs / run.key}.json", file=sys.stderr, flush=True)
+    begin = time.monotonic()
+    try:
+        done = complete(run, options.data_dir, runs, options.work, options.stages)
+    except RunFailed as error:
+        print(f"training.benchmark: error: {error}", file=sys.stderr)
+        return False
+    spent = f"finished in {time.monotonic() - begin:.0f} s" if done else "stands already"
+    print(f"{title}: {spent}", file=sys.stderr, flush=True)
+    return True
+
+
+def _write_table(protocol: Protocol, runs: Path, path: Path) -> str | None:
+    """Writes the table of what there is as PATH.json and PATH.md; returns the page."""
+    records = finished(runs, protocol)
+    if not records:
+        return None
+    table = tabulate(protocol, records, _command(protocol, records, path.name), commit())
+    page = to_markdown(protocol, table)
+    write_text(path.with_name(f"{path.name}.json"), json.dumps(table, indent=1) + "\n")
+    write_text(path.with_name(f"{path.name}.md"), page)
+    return page
+
+
+def _command(protocol: Protocol, records: Sequence[Mapping[str, Any]], name: str) -> str:
     """What makes these runs in a fresh checkout: a command for each set of seeds."""
     seeds: dict[str, list[int]] = {}
     for record in records:
@@ -156,6 +220,12 @@ def _command(protocol: Protocol, records: Sequence[Mapping[str, Any]]) -> str:
     if protocol.pixels != PIXELS[protocol.dataset]:
         common += ["--pixels", protocol.pixels]
     default = Protocol()
+    if protocol.image_network != default.image_network:
+        common += ["--image-network", protocol.image_network]
+    if protocol.image_widths != WIDTHS.get(protocol.image_network, _CONVOLUTION_WIDTHS):
+        common += ["--image-widths", *map(str, protocol.image_widths)]
+    if name != _name(protocol):
+        common += ["--name", name]
     for field in NUMBERS:
         if getattr(protocol, field) != getattr(default, field):
             common += ["--" + field.replace("_", "-"), str(getattr(protocol, field))]

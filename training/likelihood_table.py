@@ -6,7 +6,8 @@ import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from training.study import MEASURES, METHODS, PROPOSALS, Protocol
+from training.likelihoods import MEASURES, PROPOSALS
+from training.protocol import METHODS, Protocol
 
 # Wu & Goodman 2018: log p(x), log p(x, y), log p(x|y).
 PUBLISHED: dict[tuple[str, str], dict[str, tuple[float | None, float | None, float]]] = {
@@ -46,40 +47,49 @@ def tabulate(
 
     Args:
         protocol: of the runs.
-        records: finished runs, see :func:`training.study.finished`.
+        records: runs, see :func:`training.study.finished`.
         command: that makes them.
         commit: of the checkout that makes the table.
     """
     methods: dict[str, Any] = {}
     for method in METHODS:
         own = [r for r in records if r["configuration"]["method"] == method]
-        if not own:
-            continue
-        own.sort(key=lambda record: record["configuration"]["seed"])
-        entry: dict[str, Any] = {
-            proposal: {
-                measure: _over_seeds([record[proposal][measure] for record in own])
-                for measure in MEASURES
-                if measure in own[0][proposal]
-            }
-            for proposal in PROPOSALS
-            if proposal in own[0]
-        }
-        if "log_p_y" in own[0]:
-            entry["log_p_y"] = _over_seeds([record["log_p_y"] for record in own])
-        entry["seeds"] = [record["configuration"]["seed"] for record in own]
-        entry["parameters"] = own[0]["training"]["parameters"]
-        methods[method] = entry
+        if own:
+            own.sort(key=lambda record: record["configuration"]["seed"])
+            methods[method] = _of_method(own)
+    sections = [record["training"] for record in records]
+    sections += [section for record in records for section in record["measured"].values()]
     return {
         "command": command,
         "commit": commit,
-        "run_commits": sorted({record["commit"] for record in records}),
+        "run_commits": sorted({section["commit"] for section in sections}),
         "seeds": sorted({record["configuration"]["seed"] for record in records}),
         "protocol": _describe(protocol),
         "test_images": protocol.test_images,
         "importance_samples": protocol.importance_samples,
         "methods": methods,
     }
+
+
+def _of_method(records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Of all its runs; a run counts in what it has been measured in."""
+    entry: dict[str, Any] = {
+        "seeds": [record["configuration"]["seed"] for record in records],
+        "parameters": records[0]["training"]["parameters"],
+    }
+    found = [record["likelihoods"] for record in records if "likelihoods" in record]
+    if not found:
+        return entry
+    for proposal in PROPOSALS:
+        if proposal in found[0]:
+            entry[proposal] = {
+                measure: _over_seeds([likelihoods[proposal][measure] for likelihoods in found])
+                for measure in MEASURES
+                if measure in found[0][proposal]
+            }
+    if "log_p_y" in found[0]:
+        entry["log_p_y"] = _over_seeds([likelihoods["log_p_y"] for likelihoods in found])
+    return entry
 
 
 def _over_seeds(summaries: Sequence[Mapping[str, float]]) -> dict[str, float | None]:
@@ -190,8 +200,9 @@ def _published(protocol: Protocol) -> list[str]:
 
 def _judgement(methods: Mapping[str, Any]) -> list[str]:
     """Where the best row of SMVAE is not ahead of a joint model's."""
-    ours = [entry for name, entry in methods.items() if name.startswith("smvae")]
-    others = [name for name in methods if not name.startswith("smvae") and name != "cvae"]
+    joint = {name: entry for name, entry in methods.items() if set(PROPOSALS) <= set(entry)}
+    ours = [entry for name, entry in joint.items() if name.startswith("smvae")]
+    others = [name for name in joint if not name.startswith("smvae")]
     if not ours or not others:
         return []
     behind = []

@@ -21,7 +21,8 @@ from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 
 from smvae_core.checkpoint import save_checkpoint
 from smvae_core.data.log_dataset import CacheError
-from smvae_core.fitting import LogData, SetFitting, StopAtBatchEnd
+from smvae_core.fitting import SetFitting, StopAtBatchEnd, WholeFiles
+from smvae_core.fitting_data import LogData
 
 MONITOR = "validation/elbo"
 
@@ -60,7 +61,7 @@ class TrainingCommand(LightningCLI):
             )
         if self.config.resume and not last.exists():
             self.parser.error(f"nothing to resume: there is no {last}")
-        return super().instantiate_trainer(
+        trainer = super().instantiate_trainer(
             default_root_dir=output,
             logger=[
                 CSVLogger(output, name="log"),
@@ -72,16 +73,16 @@ class TrainingCommand(LightningCLI):
                 EarlyStopping(MONITOR, mode="max", patience=patience),
                 StopAtBatchEnd(last),
                 ModelCheckpoint(
-                    last.parent,
-                    "best",
-                    MONITOR,
-                    mode="max",
-                    save_last=True,
-                    enable_version_counter=False,
+                    last.parent, "best", MONITOR, mode="max", enable_version_counter=False
                 ),
+                # After every epoch, and after the best state, which it names; `save_last` of the
+                # one above would leave out the epochs that are no better.
+                ModelCheckpoint(last.parent, last.stem, enable_version_counter=False),
             ],
             **kwargs,
         )
+        trainer.strategy.checkpoint_io = WholeFiles()
+        return trainer
 
 
 def last_state(output: Path) -> Path:
@@ -105,8 +106,9 @@ def main(arguments: list[str] | None = None) -> int:
             load_from_checkpoint_support=False,
         )
         output, trainer = cli.config.output, cli.trainer
-        output.mkdir(parents=True, exist_ok=True)
-        cli.parser.save(cli.config, output / "config.yaml", overwrite=True)
+        if trainer.is_global_zero:
+            output.mkdir(parents=True, exist_ok=True)
+            cli.parser.save(cli.config, output / "config.yaml", overwrite=True)
         trainer.fit(
             cli.model, cli.datamodule, ckpt_path=last_state(output) if cli.config.resume else None
         )

@@ -1,0 +1,99 @@
+"""What a line of the likelihood study is: a method, a seed, and the protocol that all share."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from smvae_core.modalities import ModalityOptions, Network
+
+# Row of the table → model and objective of `smvae_core.methods`.
+METHODS: dict[str, tuple[str, str]] = {
+    "smvae-masked": ("smvae", "masked"),
+    "smvae-subset": ("smvae", "subset"),
+    "jmvae": ("jmvae", "kl"),
+    "mvae": ("mvae", "subsampled"),
+    "mmvae": ("mmvae", "elbo"),
+    "mmvae-dreg": ("mmvae", "dreg"),
+    "mopoe": ("mopoe", "elbo"),
+    "cvae": ("cvae", "elbo"),
+    "telbo": ("telbo", "triple"),
+}
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """What the rows of one table have in common: data, networks, budget and estimator.
+
+    Attributes:
+        dataset: ``mnist`` or ``fashion_mnist``.
+        pixels: ``dynamic`` or ``grey``, see :class:`smvae_core.fitting.ImageData`.
+        epochs: of training; the learning rate falls to zero along a cosine over them.
+        batch_size: samples in a step.
+        learning_rate: highest rate of Adam.
+        warm_up_steps: in which β rises from 0 to 1.
+        latent_size: D.
+        embedding_size: d.
+        image_network, image_widths: embedding network and decoder of images; by default
+            784-512-512-d and D-512-512-784.
+        label_widths: hidden layers of both networks of the label.
+        validation: training images held out.
+        test_images: the first ones of the test set, on which likelihoods are measured.
+        importance_samples: K.
+    """
+
+    dataset: str = "mnist"
+    pixels: Literal["dynamic", "grey"] = "dynamic"
+    epochs: int = 20
+    batch_size: int = 256
+    learning_rate: float = 1e-3
+    warm_up_steps: int = 200
+    latent_size: int = 20
+    embedding_size: int = 128
+    image_network: str = "mlp"
+    image_widths: tuple[int, ...] = (512, 512)
+    label_widths: tuple[int, ...] = (256,)
+    validation: int = 5000
+    test_images: int = 2000
+    importance_samples: int = 1000
+
+    def modalities(self) -> dict[str, ModalityOptions]:
+        """Image and label with the networks that all methods share."""
+        image = Network(self.image_network, self.image_widths)
+        label = Network("mlp", self.label_widths)
+        return {
+            "image": ModalityOptions(
+                "image", (1, 28, 28), likelihood="bernoulli", embedding=image, decoder=image
+            ),
+            "label": ModalityOptions(
+                "categorical", (10,), likelihood="categorical", embedding=label, decoder=label
+            ),
+        }
+
+
+@dataclass(frozen=True)
+class Run:
+    """One line of the study: a method, a seed and the protocol."""
+
+    method: str
+    seed: int
+    protocol: Protocol
+
+    @property
+    def configuration(self) -> dict[str, Any]:
+        """All that decides the result, as plain values."""
+        model, objective = METHODS[self.method]
+        own = {"method": self.method, "model": model, "objective": objective, "seed": self.seed}
+        return json.loads(json.dumps({**own, "protocol": asdict(self.protocol)}))
+
+    @property
+    def key(self) -> str:
+        """Hash of the configuration: 16 hexadecimal digits."""
+        text = json.dumps(self.configuration, sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+class RunFailed(RuntimeError):
+    """A run did not come to a result; the message says why."""

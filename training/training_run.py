@@ -1,0 +1,95 @@
+"""Trains the model of one run of the study."""
+
+from __future__ import annotations
+
+import math
+import sys
+import time
+import zipfile
+from pathlib import Path
+
+import lightning as L
+import torch
+from lightning.pytorch.callbacks import ModelCheckpoint, TQDMProgressBar
+
+from smvae_core.checkpoint import save_checkpoint
+from smvae_core.fitting import SetFitting, StopAtBatchEnd
+from training.protocol import METHODS, Run, RunFailed
+from training.run_data import image_data
+
+
+def train(run: Run, data: Path, folder: Path, commit: str) -> None:
+    """Trains for the whole budget and saves FOLDER/model; until then the last state is in
+    FOLDER/last.ckpt, from which an interrupted run continues.
+
+    Args:
+        run: what to train.
+        data: folder of the four IDX files.
+        folder: of this run alone.
+        commit: of the code, for the record.
+
+    Raises:
+        RunFailed: where training diverged.
+        DataSetError, ValueError: where data or configuration cannot be used.
+    """
+    protocol = run.protocol
+    model, objective = METHODS[run.method]
+    module = SetFitting(
+        protocol.modalities(),
+        latent_size=protocol.latent_size,
+        embedding_size=protocol.embedding_size,
+        name=model,
+        objective=objective,
+        given=["label"] if model == "cvae" else None,
+        learning_rate=protocol.learning_rate,
+        warm_up_steps=protocol.warm_up_steps,
+        seed=run.seed,
+    )
+    last = folder / "last.ckpt"
+    trainer = L.Trainer(
+        max_epochs=protocol.epochs,
+        check_val_every_n_epoch=max(1, protocol.epochs // 5),
+        accelerator="auto",
+        devices=1,
+        logger=False,
+        use_distributed_sampler=False,
+        enable_model_summary=False,
+        enable_progress_bar=sys.stderr.isatty(),
+        num_sanity_val_steps=0,
+        default_root_dir=folder,
+        callbacks=[
+            *([TQDMProgressBar()] if sys.stderr.isatty() else []),
+            StopAtBatchEnd(last, "the same command continues"),
+            # After every epoch. With save_top_k=0, `save_last` would never come to saving.
+            ModelCheckpoint(
+                folder,
+                last.stem,
+                save_top_k=1,
+                save_on_train_epoch_end=True,
+                enable_version_counter=False,
+            ),
+        ],
+    )
+    begin = time.monotonic()
+    resumed = zipfile.is_zipfile(last)  # not one whose writing was cut short
+    source = image_data(run, data)
+    trainer.fit(module, source, ckpt_path=last if resumed else None)
+    seconds = round(time.monotonic() - begin, 1)
+    # Not what fit() measured last: a run that was killed after its last epoch measures nothing.
+    (metrics,) = trainer.validate(module, source, verbose=False)
+    elbo = metrics["validation/elbo"]
+    weights = torch.cat([parameter.detach().flatten() for parameter in module.parameters()])
+    if not (math.isfinite(elbo) and bool(torch.isfinite(weights).all())):
+        last.unlink(missing_ok=True)  # there is nothing to continue from
+        raise RunFailed(f"{run.method}, seed {run.seed}: training diverged, no result was written")
+    record = {
+        "validation_elbo": elbo,
+        "parameters": len(weights),
+        # Of a run that was interrupted only the last part was timed.
+        "seconds": None if resumed else seconds,
+        "threads": torch.get_num_threads(),
+        "torch": str(torch.__version__),
+        "commit": commit,
+    }
+    save_checkpoint(folder / "model", module.model, record)
+    last.unlink(missing_ok=True)
