@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from smvae_core.distributions import Gaussian, Likelihood, build_likelihood
 from smvae_core.mixture import Mixture
 from smvae_core.modalities import Modality, check_names
-from smvae_core.networks import build_decoder, build_embedding
+from smvae_core.networks import build_decoder, build_embedding, initialise
 
 
 class MultimodalVAE(nn.Module):
@@ -62,7 +62,7 @@ class MultimodalVAE(nn.Module):
         )
 
     def _add_decoders(self) -> None:
-        """Adds decoders, learned scales and training means."""
+        """Adds decoders, learned scales and training means, and initialises all networks."""
         modalities = self.modalities.values()
         self.decoders = nn.ModuleDict({m.name: self._build_decoder(m) for m in modalities})
         self.log_scales = nn.ParameterDict({m.name: self._initial_log_scale(m) for m in modalities})
@@ -71,6 +71,7 @@ class MultimodalVAE(nn.Module):
         # measured against.
         for modality in modalities:
             self.register_buffer(f"training_mean_{modality.name}", torch.zeros(modality.shape))
+        self.apply(initialise)
 
     def _build_decoder(self, modality: Modality) -> nn.Module:
         return build_decoder(modality, self.latent_size)
@@ -114,7 +115,7 @@ class MultimodalVAE(nn.Module):
         if not observations:
             raise ValueError("encode needs at least one observation")
         return {
-            name: self.embeddings[name](torch.where(torch.isfinite(x), x, 0.0))
+            name: self.embeddings[name](torch.nan_to_num(x, nan=0.0, posinf=0.0, neginf=0.0))
             for name, x in observations.items()
         }
 

@@ -2,7 +2,7 @@
 
 An embedding network maps (B, *shape) to (B, embedding size); a decoder maps (B, latent size) to
 (B, *shape), the location parameter of the modality's likelihood. All use SiLU ("swish",
-Ramachandran et al. 2017, the activation that the paper cites).
+Ramachandran et al. 2017, the activation that the paper cites), and start from :func:`initialise`.
 """
 
 from __future__ import annotations
@@ -14,6 +14,17 @@ from collections.abc import Callable, Sequence
 from torch import nn
 
 from smvae_core.modalities import Modality, Network
+
+
+def initialise(layer: nn.Module) -> None:
+    """Kaiming initialisation with zero biases (He et al. 2015, Eq. 10), for ``model.apply``.
+
+    PyTorch's own default lets the signal shrink by about √6 a layer. Embedding network, set encoder
+    and decoder are ten layers one behind the other, and hardly begin to learn from it.
+    """
+    if isinstance(layer, nn.Linear | nn.modules.conv._ConvNd):
+        nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+        nn.init.zeros_(layer.bias)
 
 
 def _mlp(sizes: Sequence[int]) -> nn.Sequential:

@@ -16,6 +16,7 @@ from smvae_core.baselines.terms import log_likelihoods, weighted_sum
 from smvae_core.distributions import Gaussian
 from smvae_core.fusion import product_of_experts
 from smvae_core.modalities import Modality
+from smvae_core.networks import initialise
 from smvae_core.objectives import Bound
 from smvae_core.posterior_head import JointHead
 
@@ -39,6 +40,7 @@ class JMVAE(ExpertsVAE):
     ) -> None:
         super().__init__(modalities, latent_size, embedding_size)
         self.joint = JointHead(len(modalities), embedding_size, latent_size)
+        self.joint.apply(initialise)
 
     def encode_embeddings(
         self, embeddings: Mapping[str, Tensor], present: Tensor | None = None
