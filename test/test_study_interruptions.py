@@ -106,8 +106,8 @@ def test_truncated_state(data: Path, whole: dict[str, object], tmp_path: Path) -
     [
         # An epoch has three steps.
         pytest.param("smvae_core.fitting:SetFitting:training_step:5", "last.ckpt", id="training"),
-        # The first file that is replaced is the run's.
-        pytest.param("os::replace:1", "model", id="writing"),
+        # Files are replaced for the state of each of two epochs, and then for the run's.
+        pytest.param("os::replace:3", "model", id="writing"),
     ],
 )
 def test_kill(data: Path, whole: object, tmp_path: Path, place: str, left: str) -> None:

@@ -7,15 +7,38 @@ import sys
 import time
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import lightning as L
 import torch
 from lightning.pytorch.callbacks import ModelCheckpoint, TQDMProgressBar
 
 from smvae_core.checkpoint import save_checkpoint
-from smvae_core.fitting import SetFitting, StopAtBatchEnd
+from smvae_core.fitting import SetFitting, StopAtBatchEnd, WholeFiles
 from training.protocol import METHODS, Run, RunFailed
 from training.run_data import image_data
+
+
+class ValidationCurve(L.Callback):
+    """Remembers the ELBO of the validation images after each validation, also across resuming.
+
+    Attributes:
+        points: (epochs trained, nats).
+    """
+
+    def __init__(self) -> None:
+        self.points: list[tuple[int, float]] = []
+
+    def on_validation_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:
+        if trainer.state.fn == "fit":
+            elbo = float(trainer.callback_metrics["validation/elbo"])
+            self.points.append((trainer.current_epoch + 1, round(elbo, 3)))
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"points": self.points}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.points = [tuple(point) for point in state_dict["points"]]
 
 
 def train(run: Run, data: Path, folder: Path, commit: str) -> None:
@@ -46,9 +69,10 @@ def train(run: Run, data: Path, folder: Path, commit: str) -> None:
         seed=run.seed,
     )
     last = folder / "last.ckpt"
+    curve = ValidationCurve()
     trainer = L.Trainer(
         max_epochs=protocol.epochs,
-        check_val_every_n_epoch=max(1, protocol.epochs // 5),
+        check_val_every_n_epoch=max(1, protocol.epochs // 50),
         accelerator="auto",
         devices=1,
         logger=False,
@@ -59,6 +83,7 @@ def train(run: Run, data: Path, folder: Path, commit: str) -> None:
         default_root_dir=folder,
         callbacks=[
             *([TQDMProgressBar()] if sys.stderr.isatty() else []),
+            curve,
             StopAtBatchEnd(last, "the same command continues"),
             # After every epoch. With save_top_k=0, `save_last` would never come to saving.
             ModelCheckpoint(
@@ -70,6 +95,7 @@ def train(run: Run, data: Path, folder: Path, commit: str) -> None:
             ),
         ],
     )
+    trainer.strategy.checkpoint_io = WholeFiles()
     begin = time.monotonic()
     resumed = zipfile.is_zipfile(last)  # not one whose writing was cut short
     source = image_data(run, data)
@@ -84,6 +110,7 @@ def train(run: Run, data: Path, folder: Path, commit: str) -> None:
         raise RunFailed(f"{run.method}, seed {run.seed}: training diverged, no result was written")
     record = {
         "validation_elbo": elbo,
+        "curve": [list(point) for point in curve.points],
         "parameters": len(weights),
         # Of a run that was interrupted only the last part was timed.
         "seconds": None if resumed else seconds,
