@@ -12,6 +12,7 @@ import math
 from collections.abc import Callable, Sequence
 
 from torch import nn
+from torch.nn.modules.conv import _ConvNd
 
 from smvae_core.modalities import Modality, Network
 
@@ -22,9 +23,16 @@ def initialise(layer: nn.Module) -> None:
     PyTorch's own default lets the signal shrink by about √6 a layer. Embedding network, set encoder
     and decoder are ten layers one behind the other, and hardly begin to learn from it.
     """
-    if isinstance(layer, nn.Linear | nn.modules.conv._ConvNd):
-        nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
-        nn.init.zeros_(layer.bias)
+    if isinstance(layer, nn.Linear):
+        inputs = layer.in_features
+    elif isinstance(layer, _ConvNd):
+        inputs = layer.in_channels * math.prod(layer.kernel_size)
+        if layer.transposed:  # the stride keeps that share of them away from a pixel
+            inputs /= math.prod(layer.stride)
+    else:
+        return
+    nn.init.normal_(layer.weight, std=math.sqrt(2 / inputs))
+    nn.init.zeros_(layer.bias)
 
 
 def _mlp(sizes: Sequence[int]) -> nn.Sequential:
