@@ -4,7 +4,7 @@
 
 SMVAE's set encoder sees M embeddings, MoPoE's posterior has 2^M - 1 components, 65,535 for M = 16.
 All modalities are vectors of 16 numbers with the same small networks; four samples make a batch, so
-that MoPoE with M = 16 takes gigabytes and not tens of them. The models take turns, a step each, and
+that MoPoE with M = 16 takes gigabytes and not tens of them. The models take turns, and
 medians over the turns count. One thread, and its CPU time, so that other work on the machine says
 little. A plot goes to out/benchmarks/scaling.png.
 """
@@ -54,19 +54,24 @@ def training_step(kind: str, count: int) -> Callable[[], None]:
     return step
 
 
+def milliseconds(step: Callable[[], None]) -> float:
+    """Of CPU for a step, the average over at least a tenth of a second, after one to warm up."""
+    step()
+    begin, steps = time.process_time(), 0
+    while (spent := time.process_time() - begin) < 0.1:
+        step()
+        steps += 1
+    return 1000 * spent / steps
+
+
 def measure(turns: int) -> dict[str, list[float]]:
     """Model → milliseconds of a step for each of COUNTS."""
     steps = {(kind, count): training_step(kind, count) for kind in LABELS for count in COUNTS}
     spent: dict[tuple[str, int], list[float]] = {case: [] for case in steps}
-    for turn in range(turns + 1):
+    for _ in range(turns):
         for case, step in steps.items():
-            begin = time.process_time()
-            step()
-            if turn:  # the first one warms up
-                spent[case].append(time.process_time() - begin)
-    return {
-        kind: [1000 * statistics.median(spent[kind, count]) for count in COUNTS] for kind in LABELS
-    }
+            spent[case].append(milliseconds(step))
+    return {kind: [statistics.median(spent[kind, count]) for count in COUNTS] for kind in LABELS}
 
 
 def growth(times: Mapping[str, list[float]]) -> dict[str, float]:
@@ -109,7 +114,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--turns", type=int, default=7, help="steps of each model (default: 7)")
+    parser.add_argument("--turns", type=int, default=3, help="of each model (default: 3)")
     options = parser.parse_args()
     if options.turns < 1:
         parser.error("--turns must be at least 1")
