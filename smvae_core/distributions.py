@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 from torch import distributions as D
+from torch.nn.functional import binary_cross_entropy_with_logits
 
 from smvae_core.modalities import Modality
 
@@ -52,45 +54,59 @@ class Likelihood:
     """p(x_i|z) for a batch, all elements independent given z.
 
     Attributes:
-        distribution: over the elements of (B, *shape); for a categorical modality over (B,)
-            one-hot rows.
-    """
-
-    distribution: D.Distribution
-
-    @property
-    def mean(self) -> Tensor:
-        """E[x_i|z] in normalised units, (B, *shape)."""
-        return self.distribution.mean
-
-    def sample(self) -> Tensor:
-        """One draw of x_i in normalised units, (B, *shape)."""
-        return self.distribution.sample()
-
-    def log_prob(self, x: Tensor) -> Tensor:
-        """log p(x_i|z) in nats, (B,). Elements of x that are NaN were not measured and count
-        nothing."""
-        measured = ~torch.isnan(x)
-        # A NaN must be gone before log_prob: its gradient would survive a mask put on afterwards.
-        log_prob = self.distribution.log_prob(torch.where(measured, x, 0.0))
-        if log_prob.ndim == 1:  # categorical: one value for a whole row
-            return torch.where(measured.all(1), log_prob, 0.0)
-        return torch.where(measured, log_prob, 0.0).flatten(1).sum(1)
-
-
-def build_likelihood(modality: Modality, location: Tensor, log_scale: Tensor) -> Likelihood:
-    """The likelihood that the modality names, around what its decoder put out.
-
-    Args:
         modality: whose likelihood.
-        location: (B, *shape); logits for Bernoulli and categorical.
+        location: (..., *shape); logits for Bernoulli and categorical.
         log_scale: (channels, 1, ...) log of standard deviation (Gaussian) or diversity (Laplace);
             unused by the others.
     """
-    if modality.likelihood == "bernoulli":
-        # validate_args=False: grey values under a Bernoulli are the field's legacy protocol.
-        return Likelihood(D.Bernoulli(logits=location, validate_args=False))
-    if modality.likelihood == "categorical":
-        return Likelihood(D.OneHotCategorical(logits=location, validate_args=False))
-    family = D.Normal if modality.likelihood == "gaussian" else D.Laplace
-    return Likelihood(family(location, log_scale.exp().expand_as(location), validate_args=False))
+
+    modality: Modality
+    location: Tensor
+    log_scale: Tensor
+
+    @functools.cached_property
+    def distribution(self) -> D.Distribution:
+        """Over the elements of (..., *shape); for a categorical modality over one-hot rows."""
+        if self.modality.likelihood == "bernoulli":
+            # validate_args=False: grey values under a Bernoulli are the field's legacy protocol.
+            return D.Bernoulli(logits=self.location, validate_args=False)
+        if self.modality.likelihood == "categorical":
+            return D.OneHotCategorical(logits=self.location, validate_args=False)
+        family = D.Normal if self.modality.likelihood == "gaussian" else D.Laplace
+        scale = self.log_scale.exp().expand_as(self.location)
+        return family(self.location, scale, validate_args=False)
+
+    @property
+    def mean(self) -> Tensor:
+        """E[x_i|z] in normalised units, (..., *shape)."""
+        return self.distribution.mean
+
+    def sample(self) -> Tensor:
+        """One draw of x_i in normalised units, (..., *shape)."""
+        return self.distribution.sample()
+
+    def log_prob(self, x: Tensor) -> Tensor:
+        """log p(x_i|z) in nats, (...), for x (B, *shape), which is broadcast against (..., *shape).
+
+        Elements of x that are NaN were not measured and count nothing; a row of a categorical
+        modality counts only as a whole.
+        """
+        elements = tuple(range(1 - x.ndim, 0))
+        if not x.sum().isnan():  # this takes a tenth of what the masks below take
+            return self._element_log_prob(x).sum(elements)
+        measured = ~torch.isnan(x)
+        if self.modality.likelihood == "categorical":
+            measured = measured.all(-1, keepdim=True)
+        # A NaN must be gone before log_prob: its gradient would survive a mask put on afterwards.
+        log_prob = self._element_log_prob(torch.where(measured, x, 0.0))
+        return torch.where(measured, log_prob, 0.0).sum(elements)
+
+    def _element_log_prob(self, x: Tensor) -> Tensor:
+        """What each element of x adds to log p(x_i|z), (..., *shape)."""
+        # Bernoulli and categorical without the distribution, which takes a while to be made.
+        if self.modality.likelihood == "bernoulli":
+            x = x.expand_as(self.location)
+            return -binary_cross_entropy_with_logits(self.location, x, reduction="none")
+        if self.modality.likelihood == "categorical":
+            return x * self.location.log_softmax(-1)
+        return self.distribution.log_prob(x)

@@ -96,7 +96,10 @@ class SetFitting(L.LightningModule):
         self._validation_draws = EpochDraws(*shape, self._method.validation.noises(count))
 
     def configure_optimizers(self) -> dict[str, Any]:
-        optimizer = torch.optim.Adam(self.parameters(), lr=self.hparams.learning_rate)
+        # On a CPU the default takes three times as long. Elsewhere it does not, and the fused step
+        # rules out clipping under mixed precision.
+        fused = True if self.device.type == "cpu" else None
+        optimizer = torch.optim.Adam(self.parameters(), lr=self.hparams.learning_rate, fused=fused)
         trainer = self.trainer
         # Not trainer.estimated_stepping_batches: it sets the data up before a resumed run has
         # restored its position, which is then lost.

@@ -249,7 +249,10 @@ class ImportanceSampler:
         for noise, position in draws.blocks(prior.mean):
             z = posterior.sample(noise, position)
             log_ratio = prior.log_prob(z) - posterior.log_prob(z)
-            terms = {name: self._log_likelihood(name, observations[name], z) for name in names}
+            terms = {  # one decoder after the other: memory holds the output of one
+                name: self.model.decode(z, [name])[name].log_prob(observations[name])
+                for name in names
+            }
             log_weights = torch.stack(
                 [log_ratio + sum(terms[name] for name in target) for target in targets]
             ).double()
@@ -269,12 +272,6 @@ class ImportanceSampler:
         return prior, self.model.encode(
             {name: observations[name] for name in self.model.names if name in known}
         )
-
-    def _log_likelihood(self, name: str, x: Tensor, z: Tensor) -> Tensor:
-        """log p(x_i|z) for x (B, *shape) and z (k, B, D), (k, B)."""
-        likelihood = self.model.decode(z.flatten(0, 1), [name])[name]
-        repeated = x.expand(len(z), *x.shape).flatten(0, 1)
-        return likelihood.log_prob(repeated).view(z.shape[:2])
 
 
 def _size(posterior: Gaussian | Mixture) -> int:

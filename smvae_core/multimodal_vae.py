@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from smvae_core.distributions import Gaussian, Likelihood, build_likelihood
+from smvae_core.distributions import Gaussian, Likelihood
 from smvae_core.mixture import Mixture
 from smvae_core.modalities import Modality, check_names
 from smvae_core.networks import build_decoder, build_embedding, initialise
@@ -160,7 +160,7 @@ class MultimodalVAE(nn.Module):
         """p(x_i|z) for the modalities asked for (all by default); no other decoder is run.
 
         Args:
-            z: (B, D).
+            z: (B, D), or (..., B, D) for several z of each sample.
 
         Raises:
             ValueError: for a name that the model does not know.
@@ -169,10 +169,11 @@ class MultimodalVAE(nn.Module):
         self._check(names)
         likelihoods = {}
         for name in names:
-            location, modality = self.decoders[name](z), self.modalities[name]
+            modality = self.modalities[name]
+            location = self.decoders[name](z.flatten(0, -2)).unflatten(0, z.shape[:-1])
             if modality.is_continuous:
                 location = location + self.training_mean(name)
-            likelihoods[name] = build_likelihood(modality, location, self.log_scales[name])
+            likelihoods[name] = Likelihood(modality, location, self.log_scales[name])
         return likelihoods
 
     def _stack(

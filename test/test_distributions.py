@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch import distributions as D
 
-from smvae_core.distributions import Gaussian, build_likelihood
+from smvae_core.distributions import Gaussian, Likelihood
 from smvae_core.modalities import Modality
 
 
@@ -127,7 +127,7 @@ def test_log_prob_is_the_formula(likelihood: str, holes: bool) -> None:
     x, location, log_scale = case(likelihood, 0)
     if holes:
         x[1, 0, 2] = x[2] = torch.nan
-    found = build_likelihood(modality(likelihood), location, log_scale).log_prob(x)
+    found = Likelihood(modality(likelihood), location, log_scale).log_prob(x)
     assert found.shape == (4,)
     for row in range(4):
         expected = 0.0
@@ -141,13 +141,31 @@ def test_log_prob_is_the_formula(likelihood: str, holes: bool) -> None:
         assert float(found[row]) == pytest.approx(expected, rel=1e-6)
 
 
+@pytest.mark.parametrize("holes", [False, True])
+@pytest.mark.parametrize("likelihood", [*sorted(FORMULAS), "categorical"])
+def test_several_outputs_for_each_sample(likelihood: str, holes: bool) -> None:
+    """A likelihood over (k, B, ...) scores x (B, ...) as k likelihoods over (B, ...) do."""
+    if likelihood == "categorical":
+        one = Modality("x", "categorical", (3,), likelihood="categorical")
+        x, log_scale = torch.eye(3, dtype=torch.float64)[[0, 2, 1, 1]], torch.zeros(3)
+    else:
+        one = modality(likelihood)
+        x, _, log_scale = case(likelihood, 0)
+    if holes:
+        x[2, ..., -1] = torch.nan
+    locations = torch.randn(5, *x.shape, dtype=torch.float64, generator=generator(9))
+    found = Likelihood(one, locations, log_scale).log_prob(x)
+    expected = [Likelihood(one, location, log_scale).log_prob(x) for location in locations]
+    torch.testing.assert_close(found, torch.stack(expected))
+
+
 @pytest.mark.parametrize("likelihood", sorted(FORMULAS))
 def test_holes_give_no_gradient_and_no_nan(likelihood: str) -> None:
     x, location, log_scale = case(likelihood, 0)
     x[1, 0, 2] = x[2] = torch.nan
     location.requires_grad_()
     log_scale.requires_grad_()
-    build_likelihood(modality(likelihood), location, log_scale).log_prob(x).sum().backward()
+    Likelihood(modality(likelihood), location, log_scale).log_prob(x).sum().backward()
     assert torch.isfinite(location.grad).all()
     assert (location.grad[x.isnan()] == 0).all()
     assert (location.grad[~x.isnan()] != 0).all()
@@ -159,7 +177,7 @@ def test_categorical() -> None:
     label = Modality("y", "categorical", (3,), likelihood="categorical")
     logits = torch.tensor([[0.3, -1.0, 2.0], [0.0, 0.0, 0.0]], dtype=torch.float64)
     x = torch.tensor([[0.0, 1.0, 0.0], [0.0, 0.0, 1.0]], dtype=torch.float64)
-    likelihood = build_likelihood(label, logits, torch.zeros(3))
+    likelihood = Likelihood(label, logits, torch.zeros(3))
     total = sum(math.exp(value) for value in (0.3, -1.0, 2.0))
     expected = [-1.0 - math.log(total), -math.log(3)]
     torch.testing.assert_close(likelihood.log_prob(x), torch.tensor(expected).double())
@@ -171,7 +189,7 @@ def test_missing_label_counts_nothing() -> None:
     label = Modality("y", "categorical", (3,), likelihood="categorical")
     logits = torch.zeros(2, 3, requires_grad=True)
     x = torch.tensor([[0.0, 1.0, 0.0], [torch.nan] * 3])
-    log_prob = build_likelihood(label, logits, torch.zeros(3)).log_prob(x)
+    log_prob = Likelihood(label, logits, torch.zeros(3)).log_prob(x)
     assert log_prob[1] == 0
     log_prob.sum().backward()
     assert (logits.grad[1] == 0).all()
@@ -181,9 +199,7 @@ def test_missing_label_counts_nothing() -> None:
 @pytest.mark.parametrize("likelihood", sorted(FORMULAS))
 def test_mean_and_samples_agree(likelihood: str) -> None:
     _, location, log_scale = case(likelihood, 1)
-    distribution = build_likelihood(
-        modality(likelihood), location[:1].expand(100_000, 2, 3), log_scale
-    )
+    distribution = Likelihood(modality(likelihood), location[:1].expand(100_000, 2, 3), log_scale)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         samples = distribution.sample()
@@ -197,5 +213,5 @@ def test_densities_integrate_to_one(likelihood: str) -> None:
     x = torch.linspace(-60, 60, 240_001, dtype=torch.float64).view(-1, 1, 1)
     one = modality(likelihood, (1, 1))
     location = torch.full_like(x, 0.3)
-    density = build_likelihood(one, location, torch.tensor([[0.8]])).log_prob(x).exp()
+    density = Likelihood(one, location, torch.tensor([[0.8]])).log_prob(x).exp()
     assert float(torch.trapezoid(density, x[:, 0, 0])) == pytest.approx(1.0, abs=1e-6)

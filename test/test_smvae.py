@@ -156,6 +156,17 @@ def test_a_continuous_decoder_adds_to_the_training_mean() -> None:
 
 
 @torch.no_grad()
+def test_several_latents_of_each_sample_decode_as_one_at_a_time() -> None:
+    model = small_model()
+    z = torch.randn(4, 3, model.latent_size)
+    together, alone = model.decode(z), [model.decode(one) for one in z]
+    for name, likelihood in together.items():
+        torch.testing.assert_close(
+            likelihood.mean, torch.stack([likelihoods[name].mean for likelihoods in alone])
+        )
+
+
+@torch.no_grad()
 def test_the_training_mean_does_not_shift_logits() -> None:
     """It is a mean, not a logit; it may be kept for evaluation, but not be added to a logit."""
     image = dataclasses.replace(

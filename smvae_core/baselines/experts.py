@@ -43,14 +43,15 @@ class ExpertsVAE(MultimodalVAE):
         Returns:
             Experts (B, m, D), finite also where a modality is not present; mask (B, m) or ``None``.
         """
-        embeddings = {name: embeddings[name] for name in self.names if name in embeddings}
-        stacked, present = self._stack(embeddings, present)
+        names = [name for name in self.names if name in embeddings]
         if present is not None:
-            # Whatever stands in masked rows: zero times infinity would not be zero.
-            stacked = torch.where(present[..., None], stacked, 0.0)
-        parameters = [
-            self.experts[name](hidden)
-            for name, hidden in zip(embeddings, stacked.unbind(1), strict=True)
-        ]
+            present = present[:, [self.names.index(name) for name in names]]
+        parameters = []
+        for column, name in enumerate(names):
+            hidden = embeddings[name]
+            if present is not None:
+                # Whatever stands in masked rows: zero times infinity would not be zero.
+                hidden = torch.where(present[:, column, None], hidden, 0.0)
+            parameters.append(self.experts[name](hidden))
         means, log_variances = zip(*parameters, strict=True)
         return Gaussian(torch.stack(means, dim=1), torch.stack(log_variances, dim=1)), present

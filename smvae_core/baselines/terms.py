@@ -31,7 +31,8 @@ def log_likelihoods(
         term = z.new_zeros(mask.shape)
         if len(rows[0]):
             likelihood = model.decode(z[rows], [name])[name]
-            term = term.index_put(rows, likelihood.log_prob(x[rows[1]]).to(term.dtype))
+            log_prob = likelihood.log_prob(x.index_select(0, rows[1]))
+            term = term.index_put(rows, log_prob.to(term.dtype))
         terms[name] = term
     return terms
 
