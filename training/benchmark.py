@@ -23,25 +23,16 @@ from pathlib import Path
 from typing import Any
 
 from smvae_ros.report import write_text
+from training.data_sets import DATA_SETS, LABELLED
 from training.likelihood_table import tabulate, to_markdown
 from training.protocol import METHODS, Protocol, Run, RunFailed
+from training.protocol_options import (
+    add_protocol_options,
+    chosen_protocol,
+    page_name,
+    protocol_options,
+)
 from training.study import STAGES, commit, complete, finished
-
-PIXELS = {"mnist": "dynamic", "fashion_mnist": "grey"}  # by default
-# Of the image's networks, by default; 28 pixels can be halved twice.
-WIDTHS = {"mlp": Protocol.image_widths}
-_CONVOLUTION_WIDTHS = (32, 64)
-NUMBERS = {  # fields of the protocol that are options
-    "epochs": "of training",
-    "batch_size": "samples in a step",
-    "learning_rate": "highest rate of Adam",
-    "warm_up_steps": "in which the weight of the KL terms rises",
-    "latent_size": "D, numbers in z",
-    "embedding_size": "d, numbers that an embedding network puts out",
-    "validation": "training images held out",
-    "test_images": "images that are measured",
-    "importance_samples": "K",
-}
 
 
 def parser() -> argparse.ArgumentParser:
@@ -51,10 +42,13 @@ def parser() -> argparse.ArgumentParser:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    default = Protocol()
+    add_protocol_options(parser, LABELLED)
     add = parser.add_argument
-    add("--dataset", choices=PIXELS, default="mnist", help="default: mnist")
-    add("--data-dir", type=Path, help="folder of the IDX files; missing ones are downloaded")
+    add(
+        "--data-dir",
+        type=Path,
+        help="folder of the data set; missing files of MNIST and FashionMNIST are downloaded",
+    )
     add(
         "--methods",
         nargs="+",
@@ -64,31 +58,6 @@ def parser() -> argparse.ArgumentParser:
         help=f"of {', '.join(METHODS)} (default: all)",
     )
     add("--seeds", nargs="+", type=int, default=[0], metavar="SEED", help="default: 0")
-    add(
-        "--pixels",
-        choices=("dynamic", "grey"),
-        help="binarised anew in each epoch, or grey values under a Bernoulli likelihood "
-        "(default: dynamic for mnist, grey for fashion_mnist)",
-    )
-    add(
-        "--image-network",
-        default=default.image_network,
-        metavar="NAME",
-        help="embedding network and decoder of the image, by its name in smvae_core.networks, such "
-        f"as mlp or convolution (default: {default.image_network})",
-    )
-    add(
-        "--image-widths",
-        nargs="+",
-        type=int,
-        metavar="N",
-        help="of that network (default: 512 512 for mlp, else 32 64)",
-    )
-    for field, what in NUMBERS.items():
-        value = getattr(default, field)
-        option = "--" + field.replace("_", "-")
-        kind = type(value)
-        add(option, type=kind, default=value, metavar="N", help=f"{what} (default: {value})")
     add(
         "--results",
         type=Path,
@@ -105,9 +74,8 @@ def parser() -> argparse.ArgumentParser:
         "--stages",
         nargs="+",
         choices=STAGES,
-        default=list(STAGES),
         metavar="STAGE",
-        help=f"what is measured, of {', '.join(STAGES)} (default: all)",
+        help=f"what is measured, of {', '.join(DATA_SETS[LABELLED[0]].stages)} (default: all)",
     )
     add(
         "--name",
@@ -142,16 +110,9 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
-    network = options.image_network
-    protocol = Protocol(
-        dataset=options.dataset,
-        pixels=options.pixels or PIXELS[options.dataset],
-        image_network=network,
-        image_widths=tuple(options.image_widths or WIDTHS.get(network, _CONVOLUTION_WIDTHS)),
-        **{field: getattr(options, field) for field in NUMBERS},
-    )
+    protocol = chosen_protocol(options)
     runs = options.results / "runs"
-    path = options.results / (options.name or _name(protocol))
+    path = options.results / (options.name or page_name(protocol))
     failures = 0
     if not options.only_table:
         # All methods with one seed before the next seed, so that an early table has every row.
@@ -167,16 +128,6 @@ def _run(options: argparse.Namespace) -> int:
     print(page)
     print(f"Saved {path}.json and .md", file=sys.stderr)
     return 1 if failures else 0
-
-
-def _name(protocol: Protocol) -> str:
-    """Of a page; other pixels or networks than usual are a page of their own."""
-    parts = [protocol.dataset]
-    if protocol.pixels != PIXELS[protocol.dataset]:
-        parts.append(protocol.pixels)
-    if protocol.image_network != Protocol.image_network:
-        parts.append(protocol.image_network)
-    return "_".join(parts)
 
 
 def _complete(title: str, run: Run, runs: Path, options: argparse.Namespace) -> bool:
@@ -215,20 +166,10 @@ def _command(protocol: Protocol, records: Sequence[Mapping[str, Any]], name: str
     for method in METHODS:
         if method in seeds:
             groups.setdefault(tuple(sorted(seeds[method])), []).append(method)
-    common = ["python", "-m", "training.benchmark", "--dataset", protocol.dataset]
-    common += ["--data-dir", "DIR"]
-    if protocol.pixels != PIXELS[protocol.dataset]:
-        common += ["--pixels", protocol.pixels]
-    default = Protocol()
-    if protocol.image_network != default.image_network:
-        common += ["--image-network", protocol.image_network]
-    if protocol.image_widths != WIDTHS.get(protocol.image_network, _CONVOLUTION_WIDTHS):
-        common += ["--image-widths", *map(str, protocol.image_widths)]
-    if name != _name(protocol):
+    dataset, own, *options = protocol_options(protocol)
+    common = ["python", "-m", "training.benchmark", dataset, own, "--data-dir", "DIR", *options]
+    if name != page_name(protocol):
         common += ["--name", name]
-    for field in NUMBERS:
-        if getattr(protocol, field) != getattr(default, field):
-            common += ["--" + field.replace("_", "-"), str(getattr(protocol, field))]
     commands = []
     for own, methods in groups.items():
         chosen = [] if methods == list(METHODS) else ["--methods", *methods]
