@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -225,12 +226,13 @@ class FaceData(SampleData):
     def load(self) -> Samples:
         options = self.hparams
         celeba = CelebA(options.folder, LAYOUTS[options.layout])
+        bars = sys.stderr.isatty()
         if options.attributes is None:
-            return celeba_views(celeba, options.size, options.cache)
+            return celeba_views(celeba, options.size, options.cache, progress=bars)
         images = (
             None if options.cache is None else Path(options.cache) / "images"
         )  # as of the views
-        return celeba_samples(celeba, options.attributes, options.size, images)
+        return celeba_samples(celeba, options.attributes, options.size, images, bars)
 
 
 def _normalised(modality: Modality, measured: Statistics) -> Modality:

@@ -90,7 +90,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser().parse_args(arguments)
     if options.data_dir is None and not options.only_table:
         parser().error("--data-dir is needed, except with --only-table")
-    _quieten()
+    quieten()
     try:
         code = _run(options)
         sys.stdout.flush()
@@ -178,7 +178,7 @@ def _command(protocol: Protocol, records: Sequence[Mapping[str, Any]], name: str
     return " && ".join(commands)
 
 
-def _quieten() -> None:
+def quieten() -> None:
     """Keeps what Lightning says of itself with every run out of the log."""
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     for message in (".*does not have many workers", ".*LeafSpec", ".*directory .* exists"):

@@ -2,9 +2,9 @@
 
     python -m training.benchmark_figures --dataset mnist --data-dir DIR
 
-NAME_latent.png (Fig. 2 of the paper): t-SNE of the posterior's means for test images, from the image
-alone and from both modalities. NAME_given_label.png (Figs. 3-5): images that are generated for
-each label. Models are those that `training.benchmark` with the same options has left in WORK; a
+NAME_latent.png (Fig. 2 of the paper): t-SNE of the posterior's means for test images, from the
+image alone and from both modalities. NAME_given_label.png (Figs. 3-5): images that are generated
+for each label. Models are those that `training.benchmark` with the same options has left in WORK; a
 method without one is left out.
 """
 
@@ -93,10 +93,10 @@ def main(arguments: list[str] | None = None) -> int:
         training = observations(model, run, folders, "training", 10 * _POINTS, at_most=True)
         label = protocol.data_set.label
         conditions = _conditions(training[label], protocol.data_set)
-        figures = {
-            "latent": latent_figure(models, test, protocol.data_set, options.seed),
-            f"given_{label}": generated_figure(models, conditions, protocol.data_set, options.seed),
-        }
+        data_set, seed = protocol.data_set, options.seed
+        figures = {f"given_{label}": generated_figure(models, conditions, data_set, seed)}
+        if joint := {method: model for method, model in models.items() if not model.given}:
+            figures["latent"] = latent_figure(joint, test, data_set, seed)
         for name, figure in figures.items():
             path = options.figures / f"{page_name(protocol)}_{name}.png"
             save_figure(figure, path)
@@ -128,10 +128,8 @@ def latent_figure(
     data_set: DataSet,
     seed: int,
 ) -> Figure:
-    """Two rows, from the image alone and from both modalities, and a column for each method that
-    has both."""
+    """Two rows, from the image alone and from both modalities, and a column for each method."""
     label = data_set.label
-    models = {method: model for method, model in models.items() if not model.given}
     classes, names = _groups(observed[label], data_set)
     subsets = {"image alone": ["image"], f"image and {label}": ["image", label]}
     figure = Figure(figsize=(2.1 * max(len(models), 2) + 1.2, 4.5), layout="constrained")

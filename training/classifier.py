@@ -27,7 +27,9 @@ from training.data_sets import Folders
 from training.protocol import Protocol
 
 _HIDDEN = 128
-_STEPS = 1500
+_EPOCHS = 4
+_STEPS = 1500  # at most
+_LEAST = 200  # of small data sets
 _BATCH = 128
 _RATE = 2e-3
 _SHIFT = 2  # pixels by which training images are moved in any direction
@@ -119,14 +121,13 @@ def _train(
     network: nn.Module, image: Modality, label: Modality, samples: Samples, title: str
 ) -> None:
     optimiser = torch.optim.Adam(network.parameters(), _RATE)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, _STEPS)
     random = np.random.default_rng(0)
     rows = samples.split["training"]
+    steps = min(_STEPS, max(_LEAST, _EPOCHS * len(rows) // _BATCH))
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)  # of dropout
-        for _ in tqdm(
-            range(_STEPS), title, unit="step", disable=None, leave=False, file=sys.stderr
-        ):
+        for _ in tqdm(range(steps), title, unit="step", disable=None, leave=False, file=sys.stderr):
             batch = samples.read(random.choice(rows, _BATCH), [image.name, label.name]).prepared
             shift = tuple(random.integers(-_SHIFT, _SHIFT + 1, 2))
             x = torch.roll(to_tensor(image, batch[image.name]), shift, (2, 3))

@@ -169,6 +169,7 @@ def _image(shape: tuple[int, ...], network: Network) -> ModalityOptions:
 _CELEBA = {"latent_size": 100, "embedding_size": 256, "batch_size": 128, "warm_up_steps": 5000}
 # 504 grey portraits for training: enough to see that everything runs.
 _PORTRAITS = {
+    "image_widths": (16, 32, 64, 128),
     "latent_size": 32,
     "batch_size": 32,
     "warm_up_steps": 100,
