@@ -63,17 +63,18 @@ def coherence_lines(table: Mapping[str, Any], label: str) -> list[str]:
     if "classifier" in table:
         accuracy, constant = (100 * value for value in table["classifier"].values())
         lines += [
-            "Coherence (Shi et al. 2019; Sutter et al. 2021): how often a generated image is of "
-            f"the given {label}, as judged by a classifier that is right on {accuracy:.1f} % of "
-            f"the test images (always the most frequent: {constant:.1f} %); how often a generated "
-            f"{label} is the test image's; and how often an image and a {label} from one z of the "
-            "prior fit each other. Images are means of p(x\\|z), z is drawn.",
+            "Coherence (Shi et al. 2019; Sutter et al. 2021), as judged by a classifier that is "
+            f"right on {accuracy:.1f} % of the test images (always the most frequent: "
+            f"{constant:.1f} %): how often images generated given the {label} fit; how often what "
+            f"is generated for the {label} given a test image is true; how often both fit each "
+            "other when they come from one z of the prior. Images are means of p(x\\|z); z is "
+            "drawn.",
             "",
         ]
     lines += [
         "Probe: accuracy of logistic regression from the posterior's mean given these modalities, "
-        f"on test images. Where {label} is given the latent space may just hold it; the column "
-        "that says something is that of the image alone.",
+        f"on test images. Given the {label}, too, a latent space may just hold it; the column that "
+        "says something is that of the image alone.",
         "",
         "| " + " | ".join(header) + " |",
         "|---" * len(header) + "|",

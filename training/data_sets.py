@@ -173,7 +173,7 @@ _PORTRAITS = {
     "latent_size": 32,
     "batch_size": 32,
     "warm_up_steps": 100,
-    "test_images": 63,
+    "test_images": 64,
     "importance_samples": 100,
 }
 _CHECK = "631 grey portraits: a check of the pipeline, not comparable with CelebA"

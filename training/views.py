@@ -39,7 +39,7 @@ _FACES = 6
 _PANELS = (
     ("(a) Edges and parts of the face, from the image", ("original",), ("edges", "landmarks")),
     ("(b) Colours, from grey", ("grey",), ("original",)),
-    ("(c) The right half, from the left", ("half",), ("original",)),
+    ("(c) The right half, from the left", ("left_half",), ("original",)),
     ("(d) No watermark, from a watermarked image", ("watermarked",), ("original",)),
     ("(e) The image, from edges and parts", ("edges", "landmarks"), ("original",)),
 )
@@ -113,8 +113,8 @@ def views_figure(model: MultimodalVAE, observed: Mapping[str, Tensor], data_set:
     tallest = max(sum(heights[i] + 0.8 for i in column) for column in columns)
     count = len(next(iter(observed.values())))
     figure = Figure(figsize=(1.3 * count + 3.2, 0.65 * tallest + 0.8), layout="constrained")
-    for half, panels in zip(figure.subfigures(1, 2), columns, strict=True):
-        axes = half.subplots(len(panels), height_ratios=[heights[i] for i in panels], squeeze=False)
+    for side, panels in zip(figure.subfigures(1, 2), columns, strict=True):
+        axes = side.subplots(len(panels), height_ratios=[heights[i] for i in panels], squeeze=False)
         for axis, (title, given, targets) in zip(
             axes.flat, (_PANELS[i] for i in panels), strict=True
         ):
