@@ -226,12 +226,11 @@ class FaceData(SampleData):
     def load(self) -> Samples:
         options = self.hparams
         celeba = CelebA(options.folder, LAYOUTS[options.layout])
+        cache = None if options.cache is None else Path(options.cache)
         bars = sys.stderr.isatty()
         if options.attributes is None:
-            return celeba_views(celeba, options.size, options.cache, progress=bars)
-        images = (
-            None if options.cache is None else Path(options.cache) / "images"
-        )  # as of the views
+            return celeba_views(celeba, options.size, cache, progress=bars)
+        images = cache and cache / "images"  # the same as of the views
         return celeba_samples(celeba, options.attributes, options.size, images, bars)
 
 

@@ -195,8 +195,8 @@ class MultimodalVAE(nn.Module):
 
 def _check_free(modalities: Sequence[Modality]) -> None:
     """Raises ValueError for a name that PyTorch's containers of networks need for themselves."""
-    taken = [m.name for m in modalities if hasattr(nn.ModuleDict(), m.name)]
-    taken += [m.name for m in modalities if hasattr(nn.ParameterDict(), m.name)]
+    containers = nn.ModuleDict(), nn.ParameterDict()
+    taken = [m.name for m in modalities if any(hasattr(c, m.name) for c in containers)]
     if taken:
         raise ValueError(
             f"a modality cannot be named {taken[0]!r}, which is a method of PyTorch's modules; "

@@ -64,6 +64,15 @@ def test_attribute_file_of_other_columns(folder: Path, capsys: pytest.CaptureFix
     assert not (folder / "results").exists()
 
 
+def test_other_images_in_the_same_working_folder(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "work" / "derived" / "faces_64" / "images").mkdir(parents=True)
+    (folder / "work" / "derived" / "faces_64" / "images" / "rows.json").write_text("{}")
+    assert benchmark.main([*arguments(folder, "faces"), "--methods", "mvae"]) == 2
+    assert "a cache of other data" in capsys.readouterr().err
+
+
 def test_truncated_image(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = next((folder / "data" / FACES.images).iterdir())
     path.write_bytes(path.read_bytes()[:500])

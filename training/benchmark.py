@@ -22,6 +22,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from smvae_core.data.cache_folder import CacheError
 from smvae_ros.report import write_text
 from training.data_sets import DATA_SETS, LABELLED
 from training.likelihood_table import tabulate, to_markdown
@@ -98,7 +99,7 @@ def main(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("\nInterrupted; the same command continues", file=sys.stderr)
         return 130
-    except ValueError as error:
+    except (CacheError, ValueError) as error:
         print(f"training.benchmark: error: {error}", file=sys.stderr)
         return 2
     except BrokenPipeError:

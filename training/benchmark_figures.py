@@ -22,6 +22,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from smvae_core.checkpoint import CheckpointError, load_checkpoint
+from smvae_core.data.cache_folder import CacheError
 from smvae_core.multimodal_vae import MultimodalVAE
 from smvae_core.preprocessing import to_raw
 from training.coherence import draws
@@ -104,7 +105,7 @@ def main(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("\nInterrupted; nothing was written", file=sys.stderr)
         return 130
-    except ValueError as error:
+    except (CacheError, ValueError) as error:
         print(f"training.benchmark_figures: error: {error}", file=sys.stderr)
         return 2
     return 0

@@ -20,7 +20,8 @@ import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from smvae_core.checkpoint import load_checkpoint
+from smvae_core.checkpoint import CheckpointError, load_checkpoint
+from smvae_core.data.cache_folder import CacheError
 from smvae_core.data.celeba_views import paint_landmarks
 from smvae_core.evaluation import print_summary
 from smvae_core.multimodal_vae import MultimodalVAE
@@ -89,7 +90,7 @@ def main(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("\nInterrupted; the same command continues", file=sys.stderr)
         return 130
-    except (RunFailed, ValueError) as error:
+    except (CacheError, CheckpointError, RunFailed, ValueError) as error:
         print(f"training.views: error: {error}", file=sys.stderr)
         return 2
     path = options.results / "figures" / f"{page_name(run.protocol)}.png"
