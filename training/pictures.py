@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 _GAP = 2  # white pixels between pictures
-_COLOURS = 128
+_COLOURS = 256
 _DPI = 110
 
 
@@ -35,7 +35,8 @@ def show_mosaic(
 ) -> None:
     """Shows pictures as :func:`mosaic` joins them, with names of rows and columns."""
     height, width = (size + _GAP for size in images.shape[2:4])
-    axes.imshow(mosaic(images), interpolation="nearest")
+    axes.imshow(mosaic(images))
+    axes.set_anchor("N")
     axes.set_title(title, fontsize=10)
     axes.set_yticks([height * (i + 0.5) - _GAP for i in range(len(rows))], rows, fontsize=8)
     centres = [width * (i + 0.5) - _GAP for i in range(len(columns))]
@@ -57,7 +58,12 @@ def save_figure(figure: Figure, path: Path) -> None:
     """Writes a PNG file of few colours, whole or not at all."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=_DPI, bbox_inches="tight", facecolor="white")
-    picture = Image.open(buffer).convert("RGB").quantize(_COLOURS, dither=Image.Dither.NONE)
+    # Colours that are rare but far from others, as of a legend, must stay.
+    picture = (
+        Image.open(buffer)
+        .convert("RGB")
+        .quantize(_COLOURS, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
+    )
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     picture.save(temporary, format="png", optimize=True)

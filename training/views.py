@@ -35,14 +35,18 @@ from training.run_data import observations
 from training.study import complete
 
 DATA_SETS_OF_VIEWS = tuple(name for name in DATA_SETS if DATA_SETS[name].label is None)
-_FACES = 6
-# Panels of Fig. 6: title, given views, generated ones.
+_FACES = 5
+# Panels of Fig. 6, left and right: title, given views, generated ones. Both sides are nine rows.
 _PANELS = (
-    ("(a) Edges and parts of the face, from the image", ("original",), ("edges", "landmarks")),
-    ("(b) Colours, from grey", ("grey",), ("original",)),
-    ("(c) The right half, from the left", ("left_half",), ("original",)),
-    ("(d) No watermark, from a watermarked image", ("watermarked",), ("original",)),
-    ("(e) The image, from edges and parts", ("edges", "landmarks"), ("original",)),
+    (
+        ("(a) Edges and parts of the face, from the image", ("original",), ("edges", "landmarks")),
+        ("(e) The image, from edges and parts", ("edges", "landmarks"), ("original",)),
+    ),
+    (
+        ("(b) Colours, from grey", ("grey",), ("original",)),
+        ("(c) The right half, from the left", ("left_half",), ("original",)),
+        ("(d) No watermark, from a watermarked image", ("watermarked",), ("original",)),
+    ),
 )
 
 
@@ -109,33 +113,32 @@ def views_figure(model: MultimodalVAE, observed: Mapping[str, Tensor], data_set:
         observed: view → (B, *shape), normalised.
         data_set: that they come from.
     """
-    heights = [len(given) + 2 * len(targets) for _, given, targets in _PANELS]
-    columns = _in_two_columns(heights)
-    tallest = max(sum(heights[i] + 0.8 for i in column) for column in columns)
     count = len(next(iter(observed.values())))
-    figure = Figure(figsize=(1.3 * count + 3.2, 0.65 * tallest + 0.8), layout="constrained")
-    for side, panels in zip(figure.subfigures(1, 2), columns, strict=True):
-        axes = side.subplots(len(panels), height_ratios=[heights[i] for i in panels], squeeze=False)
-        for axis, (title, given, targets) in zip(
-            axes.flat, (_PANELS[i] for i in panels), strict=True
-        ):
-            z = model.encode({name: observed[name] for name in given}).mean
-            generated = {name: x.mean for name, x in model.decode(z, targets).items()}
-            rows = {name: observed[name] for name in given}
-            for name in targets:
-                rows |= {f"{name}, generated": generated[name], f"{name}, true": observed[name]}
-            pictures = [_picture(model, name.split(",")[0], x) for name, x in rows.items()]
-            labels = [name if "," in name else f"given: {name}" for name in rows]
-            show_mosaic(axis, np.stack(pictures), title, rows=labels)
+    figure = Figure(figsize=(1.4 * count + 3.2, 7.5), layout="constrained")
+    for side, panels in zip(figure.subfigures(1, 2), _PANELS, strict=True):
+        heights = [len(given) + 2 * len(targets) for _, given, targets in panels]
+        axes = side.subplots(len(panels), height_ratios=heights)
+        for axis, (title, given, targets) in zip(axes, panels, strict=True):
+            rows = _rows(model, observed, given, targets)
+            show_mosaic(axis, np.stack(list(rows.values())), title, rows=list(rows))
     figure.suptitle(f"{data_set.title}" + (f"\n{data_set.caution}" if data_set.caution else ""))
     return figure
 
 
-def _in_two_columns(heights: Sequence[int]) -> tuple[list[int], list[int]]:
-    """Numbers of the panels left and right, in order, as even as it gets."""
-    total = sum(heights)
-    split = min(range(1, len(heights)), key=lambda n: abs(2 * sum(heights[:n]) - total))
-    return list(range(split)), list(range(split, len(heights)))
+def _rows(
+    model: MultimodalVAE,
+    observed: Mapping[str, Tensor],
+    given: Sequence[str],
+    targets: Sequence[str],
+) -> dict[str, np.ndarray]:
+    """Name of a row of a panel → its pictures (B, h, w, 3)."""
+    z = model.encode({name: observed[name] for name in given}).mean
+    generated = model.decode(z, targets)
+    rows = {f"given: {name}": _picture(model, name, observed[name]) for name in given}
+    for name in targets:
+        rows[f"{name}, generated"] = _picture(model, name, generated[name].mean)
+        rows[f"{name}, true"] = _picture(model, name, observed[name])
+    return {title.replace("_", " "): pictures for title, pictures in rows.items()}
 
 
 def _picture(model: MultimodalVAE, name: str, values: Tensor) -> np.ndarray:
