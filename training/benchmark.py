@@ -28,48 +28,26 @@ from training.data_sets import DATA_SETS, LABELLED
 from training.likelihood_table import tabulate, to_markdown
 from training.protocol import METHODS, Protocol, Run, RunFailed
 from training.protocol_options import (
-    add_protocol_options,
+    add_methods,
     chosen_protocol,
     page_name,
     protocol_options,
+    study_parser,
 )
 from training.study import STAGES, commit, complete, finished
 
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
-    parser = argparse.ArgumentParser(
-        "python -m training.benchmark",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    add_protocol_options(parser, LABELLED)
+    parser = study_parser("python -m training.benchmark", __doc__, LABELLED, data_required=False)
+    add_methods(parser)
     add = parser.add_argument
-    add(
-        "--data-dir",
-        type=Path,
-        help="folder of the data set; missing files of MNIST and FashionMNIST are downloaded",
-    )
-    add(
-        "--methods",
-        nargs="+",
-        choices=METHODS,
-        default=list(METHODS),
-        metavar="METHOD",
-        help=f"of {', '.join(METHODS)} (default: all)",
-    )
     add("--seeds", nargs="+", type=int, default=[0], metavar="SEED", help="default: 0")
     add(
         "--results",
         type=Path,
         default=Path("docs/results"),
         help="folder of tables and of the runs' files (default: docs/results)",
-    )
-    add(
-        "--work",
-        type=Path,
-        default=Path("out/benchmark"),
-        help="folder of unfinished runs and trained models (default: out/benchmark)",
     )
     add(
         "--stages",

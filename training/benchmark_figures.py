@@ -28,8 +28,8 @@ from smvae_core.preprocessing import to_raw
 from training.coherence import draws
 from training.data_sets import LABELLED, DataSet, Folders
 from training.pictures import save_figure, show_mosaic
-from training.protocol import METHODS, Run
-from training.protocol_options import add_protocol_options, chosen_protocol, page_name
+from training.protocol import Run
+from training.protocol_options import add_methods, chosen_protocol, page_name, study_parser
 from training.run_data import observations
 
 _POINTS = 1000  # test images in a t-SNE picture
@@ -45,29 +45,10 @@ _PALETTE = (
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
-    parser = argparse.ArgumentParser(
-        "python -m training.benchmark_figures",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    add_protocol_options(parser, LABELLED)
+    parser = study_parser("python -m training.benchmark_figures", __doc__, LABELLED)
+    add_methods(parser)
     add = parser.add_argument
-    add("--data-dir", type=Path, required=True, help="folder of the data set")
-    add(
-        "--methods",
-        nargs="+",
-        choices=METHODS,
-        default=list(METHODS),
-        metavar="METHOD",
-        help=f"of {', '.join(METHODS)} (default: all)",
-    )
     add("--seed", type=int, default=0, help="of the runs (default: 0)")
-    add(
-        "--work",
-        type=Path,
-        default=Path("out/benchmark"),
-        help="folder of the trained models (default: out/benchmark)",
-    )
     add(
         "--figures",
         type=Path,

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from training.data_sets import DATA_SETS
-from training.protocol import Protocol
+from training.protocol import METHODS, Protocol
 
 NUMBERS = {  # fields of the protocol that are options
     "epochs": "of training",
@@ -21,13 +22,23 @@ NUMBERS = {  # fields of the protocol that are options
 }
 
 
-def add_protocol_options(parser: argparse.ArgumentParser, data_sets: Sequence[str]) -> None:
-    """Adds options for every part of a protocol; what is left out is as usual for the data set.
+def study_parser(
+    program: str, description: str, data_sets: Sequence[str], data_required: bool = True
+) -> argparse.ArgumentParser:
+    """A parser with what all commands of the study take: every part of a protocol, where what is
+    left out is as usual for the data set, and the folders of data and of models.
 
     Args:
-        parser: to add to.
+        program: the command.
+        description: shown with its help.
         data_sets: that may be chosen, the default first.
+        data_required: whether the folder of the data must be given.
     """
+    parser = argparse.ArgumentParser(
+        program,
+        description=description,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     add = parser.add_argument
     add("--dataset", choices=data_sets, default=data_sets[0], help=f"default: {data_sets[0]}")
     pixels = dict.fromkeys(kind for name in data_sets for kind in DATA_SETS[name].pixels)
@@ -59,6 +70,32 @@ def add_protocol_options(parser: argparse.ArgumentParser, data_sets: Sequence[st
             metavar="N",
             help=f"{what} (default: {_listed(usual)})",
         )
+    add(
+        "--data-dir",
+        type=Path,
+        required=data_required,
+        help="folder of the data set; missing files of MNIST and FashionMNIST are downloaded",
+    )
+    add(
+        "--work",
+        type=Path,
+        default=Path("out/benchmark"),
+        help="folder of unfinished runs, of trained models and of what is computed from the data "
+        "once (default: out/benchmark)",
+    )
+    return parser
+
+
+def add_methods(parser: argparse.ArgumentParser) -> None:
+    """Adds the option for the methods to work on."""
+    parser.add_argument(
+        "--methods",
+        nargs="+",
+        choices=METHODS,
+        default=list(METHODS),
+        metavar="METHOD",
+        help=f"of {', '.join(METHODS)} (default: all)",
+    )
 
 
 def _listed(usual: Mapping[str, float]) -> str:

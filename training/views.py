@@ -30,7 +30,7 @@ from training.benchmark import quieten
 from training.data_sets import DATA_SETS, DataSet, Folders
 from training.pictures import save_figure, show_mosaic
 from training.protocol import METHODS, Run, RunFailed
-from training.protocol_options import add_protocol_options, chosen_protocol, page_name
+from training.protocol_options import chosen_protocol, page_name, study_parser
 from training.run_data import observations
 from training.study import complete
 
@@ -52,14 +52,8 @@ _PANELS = (
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
-    parser = argparse.ArgumentParser(
-        "python -m training.views",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    add_protocol_options(parser, DATA_SETS_OF_VIEWS)
+    parser = study_parser("python -m training.views", __doc__, DATA_SETS_OF_VIEWS)
     add = parser.add_argument
-    add("--data-dir", type=Path, required=True, help="folder of the data set")
     methods = [method for method in METHODS if method != "cvae"]
     add("--method", choices=methods, default=methods[0], help=f"default: {methods[0]}")
     add("--seed", type=int, default=0, help="default: 0")
@@ -68,12 +62,6 @@ def parser() -> argparse.ArgumentParser:
         type=Path,
         default=Path("docs/results"),
         help="folder of the run's file and of figures/NAME.png (default: docs/results)",
-    )
-    add(
-        "--work",
-        type=Path,
-        default=Path("out/benchmark"),
-        help="folder of the model and of what is computed from the images (default: out/benchmark)",
     )
     return parser
 
