@@ -49,6 +49,7 @@ class MultimodalVAE(nn.Module):
     ) -> None:
         super().__init__()
         check_names(modalities)
+        _check_free(modalities)
         if min(latent_size, embedding_size) < 1:
             raise ValueError(
                 "latent_size and embedding_size must be positive, not "
@@ -191,3 +192,14 @@ class MultimodalVAE(nn.Module):
             raise ValueError(
                 f"unknown modality {', '.join(unknown)}; the model has {', '.join(self.names)}"
             )
+
+
+def _check_free(modalities: Sequence[Modality]) -> None:
+    """Raises ValueError for a name that PyTorch's containers of networks need for themselves."""
+    containers = nn.ModuleDict(), nn.ParameterDict()
+    taken = [m.name for m in modalities if any(hasattr(c, m.name) for c in containers)]
+    if taken:
+        raise ValueError(
+            f"a modality cannot be named {taken[0]!r}, which is a method of PyTorch's modules; "
+            "choose another name"
+        )

@@ -8,8 +8,9 @@ import pytest
 from small_images import TEST, write_labelled
 
 from smvae_core.data.labelled_images import SOURCES
-from training.benchmark import NUMBERS
+from training import classifier, coherence
 from training.protocol import Protocol
+from training.protocol_options import NUMBERS
 
 PROTOCOL = Protocol(epochs=2, batch_size=8, validation=6, test_images=TEST, importance_samples=10)
 BUDGET = [
@@ -20,7 +21,9 @@ BUDGET = [
 
 
 def write_data(folder: Path, patch: pytest.MonkeyPatch) -> Path:
-    """A data set that passes for MNIST as long as the patch lasts."""
+    """A data set that passes for MNIST as long as the patch lasts, and a hasty classifier."""
+    patch.setattr(classifier, "_STEPS", 3)
+    patch.setattr(coherence, "_JOINT", 50)
     patch.setitem(SOURCES, "mnist", write_labelled(folder))
     return folder
 

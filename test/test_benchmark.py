@@ -46,7 +46,7 @@ def test_every_run_leaves_one_file(results: Path) -> None:
     assert set((results / "runs").iterdir()) == paths
     for record in finished(results / "runs", PROTOCOL):
         assert record["training"]["commit"]
-        assert set(record["measured"]) == set(study.STAGES) < set(record)
+        assert set(record["measured"]) == set(PROTOCOL.data_set.stages) < set(record)
         assert math.isfinite(record["training"]["validation_elbo"])
 
 
@@ -68,6 +68,21 @@ def test_table_has_the_keys_of_the_design(results: Path) -> None:
         implied = measures["log_p_xy"]["mean"] - measures["log_p_x_given_y"]["mean"]
         assert implied == pytest.approx(smvae["log_p_y"]["mean"], abs=0.002)
     assert set(cvae["proposal_xy"]) == {"log_p_x_given_y"}
+
+
+def test_table_has_coherence_and_probes(results: Path) -> None:
+    table = json.loads((results / "mnist.json").read_text())
+    assert 0 <= table["classifier"]["classifier_accuracy"] <= 1
+    smvae, cvae = table["methods"].values()
+    assert set(smvae["coherence"]) == {"image_given_label", "label_given_image", "joint"}
+    assert set(smvae["probe"]) == {"image", "label", "image+label"}
+    assert set(cvae["coherence"]) == {"image_given_label"}
+    assert set(cvae["probe"]) == {"label", "image+label"}  # it always needs the label
+    for entry in (*smvae["coherence"].values(), *smvae["probe"].values()):
+        assert 0 <= entry["mean"] <= 1
+        assert entry["std"] is None
+    page = (results / "mnist.md").read_text()
+    assert "| method | image given label | label given image | both from the prior |" in page
 
 
 def test_page_shows_published_rows_beside_ours(results: Path) -> None:

@@ -19,8 +19,8 @@ from smvae_core.data.celeba_views import (
     Watermark,
     celeba_views,
     grey,
-    half,
     landmark_channels,
+    left_half,
     paint_landmarks,
 )
 from smvae_core.data.data_files import DataSetError
@@ -32,6 +32,7 @@ from smvae_core.data.face_landmarks import (
 )
 from smvae_core.data.samples import SampleBatches
 from smvae_core.modalities import Modality
+from smvae_core.smvae import SMVAE
 
 LAYOUT = CelebALayout(label_maps="seg")
 SIZE = 64
@@ -60,7 +61,7 @@ def test_grey_is_the_luma_that_opencv_computes() -> None:
 def test_half_is_black_on_the_right_and_leaves_its_input_alone() -> None:
     images = some_images()
     before = images.clone()
-    found = half(images)
+    found = left_half(images)
     assert torch.equal(found[:, :, :5], images[:, :, :5])
     assert not found[:, :, 5:].any()
     assert torch.equal(images, before)
@@ -192,7 +193,7 @@ def test_six_views_of_the_same_image(tmp_path: Path) -> None:
     original = celeba.images(progress=False)[rows]
     np.testing.assert_array_equal(views["original"], original)
     assert torch.equal(views["grey"], grey(views["original"]))
-    assert torch.equal(views["half"], half(views["original"]))
+    assert torch.equal(views["left_half"], left_half(views["original"]))
     assert torch.equal(views["watermarked"], Watermark(SIZE)(views["original"]))
     edges = views["edges"].numpy()
     assert set(np.unique(edges)) == {0, 255}
@@ -263,6 +264,11 @@ def test_views_are_computed_once(tmp_path: Path) -> None:
     for name in VIEWS:
         assert torch.equal(found[0][name], found[1][name])
         assert torch.equal(found[0][name], found[2][name])
+
+
+def test_a_model_can_have_all_six_views() -> None:
+    modalities = [Modality(name, "image", (CHANNELS.get(name, 3), 8, 8)) for name in VIEWS]
+    assert SMVAE(modalities, latent_size=2, embedding_size=4).names == VIEWS
 
 
 # Real faces.

@@ -13,6 +13,7 @@ from small_models import random_observations, random_present, small_modalities, 
 from torch import Tensor, nn
 
 from smvae_core.distributions import Gaussian
+from smvae_core.modalities import Modality
 from smvae_core.smvae import SMVAE
 
 NAMES = ("rgb", "depth", "force", "action", "proprio")
@@ -250,3 +251,9 @@ def test_model_without_or_with_equal_modalities_is_refused() -> None:
 def test_impossible_sizes_are_refused(sizes: dict[str, int]) -> None:
     with pytest.raises(ValueError, match=next(iter(sizes))):
         SMVAE(small_modalities(), **sizes)
+
+
+@pytest.mark.parametrize("name", ["half", "type", "get"])
+def test_a_name_that_pytorch_needs_is_refused(name: str) -> None:
+    with pytest.raises(ValueError, match=f"cannot be named '{name}'"):
+        SMVAE([Modality(name, "vector", (3,))], latent_size=2, embedding_size=4, heads=1)

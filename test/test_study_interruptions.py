@@ -125,6 +125,26 @@ def test_kill(data: Path, whole: object, tmp_path: Path, place: str, left: str) 
     assert list(json.loads((results / "mnist.json").read_text())["methods"]) == [RUN.method]
 
 
+def test_kill_in_a_later_stage(data: Path, whole: object, tmp_path: Path) -> None:
+    """The file keeps the stages before, whole, and the next call measures only what is missing."""
+    (tmp_path / "data").symlink_to(data)
+    root = Path(__file__).resolve().parents[1]
+    arguments = [*study_arguments(tmp_path), "--methods", RUN.method]
+    paths, place = f"{root}:{root / 'test'}", "training.probe::_accuracy:2"
+    died = subprocess.run([sys.executable, "-c", DIES, paths, str(data), place, *arguments])
+    assert died.returncode == -signal.SIGKILL
+    path = tmp_path / "results" / "runs" / RUN_FILE
+    before = json.loads(path.read_text())
+    assert list(before["measured"]) == ["likelihoods", "coherence"]
+    assert before["likelihoods"] == whole
+    assert list(path.parent.iterdir()) == [path]
+    assert main(arguments) == 0
+    after = json.loads(path.read_text())
+    assert set(after.pop("probe")["accuracy"]) == {"image", "label", "image+label"}
+    assert after["measured"].pop("probe")
+    assert after == before
+
+
 def test_table_is_written_after_every_run(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

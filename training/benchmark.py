@@ -22,73 +22,27 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from smvae_core.data.cache_folder import CacheError
 from smvae_ros.report import write_text
+from training.data_sets import DATA_SETS, LABELLED
 from training.likelihood_table import tabulate, to_markdown
 from training.protocol import METHODS, Protocol, Run, RunFailed
+from training.protocol_options import (
+    add_methods,
+    chosen_protocol,
+    page_name,
+    protocol_options,
+    study_parser,
+)
 from training.study import STAGES, commit, complete, finished
-
-PIXELS = {"mnist": "dynamic", "fashion_mnist": "grey"}  # by default
-# Of the image's networks, by default; 28 pixels can be halved twice.
-WIDTHS = {"mlp": Protocol.image_widths}
-_CONVOLUTION_WIDTHS = (32, 64)
-NUMBERS = {  # fields of the protocol that are options
-    "epochs": "of training",
-    "batch_size": "samples in a step",
-    "learning_rate": "highest rate of Adam",
-    "warm_up_steps": "in which the weight of the KL terms rises",
-    "latent_size": "D, numbers in z",
-    "embedding_size": "d, numbers that an embedding network puts out",
-    "validation": "training images held out",
-    "test_images": "images that are measured",
-    "importance_samples": "K",
-}
 
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
-    parser = argparse.ArgumentParser(
-        "python -m training.benchmark",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    default = Protocol()
+    parser = study_parser("python -m training.benchmark", __doc__, LABELLED, data_required=False)
+    add_methods(parser)
     add = parser.add_argument
-    add("--dataset", choices=PIXELS, default="mnist", help="default: mnist")
-    add("--data-dir", type=Path, help="folder of the IDX files; missing ones are downloaded")
-    add(
-        "--methods",
-        nargs="+",
-        choices=METHODS,
-        default=list(METHODS),
-        metavar="METHOD",
-        help=f"of {', '.join(METHODS)} (default: all)",
-    )
     add("--seeds", nargs="+", type=int, default=[0], metavar="SEED", help="default: 0")
-    add(
-        "--pixels",
-        choices=("dynamic", "grey"),
-        help="binarised anew in each epoch, or grey values under a Bernoulli likelihood "
-        "(default: dynamic for mnist, grey for fashion_mnist)",
-    )
-    add(
-        "--image-network",
-        default=default.image_network,
-        metavar="NAME",
-        help="embedding network and decoder of the image, by its name in smvae_core.networks, such "
-        f"as mlp or convolution (default: {default.image_network})",
-    )
-    add(
-        "--image-widths",
-        nargs="+",
-        type=int,
-        metavar="N",
-        help="of that network (default: 512 512 for mlp, else 32 64)",
-    )
-    for field, what in NUMBERS.items():
-        value = getattr(default, field)
-        option = "--" + field.replace("_", "-")
-        kind = type(value)
-        add(option, type=kind, default=value, metavar="N", help=f"{what} (default: {value})")
     add(
         "--results",
         type=Path,
@@ -96,18 +50,11 @@ def parser() -> argparse.ArgumentParser:
         help="folder of tables and of the runs' files (default: docs/results)",
     )
     add(
-        "--work",
-        type=Path,
-        default=Path("out/benchmark"),
-        help="folder of unfinished runs and trained models (default: out/benchmark)",
-    )
-    add(
         "--stages",
         nargs="+",
         choices=STAGES,
-        default=list(STAGES),
         metavar="STAGE",
-        help=f"what is measured, of {', '.join(STAGES)} (default: all)",
+        help=f"what is measured, of {', '.join(DATA_SETS[LABELLED[0]].stages)} (default: all)",
     )
     add(
         "--name",
@@ -122,7 +69,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser().parse_args(arguments)
     if options.data_dir is None and not options.only_table:
         parser().error("--data-dir is needed, except with --only-table")
-    _quieten()
+    quieten()
     try:
         code = _run(options)
         sys.stdout.flush()
@@ -130,7 +77,7 @@ def main(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("\nInterrupted; the same command continues", file=sys.stderr)
         return 130
-    except ValueError as error:
+    except (CacheError, ValueError) as error:
         print(f"training.benchmark: error: {error}", file=sys.stderr)
         return 2
     except BrokenPipeError:
@@ -142,16 +89,9 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
-    network = options.image_network
-    protocol = Protocol(
-        dataset=options.dataset,
-        pixels=options.pixels or PIXELS[options.dataset],
-        image_network=network,
-        image_widths=tuple(options.image_widths or WIDTHS.get(network, _CONVOLUTION_WIDTHS)),
-        **{field: getattr(options, field) for field in NUMBERS},
-    )
+    protocol = chosen_protocol(options)
     runs = options.results / "runs"
-    path = options.results / (options.name or _name(protocol))
+    path = options.results / (options.name or page_name(protocol))
     failures = 0
     if not options.only_table:
         # All methods with one seed before the next seed, so that an early table has every row.
@@ -167,16 +107,6 @@ def _run(options: argparse.Namespace) -> int:
     print(page)
     print(f"Saved {path}.json and .md", file=sys.stderr)
     return 1 if failures else 0
-
-
-def _name(protocol: Protocol) -> str:
-    """Of a page; other pixels or networks than usual are a page of their own."""
-    parts = [protocol.dataset]
-    if protocol.pixels != PIXELS[protocol.dataset]:
-        parts.append(protocol.pixels)
-    if protocol.image_network != Protocol.image_network:
-        parts.append(protocol.image_network)
-    return "_".join(parts)
 
 
 def _complete(title: str, run: Run, runs: Path, options: argparse.Namespace) -> bool:
@@ -215,20 +145,10 @@ def _command(protocol: Protocol, records: Sequence[Mapping[str, Any]], name: str
     for method in METHODS:
         if method in seeds:
             groups.setdefault(tuple(sorted(seeds[method])), []).append(method)
-    common = ["python", "-m", "training.benchmark", "--dataset", protocol.dataset]
-    common += ["--data-dir", "DIR"]
-    if protocol.pixels != PIXELS[protocol.dataset]:
-        common += ["--pixels", protocol.pixels]
-    default = Protocol()
-    if protocol.image_network != default.image_network:
-        common += ["--image-network", protocol.image_network]
-    if protocol.image_widths != WIDTHS.get(protocol.image_network, _CONVOLUTION_WIDTHS):
-        common += ["--image-widths", *map(str, protocol.image_widths)]
-    if name != _name(protocol):
+    dataset, own, *options = protocol_options(protocol)
+    common = ["python", "-m", "training.benchmark", dataset, own, "--data-dir", "DIR", *options]
+    if name != page_name(protocol):
         common += ["--name", name]
-    for field in NUMBERS:
-        if getattr(protocol, field) != getattr(default, field):
-            common += ["--" + field.replace("_", "-"), str(getattr(protocol, field))]
     commands = []
     for own, methods in groups.items():
         chosen = [] if methods == list(METHODS) else ["--methods", *methods]
@@ -237,7 +157,7 @@ def _command(protocol: Protocol, records: Sequence[Mapping[str, Any]], name: str
     return " && ".join(commands)
 
 
-def _quieten() -> None:
+def quieten() -> None:
     """Keeps what Lightning says of itself with every run out of the log."""
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     for message in (".*does not have many workers", ".*LeafSpec", ".*directory .* exists"):

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import torch
 
 from smvae_core.likelihood import Estimate, ImportanceSampler
 from smvae_core.multimodal_vae import MultimodalVAE
+from training.data_sets import Folders
 from training.protocol import Run, RunFailed
 from training.run_data import observations
 
-# What q(z|·) of the estimates sees.
-PROPOSALS = {"proposal_xy": ("image", "label"), "proposal_x": ("image",)}
+PROPOSALS = ("proposal_xy", "proposal_x")  # what q(z|·) of the estimates sees
 MEASURES = ("log_p_xy", "log_p_x", "log_p_x_given_y")
 _LABEL_SEED = 1_000_000  # so that the draws of log p(y) are not those of log p(x, y)
 
 
-def log_likelihoods(model: MultimodalVAE, run: Run, data: Path) -> dict[str, Any]:
+def log_likelihoods(model: MultimodalVAE, run: Run, folders: Folders) -> dict[str, Any]:
     """log p(x, y), log p(x) and log p(x|y) with both proposals on the first test images.
 
     log p(x, y) and log p(x) share their z_k. In log p(x|y) = log p(x, y) − log p(y) the proposal of
@@ -33,18 +32,20 @@ def log_likelihoods(model: MultimodalVAE, run: Run, data: Path) -> dict[str, Any
         does not have is missing.
     """
     protocol = run.protocol
-    observed = observations(model, run, data, "test", protocol.test_images)
+    observed = observations(model, run, folders, "test", protocol.test_images)
     samples = protocol.importance_samples
+    y = protocol.data_set.label
     sampler = ImportanceSampler(model, samples, run.seed)
     if model.given:
-        estimate = sampler.log_likelihood(observed, ["image"], PROPOSALS["proposal_xy"])
+        estimate = sampler.log_likelihood(observed, ["image"], ["image", y])
         return {"proposal_xy": {"log_p_x_given_y": _summary(estimate)}}
     # The seed moves every draw, so the errors of log p(y) are independent of those of log p(x, y).
     of_label = ImportanceSampler(model, samples, run.seed + _LABEL_SEED)
-    label = of_label.log_likelihood(observed, ["label"], ())
+    label = of_label.log_likelihood(observed, [y], ())
     results: dict[str, Any] = {}
-    for proposal, names in PROPOSALS.items():
-        both, image = sampler.log_likelihoods(observed, [("image", "label"), ("image",)], names)
+    targets = [("image", y), ("image",)]
+    for proposal, names in zip(PROPOSALS, targets, strict=True):
+        both, image = sampler.log_likelihoods(observed, targets, names)
         error = (both.standard_error.square() + label.standard_error.square()).sqrt()
         conditional = Estimate(both.value - label.value, error)
         estimates = zip(MEASURES, (both, image, conditional), strict=True)

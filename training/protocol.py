@@ -7,7 +7,8 @@ import json
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from smvae_core.modalities import ModalityOptions, Network
+from smvae_core.modalities import ModalityOptions
+from training.data_sets import DATA_SETS, DataSet
 
 # Row of the table → model and objective of `smvae_core.methods`.
 METHODS: dict[str, tuple[str, str]] = {
@@ -28,8 +29,9 @@ class Protocol:
     """What the rows of one table have in common: data, networks, budget and estimator.
 
     Attributes:
-        dataset: ``mnist`` or ``fashion_mnist``.
-        pixels: ``dynamic`` or ``grey``, see :class:`smvae_core.fitting.ImageData`.
+        dataset: name in :data:`training.data_sets.DATA_SETS`.
+        pixels: ``dynamic`` or ``grey``, see :class:`smvae_core.fitting_data.ImageData`; of faces
+            ``colour``: values in 0..1 under a Bernoulli likelihood, too.
         epochs: of training; the learning rate falls to zero along a cosine over them.
         batch_size: samples in a step.
         learning_rate: highest rate of Adam.
@@ -39,13 +41,13 @@ class Protocol:
         image_network, image_widths: embedding network and decoder of images; by default
             784-512-512-d and D-512-512-784.
         label_widths: hidden layers of both networks of the label.
-        validation: training images held out.
+        validation: training images held out; 0 where the data set's own split has some.
         test_images: the first ones of the test set, on which likelihoods are measured.
         importance_samples: K.
     """
 
     dataset: str = "mnist"
-    pixels: Literal["dynamic", "grey"] = "dynamic"
+    pixels: Literal["dynamic", "grey", "colour"] = "dynamic"
     epochs: int = 20
     batch_size: int = 256
     learning_rate: float = 1e-3
@@ -59,18 +61,30 @@ class Protocol:
     test_images: int = 2000
     importance_samples: int = 1000
 
+    @classmethod
+    def usual(cls, dataset: str, **fields: Any) -> Protocol:
+        """The usual protocol of a data set, but for these fields.
+
+        Raises:
+            ValueError: for pixels that the data set does not have.
+        """
+        entry = DATA_SETS[dataset]
+        fields = {"pixels": entry.pixels[0], **entry.usual, **fields}
+        if fields["pixels"] not in entry.pixels:
+            known = " or ".join(entry.pixels)
+            raise ValueError(f"pixels of {dataset} must be {known}, not {fields['pixels']}")
+        network = fields.get("image_network", cls.image_network)
+        fields.setdefault("image_widths", entry.widths.get(network, entry.widths["convolution"]))
+        return cls(dataset, **fields)
+
+    @property
+    def data_set(self) -> DataSet:
+        """What is known of the data set."""
+        return DATA_SETS[self.dataset]
+
     def modalities(self) -> dict[str, ModalityOptions]:
-        """Image and label with the networks that all methods share."""
-        image = Network(self.image_network, self.image_widths)
-        label = Network("mlp", self.label_widths)
-        return {
-            "image": ModalityOptions(
-                "image", (1, 28, 28), likelihood="bernoulli", embedding=image, decoder=image
-            ),
-            "label": ModalityOptions(
-                "categorical", (10,), likelihood="categorical", embedding=label, decoder=label
-            ),
-        }
+        """The modalities, with the networks that all methods share."""
+        return self.data_set.modalities(self)
 
 
 @dataclass(frozen=True)

@@ -22,27 +22,37 @@ from typing import Any
 from smvae_core.checkpoint import Checkpoint, CheckpointError, load_checkpoint
 from smvae_core.multimodal_vae import MultimodalVAE
 from smvae_ros.report import write_text
+from training.coherence import coherence
+from training.data_sets import Folders
 from training.likelihoods import log_likelihoods
+from training.probe import probe
 from training.protocol import METHODS, Protocol, Run, RunFailed
 from training.training_run import train
+from training.view_errors import view_errors
 
-# Model, run and folder of the data → what the section holds.
-Stage = Callable[[MultimodalVAE, Run, Path], dict[str, Any]]
-STAGES: dict[str, Stage] = {"likelihoods": log_likelihoods}
+# Model, run and folders of the data → what the section holds.
+Stage = Callable[[MultimodalVAE, Run, Folders], dict[str, Any]]
+STAGES: dict[str, Stage] = {
+    "likelihoods": log_likelihoods,
+    "coherence": coherence,
+    "probe": probe,
+    "views": view_errors,
+}
 
 
 def complete(
-    run: Run, data: Path, runs: Path, work: Path, stages: Sequence[str] = tuple(STAGES)
+    run: Run, data: Path, runs: Path, work: Path, stages: Sequence[str] | None = None
 ) -> bool:
     """Trains and measures what is missing of a run; the file grows by a section after each stage.
 
     Args:
         run: what to do.
-        data: folder of the four IDX files.
+        data: folder of the data set.
         runs: folder of the runs' files.
-        work: folder of unfinished runs and of trained models. Without the model the run is trained
+        work: folder of unfinished runs, of trained models and of what is computed from the data
+            once. Without the model the run is trained
             again if there is anything to measure; ``measured`` names the weights of each section.
-        stages: of :data:`STAGES`, the wanted ones.
+        stages: of :data:`STAGES`, the wanted ones; by default all that the data set has.
 
     Returns:
         Whether there was anything to do.
@@ -52,18 +62,20 @@ def complete(
         DataSetError, ValueError: where data, configuration or the run's file cannot be used.
     """
     path = runs / f"{run.key}.json"
-    folder = work / run.key
+    folder, folders = work / run.key, Folders(data, work / "derived")
+    if stages is None:
+        stages = run.protocol.data_set.stages
     with _alone(folder):
         record = _read(path) if path.exists() else {"configuration": run.configuration}
         missing = [stage for stage in stages if stage not in record]
         if not missing:
             return False
-        checkpoint = _trained(run, data, folder)
+        checkpoint = _trained(run, folders, folder)
         # That of the first training stands, even where the model had to be trained again.
         record.setdefault("training", {**checkpoint.training, "weights": checkpoint.weights_hash})
         for stage in missing:
             begin = time.monotonic()
-            record[stage] = STAGES[stage](checkpoint.model, run, data)
+            record[stage] = STAGES[stage](checkpoint.model, run, folders)
             record.setdefault("measured", {})[stage] = {
                 "seconds": round(time.monotonic() - begin, 1),
                 "weights": checkpoint.weights_hash,
@@ -73,13 +85,13 @@ def complete(
     return True
 
 
-def _trained(run: Run, data: Path, folder: Path) -> Checkpoint:
+def _trained(run: Run, folders: Folders, folder: Path) -> Checkpoint:
     """The run's model; trained, or trained to the end, where it is not there."""
     model = folder / "model"
     try:
         return load_checkpoint(model)
     except CheckpointError:
-        train(run, data, folder, commit())
+        train(run, folders, folder, commit())
     return load_checkpoint(model)
 
 

@@ -15,8 +15,9 @@ from lightning.pytorch.callbacks import ModelCheckpoint, TQDMProgressBar
 
 from smvae_core.checkpoint import save_checkpoint
 from smvae_core.fitting import SetFitting, StopAtBatchEnd, WholeFiles
+from training.data_sets import Folders
 from training.protocol import METHODS, Run, RunFailed
-from training.run_data import image_data
+from training.run_data import run_data
 
 
 class ValidationCurve(L.Callback):
@@ -41,13 +42,13 @@ class ValidationCurve(L.Callback):
         self.points = [tuple(point) for point in state_dict["points"]]
 
 
-def train(run: Run, data: Path, folder: Path, commit: str) -> None:
+def train(run: Run, folders: Folders, folder: Path, commit: str) -> None:
     """Trains for the whole budget and saves FOLDER/model; until then the last state is in
     FOLDER/last.ckpt, from which an interrupted run continues.
 
     Args:
         run: what to train.
-        data: folder of the four IDX files.
+        folders: of the data.
         folder: of this run alone.
         commit: of the code, for the record.
 
@@ -63,7 +64,7 @@ def train(run: Run, data: Path, folder: Path, commit: str) -> None:
         embedding_size=protocol.embedding_size,
         name=model,
         objective=objective,
-        given=["label"] if model == "cvae" else None,
+        given=[protocol.data_set.label] if model == "cvae" else None,
         learning_rate=protocol.learning_rate,
         warm_up_steps=protocol.warm_up_steps,
         seed=run.seed,
@@ -98,7 +99,7 @@ def train(run: Run, data: Path, folder: Path, commit: str) -> None:
     trainer.strategy.checkpoint_io = WholeFiles()
     begin = time.monotonic()
     resumed = zipfile.is_zipfile(last)  # not one whose writing was cut short
-    source = image_data(run, data)
+    source = run_data(run, folders)
     trainer.fit(module, source, ckpt_path=last if resumed else None)
     seconds = round(time.monotonic() - begin, 1)
     # Not what fit() measured last: a run that was killed after its last epoch measures nothing.

@@ -71,6 +71,7 @@ FACES = CelebALayout(
     landmarks="list_landmarks_align.txt",
     label_maps="seg",
 )
+LAYOUTS = {"celeba": CelebALayout(), "faces": FACES}
 
 
 class CelebA:

@@ -7,7 +7,7 @@
 | `edges`       | image, 1       | Canny edges (Canny 1986), white on black                      |
 | `landmarks`   | image, 6       | parts of the face, a black and white channel for each         |
 | `watermarked` | image, 3       | a ring and two diagonals blended into it                      |
-| `half`        | image, 3       | its right half black                                          |
+| `left_half`   | image, 3       | its right half black                                          |
 
 Edges and landmarks are computed once and cached. The others are cheaper to compute for a batch than
 to read.
@@ -33,7 +33,7 @@ from smvae_core.data.samples import Column, DerivedColumn, Samples, TensorColumn
 
 log = logging.getLogger(__name__)
 
-VIEWS = ("original", "grey", "edges", "landmarks", "watermarked", "half")
+VIEWS = ("original", "grey", "edges", "landmarks", "watermarked", "left_half")
 
 _LUMA = torch.tensor([299, 587, 114], dtype=torch.int32)  # thousandths
 _LINE = 0.1  # width of the watermark's lines, in half sizes of the image
@@ -98,7 +98,7 @@ def celeba_views(
         "edges": TensorColumn(edges),
         "landmarks": DerivedColumn(TensorColumn(labels), landmark_channels),
         "watermarked": DerivedColumn(original, Watermark(size)),
-        "half": DerivedColumn(original, half),
+        "left_half": DerivedColumn(original, left_half),
     }
     return Samples(columns, split, left_out)
 
@@ -109,7 +109,7 @@ def grey(images: Tensor) -> Tensor:
     return ((thousandths + 500) // 1000).to(torch.uint8)
 
 
-def half(images: Tensor) -> Tensor:
+def left_half(images: Tensor) -> Tensor:
     """(B, h, w, c) with the right half black."""
     images = images.clone()
     images[:, :, images.shape[2] // 2 :] = 0

@@ -1,0 +1,38 @@
+"""The stage that measures how well views of an image predict each other."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tqdm import tqdm
+
+from smvae_core.evaluation import Subset, SubsetErrors
+from smvae_core.multimodal_vae import MultimodalVAE
+from training.data_sets import Folders
+from training.protocol import Run
+from training.run_data import run_data
+
+
+def view_errors(model: MultimodalVAE, run: Run, folders: Folders) -> dict[str, Any]:
+    """Errors of every view on all test images, from each view alone, from all but the original, and
+    from all.
+
+    Returns:
+        ``subsets``: as :meth:`smvae_core.evaluation.SubsetErrors.summary`, rounded; and the number
+        of ``test_images``.
+    """
+    data = run_data(run, folders)
+    data.open(list(model.modalities.values()))
+    errors = SubsetErrors(model, view_subsets(model.names))
+    for batch in tqdm(data.batches("test"), "views", unit="batch", disable=None, leave=False):
+        errors.add(batch.prepared, batch.present)
+    subsets = {
+        subset: {measure: round(value, 4) for measure, value in entry.items()}
+        for subset, entry in errors.summary().items()
+    }
+    return {"subsets": subsets, "test_images": errors.samples}
+
+
+def view_subsets(names: tuple[str, ...]) -> list[Subset]:
+    """Each alone, all but the first, all."""
+    return [*((name,) for name in names), names[1:], names]
