@@ -8,6 +8,7 @@ package_name = "smvae_ros"
 programs = (
     "perception_node",
     "record",
+    "recover",
     "replay",
     "evaluate",
     "demo",

@@ -29,6 +29,13 @@ ARGUMENTS = [
         "names none, the bundled one.",
     ),
     DeclareLaunchArgument(
+        "model_folder",
+        default_value="",
+        description="Directory that a checkpoint must lie in to be set while the node runs. Empty "
+        "for that of the parameters file, and where it names none, for the one in which the "
+        "checkpoint stands.",
+    ),
+    DeclareLaunchArgument(
         "device",
         default_value="",
         description="cpu, cuda, cuda:N or auto. Empty for that of the parameters file.",
@@ -64,7 +71,7 @@ def start(context: LaunchContext) -> list[Action]:
         actions.append(SetEnvironmentVariable("FASTDDS_BUILTIN_TRANSPORTS", LARGE_DATA))
     use_sim_time = ParameterValue(LaunchConfiguration("use_sim_time"), value_type=bool)
     parameters = {"use_sim_time": use_sim_time}
-    for name in ("checkpoint", "device"):
+    for name in ("checkpoint", "model_folder", "device"):
         if value := LaunchConfiguration(name).perform(context):
             parameters[name] = ParameterValue(value, value_type=str)
     node = LifecycleNode(

@@ -26,6 +26,7 @@ from smvae_ros.messages.rvl import decode_rvl
 from smvae_ros.messages.types import Types
 
 _JPEG, _PNG = b"\xff\xd8", b"\x89PNG\r\n\x1a\n"
+MAXIMUM_SEGMENTS = 1000  # of a JPEG before its size; cameras write about ten
 _COMPRESSED_DEPTH_HEADER = struct.Struct("<iff")  # ConfigHeader: format, depthParam[2]
 
 
@@ -125,7 +126,9 @@ def _examine(data: memoryview) -> tuple[int, int, bool]:
         return width, height, b"IEND" in bytes(data[-64:])
     if start.startswith(_JPEG):
         place = 2
-        while place + 9 <= data.nbytes and data[place] == 0xFF:
+        for _ in range(MAXIMUM_SEGMENTS):
+            if place + 9 > data.nbytes or data[place] != 0xFF:
+                break
             marker, length = data[place + 1], int.from_bytes(data[place + 2 : place + 4], "big")
             if marker == 0xFF:  # a fill byte
                 place += 1
