@@ -15,7 +15,7 @@ from rosbags.typesys import Stores, get_types_from_idl, get_types_from_msg, get_
 from rosbags.typesys.store import Typestore
 
 from smvae_ros.messages.fields import NANOSECONDS, MessageError
-from smvae_ros.messages.types import bag_typestore, define_for_bags
+from smvae_ros.messages.types import bag_typestore, define_for_bags, deserialise
 
 log = logging.getLogger(__name__)
 
@@ -135,7 +135,7 @@ class BagReader:
             MessageError: where the bytes are no such message, or its definition is unknown.
         """
         try:
-            return self._typestore(type_name).deserialize_cdr(serialised, type_name)
+            return deserialise(self._typestore(type_name), serialised, type_name)
         except Exception as error:  # on damaged data the generated code raises anything
             raise MessageError(
                 f"{self.path}: no readable {type_name} ({type(error).__name__}: {error}); "
