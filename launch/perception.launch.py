@@ -55,6 +55,12 @@ ARGUMENTS = [
         description="The least important messages that are logged.",
     ),
     DeclareLaunchArgument(
+        "enclave",
+        default_value="",
+        description="Enclave of SROS 2, such as /smvae/perception (docs/security.md). Empty for "
+        "none.",
+    ),
+    DeclareLaunchArgument(
         "transport",
         default_value="default",
         choices=["default", "large_data"],
@@ -74,13 +80,16 @@ def start(context: LaunchContext) -> list[Action]:
     for name in ("checkpoint", "model_folder", "device"):
         if value := LaunchConfiguration(name).perform(context):
             parameters[name] = ParameterValue(value, value_type=str)
+    ros_arguments = ["--log-level", LaunchConfiguration("log_level")]
+    if enclave := LaunchConfiguration("enclave").perform(context):
+        ros_arguments += ["--enclave", enclave]
     node = LifecycleNode(
         package="smvae_ros",
         executable="perception_node",
         name="smvae_perception",
         namespace=LaunchConfiguration("namespace"),
         parameters=[LaunchConfiguration("params_file"), parameters],
-        ros_arguments=["--log-level", LaunchConfiguration("log_level")],
+        ros_arguments=ros_arguments,
         output="screen",
         emulate_tty=True,
     )

@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from smvae_core.checkpoint import DESCRIPTION, WEIGHTS
 from smvae_ros.bundled import model_path
 
 
@@ -46,8 +45,9 @@ class ModelFolder:
             return Path(checkpoint).expanduser()
         try:
             directory = _real(checkpoint)
-            places = [directory, *(_real(directory / name) for name in (DESCRIPTION, WEIGHTS))]
-            inside = all(place.is_relative_to(self.path) for place in places)
+            inside = directory.is_relative_to(self.path)
+            if inside and directory.is_dir():
+                inside = all(_real(file).is_relative_to(self.path) for file in directory.iterdir())
         except (OSError, RuntimeError, ValueError):  # such as a null character, or an unknown ~user
             inside = False
         if not inside:

@@ -97,9 +97,11 @@ class AnyOrder(RuleBasedStateMachine):
             self.time_passes(1)
             self.number += 1
             stamp = self.clock if stamped else None
+            ignored = self.sensors.counters()["force"].dropped
             self.sensors.store("force", np.array([self.number]), stamp, self.now)
-            self.stored["force"] = (self.number, self.now, stamp)
             self.counted["force", "received"] += 1
+            if self.sensors.counters()["force"].dropped == ignored:  # not late, nor repeated
+                self.stored["force"] = (self.number, self.now, stamp)
 
     @rule(bad=st.sampled_from([[np.nan], [np.inf], [1.0, 2.0], []]))
     def an_unusable_wrench_arrives(self, bad: list[float]) -> None:
