@@ -107,7 +107,13 @@ def scale_camera_info(
         k = np.array(message.k, dtype=np.float64).reshape(3, 3)
         p = np.array(message.p, dtype=np.float64).reshape(3, 4)
         for matrix in (k, p):
-            _scale_projection(matrix, scale_x, scale_y, columns.start, rows.start)
+            with np.errstate(over="ignore", invalid="ignore"):
+                _scale_projection(matrix, scale_x, scale_y, columns.start, rows.start)
+            if not np.isfinite(matrix).all():
+                raise MessageError(
+                    "camera info has NaN, infinite or absurd values in K or P; check the "
+                    "camera's driver"
+                )
         stamp = stamp_ns(message) or 0 if stamp_nanoseconds is None else stamp_nanoseconds
         return make_message(
             types,
