@@ -8,7 +8,9 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -201,11 +203,22 @@ def test_a_full_disk_takes_nothing_that_was_written(
     assert len(found) > 300
 
 
-@both_storages
-def test_recording_topics_until_the_disk_is_full(
-    small_disk: Path, tmp_path: Path, storage: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """One clear error, exit code 1, and what came before it."""
+# -- recorded over DDS -----------------------------------------------------------------------------
+
+
+@dataclass
+class Talker:
+    """Publishes numbered texts on /text."""
+
+    environment: dict[str, str]
+    publisher: Any
+
+    def say(self, number: int) -> None:
+        self.publisher.publish(self.publisher.msg_type(data=text(number).data))
+
+
+@pytest.fixture
+def talker(monkeypatch: pytest.MonkeyPatch) -> Iterator[Talker]:
     rclpy = pytest.importorskip("rclpy", reason="rclpy is not installed (pip install ros-rclpy)")
     from std_msgs.msg import String
 
@@ -215,25 +228,30 @@ def test_recording_topics_until_the_disk_is_full(
     context = rclpy.Context()
     rclpy.init(context=context)
     node = rclpy.create_node("talker", context=context)
-    publisher = node.create_publisher(String, "/text", 100)
+    yield Talker(environment, node.create_publisher(String, "/text", 100))
+    node.destroy_node()
+    rclpy.shutdown(context=context)
+
+
+@both_storages
+def test_recording_topics_until_the_disk_is_full(
+    small_disk: Path, tmp_path: Path, storage: str, talker: Talker
+) -> None:
+    """One clear error, exit code 1, and what came before it."""
     arguments = (str(small_disk / "bag"), "/text", "--storage", storage)
-    try:
-        with start("smvae_ros.record", *arguments, env=environment) as record:
-            record.wait_for_line("recording /text")
-            number = 0
-            while record.running:
-                publisher.publish(String(data=text(number).data))
-                number += 1
-                assert number < 100_000
-                record.wait(0.002)
-            assert record.finish() == 1
-            errors = [line for line in record.output if line.startswith("record: ")]
-            assert len(errors) == 1, record.text
-            assert "smvae_ros recover" in errors[0]
-            assert "Traceback" not in record.text
-    finally:
-        node.destroy_node()
-        rclpy.shutdown(context=context)
+    with start("smvae_ros.record", *arguments, env=talker.environment) as record:
+        record.wait_for_line("recording /text")
+        number = 0
+        while record.running:
+            talker.say(number)
+            number += 1
+            assert number < 100_000
+            record.wait(0.002)
+        assert record.finish() == 1
+        errors = [line for line in record.output if line.startswith("record: ")]
+        assert len(errors) == 1, record.text
+        assert "smvae_ros recover" in errors[0]
+        assert "Traceback" not in record.text
     assert recover(small_disk / "bag.partial", tmp_path / "whole") == 0
     found = numbers(tmp_path / "whole")
     assert found == sorted(found)
@@ -241,31 +259,15 @@ def test_recording_topics_until_the_disk_is_full(
 
 
 @both_storages
-def test_kill_9_of_the_recorder(
-    tmp_path: Path, storage: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    rclpy = pytest.importorskip("rclpy", reason="rclpy is not installed (pip install ros-rclpy)")
-    from std_msgs.msg import String
-
-    environment = ros_environment(unique_domain_id())
-    for name, value in environment.items():
-        monkeypatch.setenv(name, value)
-    context = rclpy.Context()
-    rclpy.init(context=context)
-    node = rclpy.create_node("talker", context=context)
-    publisher = node.create_publisher(String, "/text", 100)
+def test_kill_9_of_the_recorder(tmp_path: Path, storage: str, talker: Talker) -> None:
     arguments = (str(tmp_path / "bag"), "/text", "--storage", storage)
-    try:
-        with start("smvae_ros.record", *arguments, env=environment) as record:
-            record.wait_for_line("recording /text")
-            for number in range(600):
-                publisher.publish(String(data=text(number).data))
-                record.wait(0.005)
-            os.kill(record.pid, 9)
-            assert record.finish() == -9
-    finally:
-        node.destroy_node()
-        rclpy.shutdown(context=context)
+    with start("smvae_ros.record", *arguments, env=talker.environment) as record:
+        record.wait_for_line("recording /text")
+        for number in range(600):
+            talker.say(number)
+            record.wait(0.005)
+        os.kill(record.pid, 9)
+        assert record.finish() == -9
     assert recover(tmp_path / "bag.partial", tmp_path / "whole") == 0
     found = numbers(tmp_path / "whole")
     assert found == sorted(found)
