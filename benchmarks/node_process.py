@@ -34,9 +34,18 @@ def start_node(
 
 
 def stop_node(node: subprocess.Popen) -> int:
-    """Ends it as Ctrl-C would; returns its exit code."""
+    """Ends it as Ctrl-C would; returns its exit code.
+
+    Raises:
+        RuntimeError: where it does not end in time; it is then killed.
+    """
     node.send_signal(signal.SIGINT)
-    return node.wait(20)
+    try:
+        return node.wait(20)
+    except subprocess.TimeoutExpired:
+        node.kill()
+        node.wait()
+        raise RuntimeError("the node did not end within 20 s of Ctrl-C") from None
 
 
 def resident_megabytes(pid: int) -> float:

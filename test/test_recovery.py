@@ -258,9 +258,8 @@ def test_recording_topics_until_the_disk_is_full(
     assert len(found) > 300
 
 
-@both_storages
-def test_kill_9_of_the_recorder(tmp_path: Path, storage: str, talker: Talker) -> None:
-    arguments = (str(tmp_path / "bag"), "/text", "--storage", storage)
+def test_kill_9_of_the_recorder(tmp_path: Path, talker: Talker) -> None:
+    arguments = (str(tmp_path / "bag"), "/text")
     with start("smvae_ros.record", *arguments, env=talker.environment) as record:
         record.wait_for_line("recording /text")
         for number in range(600):

@@ -202,7 +202,7 @@ class AnyOrder(RuleBasedStateMachine):
             assert self.sensors.poll(self.now) is None
 
 
-AnyOrder.TestCase.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+AnyOrder.TestCase.settings = settings(max_examples=40, stateful_step_count=40, deadline=None)
 TestAnyOrder = AnyOrder.TestCase
 
 

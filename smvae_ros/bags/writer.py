@@ -88,8 +88,8 @@ class BagWriter:
             raise BagError(f"{self.path} exists already; remove it or choose another name")
         if self._partial.exists():
             raise BagError(
-                f"{self._partial} is left of a recording that was killed; remove it, or first "
-                f"choose another name: {RECOVER.format(self._partial)}"
+                f"{self._partial} is left of a recording that was killed: "
+                f"{RECOVER.format(self._partial)}. Then remove it, or choose another name"
             )
         self._declared: dict[str, tuple[str, bool]] = {}
         self._connections: dict[str, Connection] = {}
