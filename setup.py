@@ -8,6 +8,7 @@ package_name = "smvae_ros"
 programs = (
     "perception_node",
     "record",
+    "recover",
     "replay",
     "evaluate",
     "demo",
@@ -31,6 +32,7 @@ setup(
         (f"share/{package_name}", ["package.xml"]),
         (f"share/{package_name}/launch", glob("launch/*.launch.py")),
         (f"share/{package_name}/config", glob("config/*.yaml") + glob("config/*.rviz")),
+        (f"share/{package_name}/config/security", glob("config/security/*.xml")),
         # `ros2 run` and launch look here, while pip puts console scripts into bin/.
         (f"lib/{package_name}", [f"scripts/{name}" for name in programs]),
     ],
@@ -40,7 +42,7 @@ setup(
         "numpy>=1.23",
         "opencv-python-headless>=4.6",
         "pyyaml>=6.0",
-        "rosbags>=0.11",
+        "rosbags>=0.11,<0.12",  # bags/writer.py and recovery.py use its storage classes
         "safetensors>=0.4.3",
         "torch>=2.4",
         "tqdm>=4.64",

@@ -14,6 +14,7 @@ import argparse
 import collections
 import time
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -39,6 +40,8 @@ SETTINGS: tuple[dict[str, str], ...] = (
     {
         "rgb.type": "sensor_msgs/msg/CompressedImage",
         "depth.type": "sensor_msgs/msg/CompressedImage",
+        "force.type": "geometry_msgs/msg/Wrench",
+        "force.max_gap": "1.0",  # without stamps, readings that are sent at once are one
         "action.type": "geometry_msgs/msg/Twist",
         "proprio.type": "std_msgs/msg/Float64MultiArray",
     },
@@ -49,6 +52,7 @@ MOMENT = 0.01  # seconds: a message on each topic, colour images, which trigger,
 CHECK_EVERY = 500  # messages
 MOST_GROWTH = 30.0  # MB; buffers grow with the largest message that came
 CAMERA_INFO = "sensor_msgs/msg/CameraInfo"
+LOG = Path("out/benchmarks/fuzz_node.log")  # complaints, mostly of the middleware
 
 
 class Attacker:
@@ -232,7 +236,7 @@ def fuzz(
     Raises:
         RuntimeError: where the node has ended, or gives out no right latent any more.
     """
-    process = start_node({**settings, **HASTE})
+    process = start_node({**settings, **HASTE}, LOG)
     attacker = Attacker(settings, random)
     kinds: collections.Counter[str] = collections.Counter(dict.fromkeys(KINDS, 0))
     differences: list[float] = []
@@ -271,7 +275,8 @@ def main() -> int:
     parser.add_argument("--messages", type=int, default=20_000, help="default: 20000")
     parser.add_argument("--seed", type=int, default=0, help="default: 0")
     options = parser.parse_args()
-    print(f"seed {options.seed}", flush=True)
+    print(f"seed {options.seed}; what the nodes say goes to {LOG}", flush=True)
+    LOG.unlink(missing_ok=True)
     isolate()
     random = np.random.default_rng(options.seed)
     share = -(-options.messages // len(SETTINGS))

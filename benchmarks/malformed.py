@@ -6,6 +6,7 @@ Each is serialised (CDR), so that garbage, truncated and well-formed messages ar
 from __future__ import annotations
 
 import struct
+import zlib
 from collections.abc import Callable
 from typing import Any
 
@@ -25,7 +26,7 @@ FORMATS = (
     *("32FC1; compressedDepth png", "16UC1; compressedDepth rvl", "tiff", ""),
 )
 NUMBERS = (0.0, -0.0, 1.0, -1e-30, 1e38, -1e39, 1e308, float("nan"), float("inf"), float("-inf"))
-SIZES = (0, 1, 2, 7, 64, 128, 16384, 16385, 65536, 2**31 - 1, 2**31, 2**32 - 1)
+SIZES = (0, 1, 2, 7, 64, 128, 8192, 16384, 16385, 65536, 2**31 - 1, 2**31, 2**32 - 1)
 SECONDS = (0, 1, -1, 1_700_000_000, 2**31 - 1, -(2**31))
 NANOSECONDS = (0, 1, 999_999_999, 10**9, 2**32 - 1)
 
@@ -117,6 +118,8 @@ def _compressed_image(random: np.random.Generator) -> Any:
         if random.random() < 0.3:  # a PNG that claims another size
             claimed = (int(random.choice(SIZES)), int(random.choice(SIZES)))
             data[16:24] = struct.pack(">II", *claimed)
+            if random.random() < 0.5:
+                data[29:33] = struct.pack(">I", zlib.crc32(data[12:29]))
         if random.random() < 0.7:
             data = bytearray(_damage(random, bytes(data)))
         header = random.bytes(12) if random.random() < 0.5 else b""
@@ -134,9 +137,13 @@ def _set_vectors(random: np.random.Generator, *vectors: Any) -> None:
 
 
 def _wrench(random: np.random.Generator) -> Any:
-    message = installed_types("geometry_msgs/msg/WrenchStamped")()
-    _set_vectors(random, message.wrench.force, message.wrench.torque)
+    message = installed_types("geometry_msgs/msg/Wrench")()
+    _set_vectors(random, message.force, message.torque)
     return message
+
+
+def _wrench_stamped(random: np.random.Generator) -> Any:
+    return installed_types("geometry_msgs/msg/WrenchStamped")(wrench=_wrench(random))
 
 
 def _twist(random: np.random.Generator) -> Any:
@@ -179,7 +186,8 @@ def _camera_info(random: np.random.Generator) -> Any:
 LIES: dict[str, Callable[[np.random.Generator], Any]] = {
     "sensor_msgs/msg/Image": _image,
     "sensor_msgs/msg/CompressedImage": _compressed_image,
-    "geometry_msgs/msg/WrenchStamped": _wrench,
+    "geometry_msgs/msg/Wrench": _wrench,
+    "geometry_msgs/msg/WrenchStamped": _wrench_stamped,
     "geometry_msgs/msg/TwistStamped": _twist_stamped,
     "geometry_msgs/msg/Twist": _twist,
     "sensor_msgs/msg/JointState": _joint_state,

@@ -11,23 +11,41 @@ from pathlib import Path
 from smvae_ros.bundled import parameters_path
 
 
-def start_node(parameters: Mapping[str, str] | None = None) -> subprocess.Popen:
+def start_node(
+    parameters: Mapping[str, str] | None = None, log: Path | None = None
+) -> subprocess.Popen:
     """Starts it with config/perception.yaml and the bundled model.
 
     Args:
         parameters: name → value, in place of those of the file.
+        log: a file that all it says is appended to, in place of the terminal.
     """
     command = [sys.executable, "-m", "smvae_ros.perception_node", "--ros-args"]
     command += ["--params-file", str(parameters_path())]
     for name, value in (parameters or {}).items():
         command += ["-p", f"{name}:={value}"]
-    return subprocess.Popen(command, start_new_session=True)
+    if log is None:
+        return subprocess.Popen(command, start_new_session=True)
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("ab") as file:
+        return subprocess.Popen(
+            command, start_new_session=True, stdout=file, stderr=subprocess.STDOUT
+        )
 
 
 def stop_node(node: subprocess.Popen) -> int:
-    """Ends it as Ctrl-C would; returns its exit code."""
+    """Ends it as Ctrl-C would; returns its exit code.
+
+    Raises:
+        RuntimeError: where it does not end in time; it is then killed.
+    """
     node.send_signal(signal.SIGINT)
-    return node.wait(20)
+    try:
+        return node.wait(20)
+    except subprocess.TimeoutExpired:
+        node.kill()
+        node.wait()
+        raise RuntimeError("the node did not end within 20 s of Ctrl-C") from None
 
 
 def resident_megabytes(pid: int) -> float:

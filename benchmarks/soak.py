@@ -5,7 +5,7 @@
 128x128 RGB-D at 30 Hz and force at 500 Hz, as in benchmarks.node_latency; latent, predictions and
 overview are listened to. A sample is taken every SAMPLE_PERIOD and kept in
 out/benchmarks/soak_samples.json at once. Ctrl-C ends the run early, and what was measured until
-then counts.
+then counts. Ends with an error where a message was lost or memory grew by more than MOST_GROWTH.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ from smvae_ros.report import write_text
 SAMPLES = Path("out/benchmarks/soak_samples.json")
 SAMPLE_PERIOD = 5.0  # seconds
 WARM_UP = 60.0  # seconds until memory counts; less in runs of less than ten minutes
+MOST_GROWTH = 2.0  # percent
 AVERAGED = 12  # samples at either end whose median is compared
 SIZE = 128  # of the images
 HEARD = {
@@ -172,9 +173,10 @@ def main() -> int:
     if len(samples) < 2:
         print("soak: interrupted before anything could be measured", file=sys.stderr)
         return 1
+    figures = summarise(samples)
     publish(
         "soak",
-        summarise(samples),
+        figures,
         {
             "images": f"{SIZE}x{SIZE} RGB and depth at {IMAGE_RATE} Hz",
             "force": f"{WRENCH_RATE} Hz",
@@ -182,6 +184,9 @@ def main() -> int:
             "samples": str(SAMPLES),
         },
     )
+    if figures["lost"] or figures["rss_growth_percent"] > MOST_GROWTH:
+        print(f"soak: lost messages, or grew by more than {MOST_GROWTH} %", file=sys.stderr)
+        return 1
     return 0
 
 

@@ -29,6 +29,13 @@ ARGUMENTS = [
         "names none, the bundled one.",
     ),
     DeclareLaunchArgument(
+        "model_folder",
+        default_value="",
+        description="Directory that a checkpoint must lie in to be set while the node runs. Empty "
+        "for that of the parameters file, and where it names none, for the one in which the "
+        "checkpoint stands.",
+    ),
+    DeclareLaunchArgument(
         "device",
         default_value="",
         description="cpu, cuda, cuda:N or auto. Empty for that of the parameters file.",
@@ -48,6 +55,12 @@ ARGUMENTS = [
         description="The least important messages that are logged.",
     ),
     DeclareLaunchArgument(
+        "enclave",
+        default_value="",
+        description="Enclave of SROS 2, such as /smvae/perception (docs/security.md). Empty for "
+        "none.",
+    ),
+    DeclareLaunchArgument(
         "transport",
         default_value="default",
         choices=["default", "large_data"],
@@ -64,16 +77,19 @@ def start(context: LaunchContext) -> list[Action]:
         actions.append(SetEnvironmentVariable("FASTDDS_BUILTIN_TRANSPORTS", LARGE_DATA))
     use_sim_time = ParameterValue(LaunchConfiguration("use_sim_time"), value_type=bool)
     parameters = {"use_sim_time": use_sim_time}
-    for name in ("checkpoint", "device"):
+    for name in ("checkpoint", "model_folder", "device"):
         if value := LaunchConfiguration(name).perform(context):
             parameters[name] = ParameterValue(value, value_type=str)
+    ros_arguments = ["--log-level", LaunchConfiguration("log_level")]
+    if enclave := LaunchConfiguration("enclave").perform(context):
+        ros_arguments += ["--enclave", enclave]
     node = LifecycleNode(
         package="smvae_ros",
         executable="perception_node",
         name="smvae_perception",
         namespace=LaunchConfiguration("namespace"),
         parameters=[LaunchConfiguration("params_file"), parameters],
-        ros_arguments=["--log-level", LaunchConfiguration("log_level")],
+        ros_arguments=ros_arguments,
         output="screen",
         emulate_tty=True,
     )

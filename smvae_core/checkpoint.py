@@ -2,13 +2,18 @@
 
 Nothing is ever unpickled or evaluated: weights are plain tensors, the YAML plain values. A
 directory appears whole or not at all, and a file that changed afterwards is noticed by its SHA-256.
+Whatever a description claims, no more memory is taken than its weights fill on disk: the model is
+built without memory first, and compared with the header of the weights.
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
+import math
 import os
 import shutil
+import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +32,9 @@ from smvae_core.multimodal_vae import MultimodalVAE
 FORMAT = 1
 WEIGHTS = "model.safetensors"
 DESCRIPTION = "model.yaml"
+MAXIMUM_BYTES = {DESCRIPTION: 2**20, WEIGHTS: 2**32}
+MAXIMUM_HEADER = 2**20  # bytes of names and shapes before the weights; ours take a few kilobytes
+MAXIMUM_MODALITIES = 32
 
 
 class CheckpointError(RuntimeError):
@@ -85,7 +93,8 @@ def save_checkpoint(
         }
         (temporary / WEIGHTS).write_bytes(weights)
         (temporary / DESCRIPTION).write_text(
-            yaml.safe_dump(description, sort_keys=False, allow_unicode=True), encoding="utf-8"
+            yaml.dump(description, Dumper=_Dumper, sort_keys=False, allow_unicode=True),
+            encoding="utf-8",
         )
         _replace_directory(temporary, path)
     finally:
@@ -111,31 +120,43 @@ def load_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
     """Reads a checkpoint directory and checks it against its own description.
 
     Raises:
-        CheckpointError: where it is missing, truncated, changed, of another format version, or
-            where tensors do not have the shapes that the description implies.
+        CheckpointError: where it is missing, truncated, changed, absurdly large, of another format
+            version, or where tensors do not have the shapes that the description implies.
     """
     path = Path(path)
+    file = path / WEIGHTS
     description = _read_description(path)
     model = _build_model(path / DESCRIPTION, description)
-    weights = _read(path / WEIGHTS)
+    weights = _read(file)
     digest = hashlib.sha256(weights).hexdigest()
     if digest != description.get("weights_sha256"):
         raise CheckpointError(
-            f"{path / WEIGHTS}: {len(weights)} bytes that are not the weights {DESCRIPTION} "
+            f"{file}: {len(weights)} bytes that are not the weights {DESCRIPTION} "
             "describes (SHA-256 differs); the file is truncated or belongs to another model: copy "
             "the whole checkpoint directory again"
         )
+    expected = {name: tuple(value.shape) for name, value in model.state_dict().items()}
+    _check_shapes(file, _read_shapes(file, weights), expected)
     try:
         tensors = safetensors.torch.load(weights)
     except safetensors.SafetensorError as error:
-        raise CheckpointError(f"{path / WEIGHTS}: not a safetensors file: {error}") from error
-    _check_tensors(path / WEIGHTS, tensors, model)
-    model.load_state_dict(tensors)
+        raise CheckpointError(f"{file}: not a safetensors file: {error}") from error
+    _check_finite(file, tensors)
+    model.to_empty(device="cpu").load_state_dict(tensors)
     return Checkpoint(model.eval(), description.get("training") or {}, digest[:12])
 
 
 def _read(path: Path) -> bytes:
+    """A regular file as a whole, if it is not absurdly large."""
     try:
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):
+            raise CheckpointError(f"{path}: cannot be read: it is no regular file")
+        if status.st_size > MAXIMUM_BYTES[path.name]:
+            raise CheckpointError(
+                f"{path}: {status.st_size} bytes, more than {MAXIMUM_BYTES[path.name]}; "
+                "this is no checkpoint of smvae_ros"
+            )
         return path.read_bytes()
     except FileNotFoundError:
         raise CheckpointError(
@@ -146,6 +167,22 @@ def _read(path: Path) -> bytes:
         raise CheckpointError(f"{path}: cannot be read: {error.strerror}") from error
 
 
+class _Loader(yaml.SafeLoader):
+    """Plain values only, and each only once: a few nested references are gigabytes when shown."""
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        if self.check_event(yaml.AliasEvent):
+            raise yaml.YAMLError("it refers back to another part of itself (an alias, *name)")
+        return super().compose_node(parent, index)
+
+
+class _Dumper(yaml.SafeDumper):
+    """Writes what is referred to twice two times, since :class:`_Loader` accepts no references."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
 def _read_description(path: Path) -> dict[str, Any]:
     if not path.is_dir():
         what = "is not a directory" if path.exists() else "does not exist"
@@ -154,8 +191,8 @@ def _read_description(path: Path) -> dict[str, Any]:
         )
     file = path / DESCRIPTION
     try:
-        description = yaml.safe_load(_read(file))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        description = yaml.load(_read(file), _Loader)  # a SafeLoader
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise CheckpointError(f"{file}: not readable as YAML: {error}") from error
     if not isinstance(description, dict) or "format" not in description:
         raise CheckpointError(f"{file}: not the description of a model (it has no `format`)")
@@ -168,21 +205,43 @@ def _read_description(path: Path) -> dict[str, Any]:
 
 
 def _build_model(file: Path, description: Mapping[str, Any]) -> MultimodalVAE:
+    """The model that is described, with shapes but no memory (on torch's device "meta")."""
     try:
         # The first checkpoints, all of SMVAE, do not name their model.
         method = find_method(description.get("model", "smvae"))
         entries = description["modalities"]
+        if len(entries) > MAXIMUM_MODALITIES:
+            raise ValueError(f"{len(entries)} modalities, more than {MAXIMUM_MODALITIES}")
         architecture = {key: description["architecture"][key] for key in method.options}
-        return method.model([Modality.from_dict(entry) for entry in entries], **architecture)
+        with torch.device("meta"):
+            return method.model([Modality.from_dict(entry) for entry in entries], **architecture)
     except KeyError as error:
         raise CheckpointError(f"{file}: {error.args[0]!r} is missing") from error
-    except (ValueError, TypeError, AttributeError) as error:
+    # torch raises RuntimeError and OverflowError for sizes beyond all numbers.
+    except (ValueError, TypeError, AttributeError, RuntimeError, OverflowError) as error:
         raise CheckpointError(f"{file}: {error}") from error
 
 
-def _check_tensors(file: Path, tensors: Mapping[str, torch.Tensor], model: MultimodalVAE) -> None:
-    expected = {name: tuple(value.shape) for name, value in model.state_dict().items()}
-    found = {name: tuple(value.shape) for name, value in tensors.items()}
+def _read_shapes(file: Path, weights: bytes) -> dict[str, tuple[int, ...]]:
+    """Shapes by the header of a safetensors file: its length in 8 bytes, then JSON."""
+    length = int.from_bytes(weights[:8], "little")
+    if not 2 <= length <= min(MAXIMUM_HEADER, len(weights) - 8):
+        raise CheckpointError(f"{file}: not a safetensors file: a header of {length} bytes")
+    try:
+        header = json.loads(weights[8 : 8 + length])
+        header.pop("__metadata__", None)
+        shapes = {name: tuple(entry["shape"]) for name, entry in header.items()}
+        sizes = [math.prod(shape) for shape in shapes.values()]
+        if not all(isinstance(size, int) and size >= 0 for size in sizes):
+            raise ValueError("a shape is none")
+        return shapes
+    except (ValueError, TypeError, AttributeError, KeyError, RecursionError) as error:
+        raise CheckpointError(f"{file}: not a safetensors file: {error}") from error
+
+
+def _check_shapes(
+    file: Path, found: Mapping[str, tuple[int, ...]], expected: Mapping[str, tuple[int, ...]]
+) -> None:
     problems = [f"tensor {name} is missing" for name in sorted(set(expected) - set(found))]
     problems += [f"tensor {name} is unknown" for name in sorted(set(found) - set(expected))]
     problems += [
@@ -190,11 +249,19 @@ def _check_tensors(file: Path, tensors: Mapping[str, torch.Tensor], model: Multi
         for name in sorted(set(expected) & set(found))
         if expected[name] != found[name]
     ]
-    problems += [
+    _complain(file, problems)
+
+
+def _check_finite(file: Path, tensors: Mapping[str, torch.Tensor]) -> None:
+    problems = [
         f"tensor {name} holds NaN or infinite values"
         for name, value in tensors.items()
         if not torch.isfinite(value).all()
     ]
+    _complain(file, problems)
+
+
+def _complain(file: Path, problems: list[str]) -> None:
     if problems:
         more = f" and {len(problems) - 3} more" if len(problems) > 3 else ""
         raise CheckpointError(f"{file}: {'; '.join(problems[:3])}{more}")

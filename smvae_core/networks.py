@@ -137,6 +137,8 @@ DECODERS: dict[str, Builder] = {
     "temporal_convolution": temporal_convolution_decoder,
 }
 _RANKS = {"convolution": 3, "temporal_convolution": 2}
+MAXIMUM_LAYERS = 64
+MAXIMUM_VALUES = 2**26  # of one layer's output, 256 MiB: a few weights can ask for terabytes
 
 
 def build_embedding(modality: Modality, size: int) -> nn.Module:
@@ -163,9 +165,27 @@ def _build(
         )
     if name in _RANKS and not widths:
         raise ValueError(f"modality {modality.name!r}: network {name!r} needs at least one width")
+    _check_layers(network, modality)
     if len(modality.shape) != _RANKS.get(name, len(modality.shape)):
         raise ValueError(
             f"modality {modality.name!r}: network {name!r} needs a shape of "
             f"{_RANKS[name]} numbers, not {modality.shape}"
         )
     return builders[name](modality, size)
+
+
+def _check_layers(network: Network, modality: Modality) -> None:
+    """ValueError for a network that would take an absurd amount of memory when it runs."""
+    if len(network.widths) > MAXIMUM_LAYERS:
+        raise ValueError(
+            f"modality {modality.name!r}: {len(network.widths)} layers, more than {MAXIMUM_LAYERS}"
+        )
+    places = math.prod(modality.shape[1:]) if network.name in _RANKS else 1
+    for depth, width in enumerate(network.widths, 1):
+        values = width * places // 2 ** (depth * (len(modality.shape) - 1)) if places > 1 else width
+        if values > MAXIMUM_VALUES:
+            raise ValueError(
+                f"modality {modality.name!r}: layer {depth} of {network.name!r} would put out "
+                f"{values} values for each sample, more than {MAXIMUM_VALUES}; choose a smaller "
+                "shape or narrower layers"
+            )

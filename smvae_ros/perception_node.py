@@ -33,10 +33,11 @@ def main(args: Sequence[str] | None = None) -> int:
 
         try:
             rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
-        except RuntimeError as error:  # such as a parameters file that is no YAML
+            node = PerceptionNode()
+        except RuntimeError as error:  # a parameters file that is no YAML, keys that are missing
+            rclpy.try_shutdown()
             return print_error("perception_node", error)
         executor = make_executor()
-        node = PerceptionNode()
         executor.add_node(node)
         try:
             if not interrupted():

@@ -1,4 +1,4 @@
-"""Records live topics into a rosbag2 bag (mcap), without rosbag2: the command.
+"""Records live topics into a rosbag2 bag, without rosbag2: the command.
 
 ``ros2 run smvae_ros record OUTPUT TOPICS...``; the work is done by
 :class:`smvae_ros.bags.recorder.Recorder`.
@@ -14,6 +14,7 @@ from typing import Any
 
 from smvae_ros.bags import BagError, BagWriter
 from smvae_ros.bags.recorder import Recorder
+from smvae_ros.bags.writer import STORAGES
 from smvae_ros.programs import deferred_interrupts, print_error, ros_program
 
 __all__ = ["Recorder", "main", "make_parser"]
@@ -23,13 +24,22 @@ def make_parser() -> argparse.ArgumentParser:
     """The command line of ``ros2 run smvae_ros record``."""
     parser = argparse.ArgumentParser(
         prog="record",
-        description="Record topics into a rosbag2 bag (mcap, compressed) as they appear. Bag times "
-        "are times of receipt; header stamps are kept.",
-        epilog="Ctrl-C ends the recording and closes the bag. Arguments for ROS follow --ros-args.",
+        description="Record topics into a rosbag2 bag as they appear. Bag times are times of "
+        "receipt; header stamps are kept.",
+        epilog="Ctrl-C ends the recording and closes the bag. Until then it is OUTPUT.partial; "
+        "where the program was killed, `ros2 run smvae_ros recover` saves what was recorded. "
+        "Arguments for ROS follow --ros-args.",
     )
     parser.add_argument("output", metavar="OUTPUT", help="folder of the new bag")
     parser.add_argument("topics", nargs="*", metavar="TOPIC", help="what to record")
     parser.add_argument("--all", action="store_true", help="record every topic")
+    parser.add_argument(
+        "--storage",
+        choices=STORAGES,
+        default=STORAGES[0],
+        help="format of the bag (default: %(default)s); sqlite3 for ROS 2 Humble without "
+        "rosbag2_storage_mcap",
+    )
     parser.add_argument("--duration", type=float, help="end after SECONDS")
     return parser
 
@@ -45,10 +55,13 @@ def _record(node: Any, arguments: argparse.Namespace) -> int:
     if arguments.all == bool(arguments.topics):
         return print_error("record", ValueError("name the topics to record, or give --all"))
     try:
-        with deferred_interrupts() as interrupted, BagWriter(arguments.output) as writer:
+        with (
+            deferred_interrupts() as interrupted,
+            BagWriter(arguments.output, arguments.storage) as writer,
+        ):
             topics = None if arguments.all else arguments.topics
             recorder = Recorder(node, writer, topics, _announce)
-            _spin(node, recorder, arguments.duration, interrupted)
+            _spin(node, recorder, writer, arguments.duration, interrupted)
             for topic in recorder.missing:
                 print(f"nobody published {topic}", flush=True)
     except BagError as error:
@@ -69,9 +82,17 @@ def _announce(topic: str, type_name: str) -> None:
 
 
 def _spin(
-    node: Any, recorder: Recorder, duration: float | None, interrupted: Callable[[], bool]
+    node: Any,
+    recorder: Recorder,
+    writer: BagWriter,
+    duration: float | None,
+    interrupted: Callable[[], bool],
 ) -> None:
-    """Until ``duration`` seconds are over or somebody interrupts."""
+    """Until ``duration`` seconds are over or somebody interrupts.
+
+    Raises:
+        BagError: where the bag cannot be written any more, such as on a full disk.
+    """
     from tqdm import tqdm
 
     executor = _make_executor()
@@ -81,6 +102,7 @@ def _spin(
         with tqdm(unit=" messages", disable=None) as progress:
             while not interrupted() and (left := end - time.monotonic()) > 0:
                 executor.spin_once(timeout_sec=min(left, 0.1))
+                writer.check()
                 progress.update(recorder.count - progress.n)
     finally:
         executor.remove_node(node)

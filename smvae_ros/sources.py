@@ -42,10 +42,11 @@ class Source:
 
     def __post_init__(self) -> None:
         values, joints = self.modality.shape[0], len(self.joint_names)
-        if isinstance(self.adapter, JointStateAdapter) and values != 2 * joints:
+        if isinstance(self.adapter, JointStateAdapter) and values not in (joints, 2 * joints):
             raise ValueError(
                 f"{self.modality.name}.joints has {joints} names ({', '.join(self.joint_names)}), "
-                f"but the model has {values} values: a position and a velocity of each joint"
+                f"but the model has {values} values: a position and a velocity of each joint, or "
+                "only a position"
             )
 
     def incoming(self, message: Any) -> Any:

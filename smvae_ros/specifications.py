@@ -18,9 +18,12 @@ from typing import Any
 from smvae_core.inference import PRECISIONS
 from smvae_core.modalities import Modality
 from smvae_ros.messages import ADAPTERS, full_type_name
+from smvae_ros.messages.fields import MAXIMUM_NAME
+from smvae_ros.messages.vectors import MAXIMUM_JOINTS
 from smvae_ros.sensor_settings import TIMER, SensorSettings, SlotSettings
 
 JOINT_STATE = "sensor_msgs/msg/JointState"
+MAXIMUM_PATH = 4096  # characters
 
 
 @dataclass(frozen=True)
@@ -63,8 +66,15 @@ def _one_of(*choices: str) -> Callable[[str], str | None]:
     return check
 
 
+def _check_length(most: int) -> Callable[[str], str | None]:
+    def check(value: str) -> str | None:
+        return None if len(value) <= most else f"must have at most {most} characters"
+
+    return check
+
+
 def _check_device(value: str) -> str | None:
-    if re.fullmatch(r"auto|cpu|cuda(:\d+)?", value):
+    if re.fullmatch(r"auto|cpu|cuda(:\d{1,3})?", value):
         return None
     return "must be auto, cpu, cuda or cuda:N"
 
@@ -88,8 +98,12 @@ def _check_scale(value: float) -> str | None:
     return None if value and math.isfinite(value) else "must be a finite number other than 0"
 
 
-def _check_names(value: list[Any]) -> str | None:
-    return None if all(isinstance(name, str) for name in value) else "must be a list of names"
+def _check_joints(value: list[Any]) -> str | None:
+    if len(value) > MAXIMUM_JOINTS:
+        return f"must have at most {MAXIMUM_JOINTS} names"
+    if not all(isinstance(name, str) and len(name) <= MAXIMUM_NAME for name in value):
+        return f"must be a list of names of at most {MAXIMUM_NAME} characters"
+    return None
 
 
 def _check_type(kind: str) -> Callable[[str], str | None]:
@@ -113,10 +127,19 @@ NODE_PARAMETERS = (
         read_only=True,
     ),
     Specification(
+        "model_folder",
+        "",
+        "Directory that a checkpoint must lie in to be set while the node runs. Empty for the one "
+        "in which the checkpoint stands that the node is started with.",
+        check=_check_length(MAXIMUM_PATH),
+        read_only=True,
+    ),
+    Specification(
         "checkpoint",
         "",
-        "Directory of the model; empty for the bundled one. Read on configure and by "
-        "~/reload_model.",
+        "Directory of the model, in model_folder; empty for the bundled one. Read on configure and "
+        "by ~/reload_model.",
+        check=_check_length(MAXIMUM_PATH),
     ),
     Specification(
         "device",
@@ -154,11 +177,17 @@ NODE_PARAMETERS = (
         "How long a frame waits for the other live modalities of its moment, in ms.",
         limits=(0.0, 10_000.0),
     ),
-    Specification("frame_id", "", "frame_id of ~/latent and of predictions that are no images."),
+    Specification(
+        "frame_id",
+        "",
+        "frame_id of ~/latent and of predictions that are no images.",
+        check=_check_length(MAXIMUM_NAME),
+    ),
     Specification(
         "camera_frame",
         "camera_color_optical_frame",
         "frame_id of predicted images before any image has arrived.",
+        check=_check_length(MAXIMUM_NAME),
     ),
     Specification(
         "camera_info_topic",
@@ -250,7 +279,7 @@ def modality_parameters(modality: Modality) -> tuple[Specification, ...]:
                 f"{name}.joints",
                 [""],
                 f"For {JOINT_STATE}: the joints in the model's order.",
-                check=_check_names,
+                check=_check_joints,
                 structural=True,
             )
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import queue
@@ -107,6 +108,15 @@ class Process:
                 raise AssertionError(f"ended without a line with {pattern!r}:\n{self.text}")
             if match := re.search(pattern, line):
                 return match
+
+    @property
+    def running(self) -> bool:
+        return self._popen.poll() is None
+
+    def wait(self, seconds: float) -> None:
+        """Until it has ended, or for so long."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._popen.wait(seconds)
 
     def interrupt(self, times: int = 1) -> None:
         """Ctrl-C, ``times`` times in quick succession."""

@@ -302,7 +302,7 @@ def truncate(path, part):
 @pytest.mark.parametrize("part", [0.0, 0.001, 0.5, 0.999])
 def test_truncated_mcap(bag, part):
     truncate(bag / "bag.mcap", part)
-    with pytest.raises(BagError, match=r"bag cannot be read .*truncated.*mcap recover"):
+    with pytest.raises(BagError, match=r"bag cannot be read .*truncated.*smvae_ros recover"):
         BagReader(bag)
 
 

@@ -233,7 +233,10 @@ def test_yaml_runs_nothing(path: Path, tmp_path: Path, text: str) -> None:
         (lambda d: d["modalities"][2].pop("shape"), ["'force'", "shape"]),
         (lambda d: d["modalities"][1].update(embedding={"name": "x"}), ["'depth'", "network 'x'"]),
         (lambda d: d["modalities"][1].update(embedding={"deep": 1}), ["'depth'", "deep"]),
-        (lambda d: d["modalities"].append(d["modalities"][0]), ["rgb occurs more than once"]),
+        (
+            lambda d: d["modalities"].append(copy.deepcopy(d["modalities"][0])),
+            ["rgb occurs more than once"],
+        ),
         (lambda d: d.update(modalities=[]), ["at least one modality"]),
         (lambda d: d.pop("modalities"), ["'modalities' is missing"]),
         (lambda d: d.pop("architecture"), ["'architecture' is missing"]),

@@ -63,8 +63,11 @@ def domain() -> Iterator[int]:
 
 
 @pytest.fixture(scope="module")
-def process(domain: int, checkpoint: Path) -> Iterator[Process]:
-    with start_node(domain, f"checkpoint:={checkpoint}") as process:
+def process(
+    domain: int, checkpoint: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Process]:
+    folder = tmp_path_factory.getbasetemp()
+    with start_node(domain, f"checkpoint:={checkpoint}", f"model_folder:={folder}") as process:
         process.wait_for_line("active", timeout=60)
         yield process
         process.interrupt()
@@ -383,6 +386,10 @@ def test_values_out_of_range_are_rejected_with_a_reason(robot: Robot) -> None:
         ("rgb.topic", "a topic", "topic name"),
         ("action.scale", 0.0, "other than 0"),
         ("autostart", False, "read-only"),
+        ("model_folder", "/", "read-only"),
+        ("checkpoint", "x" * 5000, "at most 4096 characters"),
+        ("frame_id", "x" * 257, "at most 256 characters"),
+        ("proprio.joints", ["x"] * 1001, "at most 1000 names"),
     ]:
         assert reason in robot.set(name, value), name
     robot.run_until_subset(ALL, READINGS)
@@ -502,17 +509,37 @@ def test_a_bad_model_is_refused_and_the_old_one_stays(
     assert robot.set("checkpoint", str(checkpoint)) == ""
 
 
+def test_checkpoints_outside_of_the_model_folder_are_refused(
+    robot: Robot, checkpoint: Path, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    folder = tmp_path_factory.getbasetemp()
+    (tmp_path / "linked").symlink_to("/etc")
+    for outside in ("/etc", f"{folder}/../../etc", str(tmp_path / "linked"), "../../etc", "/none"):
+        assert f"does not lie in the model folder {folder}" in robot.set("checkpoint", outside)
+    # Accepted, since it lies inside, but made a link to the outside before it is read.
+    late = tmp_path / "late"
+    assert robot.set("checkpoint", str(late)) == ""
+    late.symlink_to("/etc")
+    answer = robot.reload()
+    assert not answer.success
+    assert "does not lie in the model folder" in answer.message
+    assert robot.set("checkpoint", str(checkpoint)) == ""
+    assert robot.reload().success
+    robot.run_until_subset(ALL, READINGS)
+
+
 @pytest.mark.parametrize(
     ("parameter", "value", "reason"),
     [
         ("device", "cuda:77", "available here: auto, cpu"),
-        ("checkpoint", "/no/such/model", "/no/such/model does not exist"),
+        ("checkpoint", "{folder}/no/model", "/no/model does not exist"),
         ("trigger", "audio", "unknown modality audio"),
     ],
 )
 def test_configure_fails_with_one_reason_and_works_once_that_is_mended(
-    robot: Robot, process: Process, parameter: str, value: str, reason: str
+    robot: Robot, process: Process, checkpoint: Path, parameter: str, value: str, reason: str
 ) -> None:
+    value = value.format(folder=checkpoint.parent)
     assert robot.change_state("deactivate")
     assert robot.change_state("cleanup")
     good = {"device": "cpu", "trigger": ""}

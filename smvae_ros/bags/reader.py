@@ -15,9 +15,13 @@ from rosbags.typesys import Stores, get_types_from_idl, get_types_from_msg, get_
 from rosbags.typesys.store import Typestore
 
 from smvae_ros.messages.fields import NANOSECONDS, MessageError
-from smvae_ros.messages.types import bag_typestore, define_for_bags
+from smvae_ros.messages.types import bag_typestore, define_for_bags, deserialise
 
 log = logging.getLogger(__name__)
+
+PARTIAL = ".partial"  # appended to the name of a bag until it is closed
+STORAGE_SUFFIXES = (".mcap", ".db3")
+RECOVER = "`ros2 run smvae_ros recover {} OUTPUT` makes a whole bag of what was written"
 
 
 class BagError(RuntimeError):
@@ -74,7 +78,7 @@ class BagReader:
             self.topics[name] = Topic(
                 topic.msgtype,
                 topic.msgcount,
-                any(_is_latched(connection) for connection in topic.connections),
+                any(is_latched(connection) for connection in topic.connections),
             )
 
     @property
@@ -131,7 +135,7 @@ class BagReader:
             MessageError: where the bytes are no such message, or its definition is unknown.
         """
         try:
-            return self._typestore(type_name).deserialize_cdr(serialised, type_name)
+            return deserialise(self._typestore(type_name), serialised, type_name)
         except Exception as error:  # on damaged data the generated code raises anything
             raise MessageError(
                 f"{self.path}: no readable {type_name} ({type(error).__name__}: {error}); "
@@ -172,16 +176,21 @@ class BagReader:
 
     def _check_path(self) -> None:
         if not self.path.exists():
-            raise BagError(f"there is no bag {self.path}; check the path")
+            partial = self.path.with_name(self.path.name + PARTIAL)
+            raise BagError(
+                f"there is no bag {self.path}, only {partial}: it is still being recorded, or was "
+                f"not closed; {RECOVER.format(partial)}"
+                if partial.exists()
+                else f"there is no bag {self.path}; check the path"
+            )
         if self.path.is_dir() and not (self.path / "metadata.yaml").exists():
-            files = [*sorted(self.path.glob("**/*.mcap")), *sorted(self.path.glob("**/*.db3"))]
-            if files:
+            if files := storage_files(self.path):
                 raise BagError(
                     f"{self.path} has no metadata.yaml, so it was not closed after recording; "
-                    f"try its file instead ({files[0]}), or `ros2 bag reindex`"
+                    f"try its file instead ({files[0]}), or {RECOVER.format(self.path)}"
                 )
             raise BagError(f"{self.path} is no bag: it has no metadata.yaml; check the path")
-        if self.path.is_file() and self.path.suffix not in (".mcap", ".db3"):
+        if self.path.is_file() and self.path.suffix not in STORAGE_SUFFIXES:
             advice = (
                 "bags of ROS 1 are converted by `rosbags-convert`"
                 if self.path.suffix == ".bag"
@@ -192,8 +201,7 @@ class BagReader:
     def _unreadable(self, error: Exception) -> str:
         return (
             f"{self.path} cannot be read ({type(error).__name__}: {error}); it is damaged, "
-            "truncated or still being written. `mcap recover` (or, for sqlite3, `sqlite3 FILE "
-            ".recover`) saves what is whole"
+            f"truncated or still being written; {RECOVER.format(self.path)}"
         )
 
     def close(self) -> None:
@@ -208,7 +216,15 @@ class BagReader:
         self.close()
 
 
-def _is_latched(connection: Connection) -> bool:
+def storage_files(path: Path) -> list[Path]:
+    """The .mcap and .db3 files of a bag: those in its folder, or the path itself if it is one."""
+    if path.is_file():
+        return [path] if path.suffix in STORAGE_SUFFIXES else []
+    return sorted(file for suffix in STORAGE_SUFFIXES for file in path.glob(f"**/*{suffix}"))
+
+
+def is_latched(connection: Connection) -> bool:
+    """Whether late subscribers got a topic's last message (transient local)."""
     profiles = getattr(connection.ext, "offered_qos_profiles", [])
     return any(profile.durability is QosDurability.TRANSIENT_LOCAL for profile in profiles)
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import queue
 import shutil
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -22,13 +24,20 @@ from rosbags.interfaces import (
     QosTime,
 )
 from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
+from rosbags.rosbag2.storage_mcap import McapWriter
+from rosbags.rosbag2.storage_sqlite3 import Sqlite3Writer
 
-from smvae_ros.bags.reader import BagError
+from smvae_ros.bags.reader import PARTIAL, RECOVER, BagError, storage_files
+from smvae_ros.bags.recovery import close_file
 from smvae_ros.messages.types import bag_typestore, define_for_bags, full_type_name
 
 log = logging.getLogger(__name__)
 
 QUEUE_SIZE = 64  # messages handed over, but not written yet
+# What may be lost of a recording where its process is killed: so many seconds, and bytes.
+FLUSH_PERIOD = 1.0
+FLUSH_BYTES = 2**20
+STORAGES = ("mcap", "sqlite3")
 
 _LATCHED = Qos(
     history=QosHistory.KEEP_LAST,
@@ -44,7 +53,7 @@ _LATCHED = Qos(
 
 
 class BagWriter:
-    """Writes a new bag (mcap, chunks compressed with zstd); a context manager.
+    """Writes a new bag; a context manager.
 
     Until it is closed the bag lies in ``<path>.partial``, so that a half-written bag is never
     mistaken for a whole one. Leaving the context closes it in any case, after Ctrl-C or another
@@ -54,8 +63,14 @@ class BagWriter:
     A thread of its own does the writing: compression then delays nobody, and Ctrl-C, which
     interrupts the main thread anywhere, cannot tear a message apart.
 
+    What is handed over is with the operating system about a second later; so that much is lost at
+    most where the process is killed, and :mod:`smvae_ros.bags.recovery` reads the rest. Where the
+    disk fills, all that was written before stays readable.
+
     Args:
         path: folder of the bag; it must not exist.
+        storage: ``mcap``, in chunks compressed with zstd, or ``sqlite3``, which is all that ROS 2
+            Humble reads without another package.
 
     Attributes:
         path: of the bag.
@@ -65,38 +80,44 @@ class BagWriter:
         BagError: where the folder exists or cannot be written.
     """
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
+    def __init__(self, path: str | os.PathLike[str], storage: str = "mcap") -> None:
         self.path = Path(path)
         self.counts: dict[str, int] = {}
-        self._partial = self.path.with_name(self.path.name + ".partial")
+        self._partial = self.path.with_name(self.path.name + PARTIAL)
         if self.path.exists():
             raise BagError(f"{self.path} exists already; remove it or choose another name")
         if self._partial.exists():
             raise BagError(
-                f"{self._partial} is left of a recording that was killed; save what it holds with "
-                "`mcap recover`, or remove it"
+                f"{self._partial} is left of a recording that was killed: "
+                f"{RECOVER.format(self._partial)}. Then remove it, or choose another name"
             )
         self._declared: dict[str, tuple[str, bool]] = {}
+        self._connections: dict[str, Connection] = {}
         # Of all queues only this one cannot be torn apart by a signal: one that is interrupted
         # between taking its lock and entering the block stays locked for ever (bpo-29988).
         self._queue: queue.SimpleQueue[tuple[str, int, bytes | memoryview] | None]
         self._queue = queue.SimpleQueue()
+        self._opened: queue.SimpleQueue[Exception | None] = queue.SimpleQueue()
         self._error: Exception | None = None
         # The older version of the metadata is the one that every ROS 2 from Humble on can read.
         self._writer = Writer(
-            self._partial / self.path.name, version=8, storage_plugin=StoragePlugin.MCAP
+            self._partial / self.path.name, version=8, storage_plugin=StoragePlugin[storage.upper()]
         )
-        self._writer.set_compression(CompressionMode.STORAGE, CompressionFormat.ZSTD)
+        if storage == "mcap":
+            self._writer.set_compression(CompressionMode.STORAGE, CompressionFormat.ZSTD)
         self._thread = threading.Thread(target=self._work, name=f"bag {self.path.name}")
 
     def __enter__(self) -> BagWriter:
+        self._thread.start()
         try:
-            self._writer.open()
-        except OSError as error:
+            error = self._opened.get()
+        except BaseException:
+            self._queue.put(None)
+            raise
+        if error is not None:
             raise BagError(
                 f"cannot write the bag {self.path}: {error}; choose another folder"
             ) from error
-        self._thread.start()
         return self
 
     def __exit__(
@@ -107,7 +128,7 @@ class BagWriter:
     ) -> None:
         self._queue.put(None)
         self._thread.join()
-        self._raise_error()
+        self.check()
         if not self.counts:
             log.warning("nothing was written into %s; it is not kept", self.path)
 
@@ -174,41 +195,76 @@ class BagWriter:
             raise BagError(f"a message on {topic} has bag time {stamp_ns}; it must not be negative")
         while self._queue.qsize() >= QUEUE_SIZE:  # the disk is slower than who writes
             time.sleep(0.001)
-        self._raise_error()
+        self.check()
         self._queue.put((topic, int(stamp_ns), data))
         self.counts[topic] = self.counts.get(topic, 0) + 1
 
-    def _raise_error(self) -> None:
+    def check(self) -> None:
+        """Raises BagError where an earlier message could not be written."""
         if self._error is not None:
             raise BagError(
-                f"cannot write the bag {self.path}: {self._error}; what was written lies in "
-                f"{self._partial}, save it with `mcap recover`"
+                f"cannot write the bag {self.path}: {self._error}; what was written before lies "
+                f"in {self._partial}: {RECOVER.format(self._partial)}"
             ) from self._error
 
     def _work(self) -> None:
         """Writes until None comes, then closes; after an error it only empties the queue."""
-        connections: dict[str, Connection] = {}
-        while (entry := self._queue.get()) is not None:
-            if self._error is not None:
-                continue
-            topic, stamp_ns, data = entry
-            try:
-                if topic not in connections:
-                    type_name, latched = self._declared[topic]
-                    connections[topic] = self._writer.add_connection(
-                        topic,
-                        type_name,
-                        typestore=bag_typestore(),
-                        offered_qos_profiles=[_LATCHED] if latched else [],
-                    )
-                self._writer.write(connections[topic], stamp_ns, data)
-            except Exception as error:  # raised to the one who writes, by _raise_error
-                self._error = error
         try:
-            if self._error is None:
-                self._close()
+            self._writer.open()  # here, since SQLite's connections stay in their thread
         except Exception as error:
+            self._opened.put(error)
+            return
+        self._opened.put(None)
+        flushed, waiting = time.monotonic(), 0
+        while True:
+            try:
+                entry = self._queue.get(timeout=FLUSH_PERIOD)
+            except queue.Empty:
+                entry = ()
+            if entry is None:
+                break
+            if entry:
+                self._attempt(self._write, *entry)
+                waiting += len(entry[-1])
+            if waiting > FLUSH_BYTES or time.monotonic() >= flushed + FLUSH_PERIOD:
+                self._attempt(self._flush)
+                flushed, waiting = time.monotonic(), 0
+        self._attempt(self._close)
+
+    def _attempt(self, work: Callable[..., None], *arguments: Any) -> None:
+        """Does nothing after an error; the first leaves what was written before readable."""
+        if self._error is not None:
+            return
+        try:
+            work(*arguments)
+        except Exception as error:  # raised to the one who writes, by check
+            with contextlib.suppress(Exception):
+                self._writer.abort()
+            with contextlib.suppress(BagError):  # `recover` tries it again
+                for file in storage_files(self._partial):
+                    close_file(file)
             self._error = error
+
+    def _write(self, topic: str, stamp_ns: int, data: bytes | memoryview) -> None:
+        if topic not in self._connections:
+            type_name, latched = self._declared[topic]
+            self._connections[topic] = self._writer.add_connection(
+                topic,
+                type_name,
+                typestore=bag_typestore(),
+                offered_qos_profiles=[_LATCHED] if latched else [],
+            )
+        self._writer.write(self._connections[topic], stamp_ns, data)
+
+    def _flush(self) -> None:
+        """Hands all messages to the operating system, so that they survive this process."""
+        storage = self._writer.storage
+        if isinstance(storage, McapWriter):
+            if storage.chunk.bio.tell():
+                storage.close_chunk()
+            storage.bio.flush()
+        elif isinstance(storage, Sqlite3Writer):
+            storage.conn.commit()
 
     def _close(self) -> None:
         self._writer.close()

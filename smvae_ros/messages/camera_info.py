@@ -7,9 +7,17 @@ from typing import Any
 import numpy as np
 
 from smvae_core.aspect import Aspect, visible_part
-from smvae_ros.messages.fields import MessageError, frame_id, make_header, make_message, stamp_ns
+from smvae_ros.messages.fields import (
+    MAXIMUM_NAME,
+    MessageError,
+    frame_id,
+    make_header,
+    make_message,
+    stamp_ns,
+)
 from smvae_ros.messages.types import Types
 
+MAXIMUM_DISTORTION = 64  # values; the largest model of OpenCV has 14
 TYPE_NAME = "sensor_msgs/msg/CameraInfo"
 
 
@@ -80,6 +88,11 @@ def scale_camera_info(
         MessageError: where the message is malformed.
     """
     try:
+        if len(message.d) > MAXIMUM_DISTORTION or len(message.distortion_model) > MAXIMUM_NAME:
+            raise MessageError(
+                f"camera info has {len(message.d)} values of distortion and a distortion model of "
+                f"{len(message.distortion_model)} characters; check the camera's driver"
+            )
         region = message.roi
         # With a region of interest the image shows only that part of the sensor (REP 104).
         size = (
@@ -94,7 +107,13 @@ def scale_camera_info(
         k = np.array(message.k, dtype=np.float64).reshape(3, 3)
         p = np.array(message.p, dtype=np.float64).reshape(3, 4)
         for matrix in (k, p):
-            _scale_projection(matrix, scale_x, scale_y, columns.start, rows.start)
+            with np.errstate(over="ignore", invalid="ignore"):
+                _scale_projection(matrix, scale_x, scale_y, columns.start, rows.start)
+            if not np.isfinite(matrix).all():
+                raise MessageError(
+                    "camera info has NaN, infinite or absurd values in K or P; check the "
+                    "camera's driver"
+                )
         stamp = stamp_ns(message) or 0 if stamp_nanoseconds is None else stamp_nanoseconds
         return make_message(
             types,
@@ -122,6 +141,8 @@ def scale_camera_info(
         raise MessageError(
             "camera info has no width or height; check the camera's driver"
         ) from error
+    except MessageError:
+        raise
     except (AttributeError, TypeError, ValueError, OverflowError) as error:
         raise MessageError(
             f"camera info is malformed ({error}); check the camera's driver"

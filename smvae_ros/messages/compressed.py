@@ -7,6 +7,7 @@ plugins (compressed_image_transport, compressed_depth_image_transport).
 from __future__ import annotations
 
 import struct
+import zlib
 from typing import Any
 
 import cv2
@@ -26,6 +27,10 @@ from smvae_ros.messages.rvl import decode_rvl
 from smvae_ros.messages.types import Types
 
 _JPEG, _PNG = b"\xff\xd8", b"\x89PNG\r\n\x1a\n"
+TRUNCATED, DAMAGED = "the picture is truncated", "the picture is damaged"
+MAXIMUM_SEGMENTS = 1000  # of a JPEG before its size; cameras write about ten
+MAXIMUM_SCANS = 100  # of a progressive JPEG; encoders write about ten
+MAXIMUM_CHUNKS = 100_000  # of a PNG
 _COMPRESSED_DEPTH_HEADER = struct.Struct("<iff")  # ConfigHeader: format, depthParam[2]
 
 
@@ -99,44 +104,70 @@ def _decode_depth(data: memoryview, description: str) -> np.ndarray:
 def _decode(data: memoryview, flags: int) -> np.ndarray:
     """A whole JPEG or PNG.
 
-    OpenCV fills the missing part of a truncated picture with grey and says nothing, and takes
-    memory for whatever size the picture claims, so both are looked at before.
+    OpenCV takes memory for whatever size a picture or a part of it claims (gigabytes and seconds
+    for a PNG of a kilobyte), fills what is missing with grey and says nothing. So what it is given
+    is looked at before.
     """
-    width, height, complete = _examine(data)
+    width, height, problem = _examine(data)
     check_size(width, height)
-    if not complete:
-        raise MessageError(
-            f"the picture is truncated ({data.nbytes} bytes); check the network and its publisher"
-        )
+    if problem:
+        raise MessageError(f"{problem} ({data.nbytes} bytes); check the network and its publisher")
     try:
         image = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
     except cv2.error as error:
-        raise MessageError(f"the picture is damaged ({error}); check its publisher") from error
+        raise MessageError(f"{DAMAGED} ({error}); check its publisher") from error
     if image is None:
-        raise MessageError("the picture is damaged; check its publisher")
+        raise MessageError(f"{DAMAGED}; check its publisher")
     return image
 
 
-def _examine(data: memoryview) -> tuple[int, int, bool]:
-    """Width, height and whether the end is there, from the headers (ISO 10918-1, PNG 1.2)."""
+def _examine(data: memoryview) -> tuple[int, int, str]:
+    """Width, height and what is wrong with the rest, if anything (ISO 10918-1, PNG 1.2)."""
     start = bytes(data[:24])
     if start.startswith(_PNG) and len(start) == 24:
         width, height = struct.unpack(">II", start[16:24])
-        return width, height, b"IEND" in bytes(data[-64:])
+        return width, height, _problem_of_png(data)
     if start.startswith(_JPEG):
         place = 2
-        while place + 9 <= data.nbytes and data[place] == 0xFF:
+        for _ in range(MAXIMUM_SEGMENTS):
+            if place + 9 > data.nbytes or data[place] != 0xFF:
+                break
             marker, length = data[place + 1], int.from_bytes(data[place + 2 : place + 4], "big")
             if marker == 0xFF:  # a fill byte
                 place += 1
             elif 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):  # a frame header
                 height, width = struct.unpack(">HH", data[place + 5 : place + 9])
-                # Entropy-coded data never contains FF D9, so one after the header is the end.
-                return width, height, bytes(data).rfind(b"\xff\xd9") > place
+                return width, height, _problem_of_jpeg(bytes(data[place:]))
             else:
                 place += 2 + length
-        return 1, 1, False
+        return 1, 1, TRUNCATED
     raise MessageError(
         f"{data.nbytes} bytes beginning with {start[:8].hex() or 'nothing'} are no JPEG or PNG; "
         "set the publisher to one of them"
     )
+
+
+def _problem_of_png(data: memoryview) -> str:
+    """A row of chunks: length, type, content and checksum of type and content."""
+    place = len(_PNG)
+    for _ in range(MAXIMUM_CHUNKS):
+        end = place + 12 + int.from_bytes(data[place : place + 4], "big")
+        if place + 12 > data.nbytes or end > data.nbytes:
+            return TRUNCATED
+        kind = bytes(data[place + 4 : place + 8])
+        if zlib.crc32(data[place + 4 : end - 4]) != int.from_bytes(data[end - 4 : end], "big"):
+            return DAMAGED
+        if kind == b"acTL":
+            return "the picture is animated"
+        if kind == b"IEND":
+            return ""
+        place = end
+    return DAMAGED
+
+
+def _problem_of_jpeg(rest: bytes) -> str:
+    """From the frame header on. Entropy-coded data contains neither FF D9 nor FF DA."""
+    if b"\xff\xd9" not in rest:
+        return TRUNCATED
+    # A scan goes over the whole picture, but need only have a few bytes.
+    return DAMAGED if rest.count(b"\xff\xda") > MAXIMUM_SCANS else ""

@@ -15,10 +15,21 @@ from smvae_core.modalities import Modality
 from smvae_ros.messages.types import Types
 
 NANOSECONDS = 1_000_000_000
+MAXIMUM_NAME = 256  # characters of a frame, a joint, ...; longer ones are attacks or garbage
+MAXIMUM_TEXT = 1000
+UNPRINTABLE = "\N{REPLACEMENT CHARACTER}"
 
 
 class MessageError(ValueError):
-    """A message that cannot be used. Its text says what is wrong and what to do."""
+    """A message that cannot be used. Its text says what is wrong and what to do.
+
+    Texts quote what came over the network and go into logs and diagnostics, so they are cut, and
+    what terminals would act upon is replaced.
+    """
+
+    def __init__(self, text: str) -> None:
+        shown = text if len(text) <= MAXIMUM_TEXT else text[:MAXIMUM_TEXT] + " ..."
+        super().__init__("".join(c if c.isprintable() else UNPRINTABLE for c in shown))
 
 
 @dataclass(frozen=True)
@@ -143,8 +154,8 @@ def stamp_ns(message: Any) -> int | None:
 
 
 def frame_id(message: Any) -> str:
-    """header.frame_id; empty for types without a header."""
-    return str(getattr(getattr(message, "header", None), "frame_id", ""))
+    """header.frame_id, cut where it is absurdly long; empty for types without a header."""
+    return str(getattr(getattr(message, "header", None), "frame_id", ""))[:MAXIMUM_NAME]
 
 
 def make_message(types: Types, type_name: str, **fields: Any) -> Any:

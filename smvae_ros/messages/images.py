@@ -109,6 +109,21 @@ def pixels(message: Any, value_type: type[np.generic], channels: int) -> np.ndar
             f"step of {step} bytes is less than a row of {width} pixels in {message.encoding}, "
             f"{row_bytes} bytes; correct the image's publisher"
         )
+    data = image_data(message)
+    shape: tuple[int, ...] = (height, width, channels)
+    strides: tuple[int, ...] = (step, channels * kind.itemsize, kind.itemsize)
+    if channels == 1:
+        shape, strides = shape[:2], strides[:2]
+    return np.ndarray(shape, kind, data, 0, strides)
+
+
+def image_data(message: Any) -> memoryview:
+    """The bytes of an image, at least ``step`` for each row.
+
+    Raises:
+        MessageError: where they are fewer, or absurdly many.
+    """
+    height, step = int(message.height), int(message.step)
     data = memoryview(message.data).cast("B")
     if data.nbytes > MAXIMUM_BYTES:
         raise MessageError(
@@ -119,11 +134,7 @@ def pixels(message: Any, value_type: type[np.generic], channels: int) -> np.ndar
             f"data of {data.nbytes} bytes is shorter than {height} rows of {step} bytes; "
             "correct the image's publisher"
         )
-    shape: tuple[int, ...] = (height, width, channels)
-    strides: tuple[int, ...] = (step, channels * kind.itemsize, kind.itemsize)
-    if channels == 1:
-        shape, strides = shape[:2], strides[:2]
-    return np.ndarray(shape, kind, data, 0, strides)
+    return data
 
 
 def check_size(width: int, height: int) -> None:
@@ -189,6 +200,7 @@ def through_cv_bridge(message: Any) -> np.ndarray:
             f"encoding {encoding!r} needs cv_bridge, which is not installed: apt install "
             f"ros-$ROS_DISTRO-cv-bridge, or publish one of {', '.join(COLOUR_ENCODINGS)}"
         )
+    image_data(message)
     try:
         image = np.asarray(bridge.imgmsg_to_cv2(message, desired_encoding="rgb8"))
     except Exception as error:  # cv_bridge passes on whatever its C++ part throws

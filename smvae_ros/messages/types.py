@@ -7,6 +7,7 @@ decided by the lookup that they are given: :func:`installed_types` for publisher
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import os
 from collections.abc import Callable
@@ -15,6 +16,8 @@ from pathlib import Path
 from typing import Any
 
 Types = Callable[[str], type]
+
+SURPLUS = (4, 8, 12)  # bytes, for one, two and three empty sequences
 
 
 def full_type_name(type_name: str) -> str:
@@ -73,6 +76,31 @@ def bag_types(type_name: str) -> Any:
     """
     define_for_bags(type_name)
     return bag_typestore().types[full_type_name(type_name)]
+
+
+def deserialise(store: Any, serialised: bytes, type_name: str) -> Any:
+    """A message of rosbags' classes.
+
+    rclpy's serialize_message, with which many bags are written, appends a few bytes to messages
+    that end in empty sequences (JointState without effort), and rosbags refuses them.
+
+    Args:
+        store: of rosbags' definitions, such as :func:`bag_typestore`.
+        serialised: CDR.
+        type_name: for example ``sensor_msgs/msg/Image``.
+
+    Raises:
+        rosbags.serde.SerdeError: where the bytes are no such message.
+    """
+    from rosbags.serde import SerdeError
+
+    try:
+        return store.deserialize_cdr(serialised, type_name)
+    except SerdeError:
+        for surplus in SURPLUS:
+            with contextlib.suppress(SerdeError):
+                return store.deserialize_cdr(serialised[:-surplus], type_name)
+        raise
 
 
 def define_for_bags(type_name: str) -> None:

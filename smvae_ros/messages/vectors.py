@@ -18,6 +18,9 @@ from smvae_ros.messages.fields import (
 )
 from smvae_ros.messages.types import Types
 
+STATE = ("position", "velocity")
+MAXIMUM_JOINTS = 1000
+
 
 def _vector3(types: Types, values: Sequence[float]) -> Any:
     x, y, z = values
@@ -103,13 +106,19 @@ class TwistStampedAdapter(TwistAdapter):
 
 
 class JointStateAdapter(Adapter):
-    """sensor_msgs/JointState ↔ (2n,): positions of the n named joints, then their velocities."""
+    """sensor_msgs/JointState ↔ (2n,): positions of the n named joints, then their velocities; or
+    (n,), where the modality has only that many values: positions alone."""
 
     type_name = "sensor_msgs/msg/JointState"
     kinds = ("series", "vector")
 
     def _to_array(self, message: Any, modality: Modality, options: Options) -> np.ndarray:
         joint_names = _required_joint_names(options)
+        if len(message.name) > MAXIMUM_JOINTS:
+            raise MessageError(
+                f"a joint state of {len(message.name)} joints, more than {MAXIMUM_JOINTS}; check "
+                "its publisher"
+            )
         index = {name: place for place, name in enumerate(message.name)}
         missing = [name for name in joint_names if name not in index]
         if missing:
@@ -117,32 +126,38 @@ class JointStateAdapter(Adapter):
                 f"joint {', '.join(missing)} is not in the joint state, which has "
                 f"{', '.join(index) or 'no joints'}; correct the configured joint names"
             )
-        for field in ("position", "velocity"):
+        fields = ("position",) if _has_positions_only(modality, joint_names) else STATE
+        for field in fields:
             if len(getattr(message, field)) != len(message.name):
                 raise MessageError(
                     f"joint state has {len(message.name)} names, but "
                     f"{len(getattr(message, field))} values of {field}; its publisher must fill "
-                    "both position and velocity"
+                    f"{' and '.join(fields)}"
                 )
         places = [index[name] for name in joint_names]
-        values = [message.position[place] for place in places]
-        values += [message.velocity[place] for place in places]
+        values = [getattr(message, field)[place] for field in fields for place in places]
         return finite_vector(values, options.scale, "joint state")
 
     def _to_message(
         self, array: np.ndarray, modality: Modality, types: Types, header: Any, options: Options
     ) -> Any:
         joint_names = _required_joint_names(options)
-        values = np.array(newest_reading(array, 2 * len(joint_names), options.scale))
+        count = len(joint_names)
+        length = count if _has_positions_only(modality, joint_names) else 2 * count
+        values = np.array(newest_reading(array, length, options.scale))
         return make_message(
             types,
             self.type_name,
             header=header,
             name=list(joint_names),
-            position=values[: len(joint_names)],
-            velocity=values[len(joint_names) :],
+            position=values[:count],
+            velocity=values[count:],
             effort=np.empty(0),
         )
+
+
+def _has_positions_only(modality: Modality, joint_names: Sequence[str]) -> bool:
+    return modality.shape[0] == len(joint_names)
 
 
 def _required_joint_names(options: Options) -> Sequence[str]:
@@ -158,8 +173,12 @@ class Float64MultiArrayAdapter(Adapter):
     kinds = ("categorical", "series", "vector")
 
     def _to_array(self, message: Any, modality: Modality, options: Options) -> np.ndarray:
-        if not len(message.data):
-            raise MessageError("the array is empty; check its publisher")
+        count, expected = len(message.data), modality.shape[0]
+        if count != expected:
+            raise MessageError(
+                f"the array has {count} values, expected {expected}; check its publisher and which "
+                "topic is configured"
+            )
         return finite_vector(message.data, options.scale, "array")
 
     def _to_message(

@@ -141,12 +141,12 @@ class NodeParameters:
         try:
             for name, value in known.items():
                 self._check_change(self._specifications[name], value)
-            self._apply({**self._values, **known})
+            if known and known.keys() <= self._values.keys():  # not while one is being declared
+                self._apply({**self._values, **known})
         except ValueError as error:
             return SetParametersResult(successful=False, reason=str(error))
-        for name in known:
-            if name in self._values:  # not when it is only being declared
-                self._problems.pop(name, None)
+        for name in known.keys() & self._values.keys():
+            self._problems.pop(name, None)
         self._values.update(known)
         return SetParametersResult(successful=True)
 
@@ -154,7 +154,7 @@ class NodeParameters:
         name = specification.name
         problem = specification.check(value)
         if problem is not None:
-            raise ValueError(f"{name} {problem}, not {value!r}")
+            raise ValueError(f"{name} {problem}, not {repr(value)[:200]}")
         changes = name in self._values and self._values[name] != value
         if specification.structural and changes and self._is_configured():
             node = self._node.get_fully_qualified_name()

@@ -9,7 +9,6 @@ of the inputs.
 from __future__ import annotations
 
 import time
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -19,8 +18,8 @@ from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackRet
 
 from smvae_core.checkpoint import CheckpointError
 from smvae_core.inference import Inference
-from smvae_ros.bundled import model_path
 from smvae_ros.configuration import NODE_NAME, make_sources
+from smvae_ros.model_folder import ModelFolder
 from smvae_ros.node.diagnostics import HealthReport, NodeHealth, SensorHealth
 from smvae_ros.node.inputs import Inputs, make_profile
 from smvae_ros.node.outputs import Outputs
@@ -47,6 +46,9 @@ class PerceptionNode(LifecycleNode):
         self._failure = ""
         self._warn = Throttle(self.get_logger().warning)
         self._settings = NodeParameters(self, lambda: self._worker is not None, self._apply)
+        self._model_folder = ModelFolder(
+            self._settings["model_folder"], self._settings["checkpoint"]
+        )
         self._report = HealthReport(self.get_name())
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 1)
         steady = Clock(clock_type=ClockType.STEADY_TIME)
@@ -144,10 +146,11 @@ class PerceptionNode(LifecycleNode):
         Raises:
             CheckpointError: where the checkpoint cannot be used.
             DeviceError: where device or precision is not available.
+            ValueError: where the checkpoint does not lie in the model folder.
         """
         parameters = self._settings
         torch.set_num_threads(parameters["cpu_threads"])
-        path = Path(parameters["checkpoint"] or model_path()).expanduser()
+        path = self._model_folder.resolve(parameters["checkpoint"])
         inference = Inference.load(path, parameters["device"], parameters["precision"])
         inference.warm_up()
         return inference
@@ -164,6 +167,8 @@ class PerceptionNode(LifecycleNode):
 
     def _apply(self, values: dict[str, Any]) -> None:
         """New values of parameters; ValueError refuses them."""
+        if values["checkpoint"] != self._settings["checkpoint"]:
+            self._model_folder.resolve(values["checkpoint"])
         if self._worker is not None:
             modalities = self._worker.inference.modalities
             self._sensors.configure(sensor_settings(modalities, values))

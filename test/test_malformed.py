@@ -1,0 +1,90 @@
+"""What benchmarks.fuzz sends over DDS, here without it: every adapter takes it or says why not."""
+
+from __future__ import annotations
+
+import resource
+from contextlib import suppress
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip("rclpy", reason="rclpy is not installed (pip install ros-rclpy, or apt)")
+
+from rclpy.serialization import deserialize_message
+
+from benchmarks.malformed import KINDS, LIES, make_malformed
+from smvae_core.modalities import Modality
+from smvae_core.preprocessing import prepare
+from smvae_ros.messages import (
+    ADAPTERS,
+    MessageError,
+    adapter,
+    installed_types,
+    make_camera_info,
+    scale_camera_info,
+)
+from smvae_ros.messages.camera_info import TYPE_NAME as CAMERA_INFO
+
+JOINTS = ("x", "y", "z", "yaw")
+SHAPES = {"image": (3, 16, 16), "depth": (1, 16, 16), "series": (6, 8), "categorical": (8,)}
+LENGTHS = {"Wrench": 6, "WrenchStamped": 6, "Twist": 4, "TwistStamped": 4}
+
+
+def modality(kind: str, type_name: str) -> Modality:
+    length = LENGTHS.get(type_name.rsplit("/", 1)[1], 8)
+    shape = {**SHAPES, "series": (length, 8), "vector": (length,)}[kind]
+    return Modality("sensor", kind, shape, rate=100.0 if kind == "series" else None)
+
+
+def reading(sensor: Modality) -> np.ndarray:
+    if sensor.kind == "image":
+        return np.full(sensor.raw_shape, 120, np.uint8)
+    return np.ones(sensor.raw_shape, np.float32)
+
+
+def test_every_type_that_the_node_subscribes_to_is_lied_about() -> None:
+    assert set(LIES) == {*ADAPTERS, CAMERA_INFO}
+
+
+@pytest.mark.parametrize("type_name", ADAPTERS)
+def test_adapters_raise_nothing_but_message_errors_and_take_no_memory(type_name: str) -> None:
+    random = np.random.default_rng(0)
+    told: set[str] = set()
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    for kind in sorted(adapter(type_name).kinds):
+        sensor = modality(kind, type_name)
+        good = adapter(type_name).to_message(
+            reading(sensor), sensor, installed_types, joint_names=JOINTS
+        )
+        for _ in range(300):
+            how, data = make_malformed(random, type_name, good)
+            message = _received(data, type_name)
+            if message is None:  # the middleware leaves it out
+                continue
+            told.add(how)
+            with suppress(MessageError):
+                array = adapter(type_name).to_array(message, sensor, joint_names=JOINTS)
+                with suppress(ValueError):
+                    assert prepare(sensor, array).shape == sensor.raw_shape
+    assert {"damaged", "lying"} <= told <= set(KINDS)
+    grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+    assert grown < 600_000, "kilobytes, for pictures of at most 67 megapixels"
+
+
+def test_camera_infos_are_scaled_or_refused() -> None:
+    random = np.random.default_rng(0)
+    good = make_camera_info(installed_types, 64, 64, np.eye(3), stamp_ns=1, frame_id="camera")
+    for _ in range(300):
+        message = _received(make_malformed(random, CAMERA_INFO, good)[1], CAMERA_INFO)
+        if message is not None:
+            with suppress(MessageError):
+                scaled = scale_camera_info(message, 16, 16, installed_types)
+                assert np.isfinite([*scaled.k, *scaled.p]).all()
+
+
+def _received(data: bytes, type_name: str) -> Any:
+    try:
+        return deserialize_message(data, installed_types(type_name))
+    except Exception:
+        return None
