@@ -13,7 +13,7 @@ from small_images import TEST, write_labelled
 from torch import Tensor, nn
 
 from smvae_core.data.labelled_images import SOURCES
-from smvae_core.distributions import Gaussian, Likelihood, build_likelihood
+from smvae_core.distributions import Gaussian, Likelihood
 from smvae_core.modalities import Modality
 from training import classifier
 from training.classifier import Classifier, agreement, likeliest, trained_classifier
@@ -50,7 +50,7 @@ class Oracle:
         logits = z - 0.5
         if name == "image":
             logits = logits.roll(self._shift, 1).view(-1, 1, 2, 2)
-        return {name: build_likelihood(self.modalities[name], logits, torch.zeros(1))}
+        return {name: Likelihood(self.modalities[name], logits, torch.zeros(1))}
 
 
 def perfect(label: Modality) -> Classifier:

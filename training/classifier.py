@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from smvae_core.data.samples import Samples
-from smvae_core.distributions import build_likelihood
+from smvae_core.distributions import Likelihood
 from smvae_core.modalities import Modality, Network
 from smvae_core.networks import build_embedding, initialise
 from smvae_core.preprocessing import to_tensor
@@ -57,7 +57,7 @@ class Classifier:
     def __call__(self, images: Tensor) -> Tensor:
         """The likeliest y of each image (B, *shape), see :func:`likeliest`."""
         logits = torch.cat([self.network(part) for part in images.split(_CHUNK)])
-        return likeliest(self.modality, build_likelihood(self.modality, logits, _NO_SCALE).mean)
+        return likeliest(self.modality, Likelihood(self.modality, logits, _NO_SCALE).mean)
 
 
 def likeliest(modality: Modality, probabilities: Tensor) -> Tensor:
@@ -132,7 +132,7 @@ def _train(
             shift = tuple(random.integers(-_SHIFT, _SHIFT + 1, 2))
             x = torch.roll(to_tensor(image, batch[image.name]), shift, (2, 3))
             y = to_tensor(label, batch[label.name])
-            loss = -build_likelihood(label, network(x), _NO_SCALE).log_prob(y).mean()
+            loss = -Likelihood(label, network(x), _NO_SCALE).log_prob(y).mean()
             optimiser.zero_grad()
             loss.backward()
             optimiser.step()
