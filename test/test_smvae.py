@@ -22,7 +22,7 @@ OBSERVATIONS = random_observations(MODEL, 3, torch.Generator().manual_seed(0))
 SUBSETS = [subset for size in range(1, 6) for subset in itertools.combinations(NAMES, size)]
 
 
-def assert_same(first: Gaussian, second: Gaussian, tolerance: float = 5e-5) -> None:
+def assert_same(first: Gaussian, second: Gaussian, tolerance: float = 1e-4) -> None:
     for a, b in (
         (first.mean, second.mean),
         (first.log_variance, second.log_variance),
