@@ -1,5 +1,7 @@
 """A model on disk: a directory with ``model.safetensors`` (weights) and ``model.yaml`` (all else).
 
+A third file, ``health.safetensors``, is there once the model's sensor health was calibrated.
+
 Nothing is ever unpickled or evaluated: weights are plain tensors, the YAML plain values. A
 directory appears whole or not at all, and a file that changed afterwards is noticed by its SHA-256.
 """
@@ -15,11 +17,13 @@ from pathlib import Path
 from typing import Any
 
 import safetensors
+import safetensors.numpy
 import safetensors.torch
 import torch
 import yaml
 
 import smvae_core
+from smvae_core.health.calibration import Calibration
 from smvae_core.methods import find_method
 from smvae_core.modalities import Modality
 from smvae_core.multimodal_vae import MultimodalVAE
@@ -27,6 +31,7 @@ from smvae_core.multimodal_vae import MultimodalVAE
 FORMAT = 1
 WEIGHTS = "model.safetensors"
 DESCRIPTION = "model.yaml"
+HEALTH = "health.safetensors"
 
 
 class CheckpointError(RuntimeError):
@@ -41,11 +46,13 @@ class Checkpoint:
         model: in evaluation mode, on the CPU.
         training: how it was made: command, data, metrics; free-form.
         weights_hash: first 12 hexadecimal digits of the weights' SHA-256, to tell models apart.
+        calibration: of sensor health; None where `python -m training.calibrate` was not run.
     """
 
     model: MultimodalVAE
     training: dict[str, Any]
     weights_hash: str
+    calibration: Calibration | None = None
 
 
 def save_checkpoint(
@@ -92,6 +99,41 @@ def save_checkpoint(
         shutil.rmtree(temporary, ignore_errors=True)
 
 
+def save_calibration(path: str | os.PathLike[str], calibration: Calibration) -> None:
+    """Adds the calibration of its sensor health to a checkpoint; one that is there is replaced.
+
+    Raises:
+        CheckpointError: where ``path`` is no usable checkpoint.
+    """
+    path = Path(os.path.realpath(path))
+    digest = _read_description(path).get("weights_sha256")
+    arrays, texts = calibration.to_tensors()
+    content = safetensors.numpy.save(arrays, {**texts, "weights_sha256": str(digest)})
+    temporary = path / f".{HEALTH}.{os.getpid()}.new"
+    try:
+        temporary.write_bytes(content)
+        temporary.replace(path / HEALTH)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _load_calibration(file: Path, weights_sha256: str) -> Calibration | None:
+    if not file.exists():
+        return None
+    try:
+        with safetensors.safe_open(file, framework="numpy") as content:
+            texts = content.metadata() or {}
+            arrays = {name: content.get_tensor(name) for name in content.keys()}  # noqa: SIM118
+        if texts.get("weights_sha256") != weights_sha256:
+            raise ValueError("it was made for other weights")
+        return Calibration.from_tensors(arrays, texts)
+    except (OSError, ValueError, safetensors.SafetensorError) as error:
+        raise CheckpointError(
+            f"{file}: {error}; delete the file (the model then works without sensor health), or "
+            "make it anew with `python -m training.calibrate`"
+        ) from error
+
+
 def _replace_directory(new: Path, path: Path) -> None:
     """Renames ``new`` to ``path``. A directory cannot be renamed over one that has files."""
     if not path.exists():
@@ -131,7 +173,8 @@ def load_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
         raise CheckpointError(f"{path / WEIGHTS}: not a safetensors file: {error}") from error
     _check_tensors(path / WEIGHTS, tensors, model)
     model.load_state_dict(tensors)
-    return Checkpoint(model.eval(), description.get("training") or {}, digest[:12])
+    calibration = _load_calibration(path / HEALTH, digest)
+    return Checkpoint(model.eval(), description.get("training") or {}, digest[:12], calibration)
 
 
 def _read(path: Path) -> bytes:
