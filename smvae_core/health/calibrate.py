@@ -105,7 +105,10 @@ def _run_features(
     parts = [slice(k, k + _BATCH) for k in range(0, steps, _BATCH)]
     embeddings = _join(
         model.embed(
-            {name: to_tensor(modalities[name], rows[part]).to(device) for name, rows in arrays.items()}
+            {
+                name: to_tensor(modalities[name], rows[part]).to(device)
+                for name, rows in arrays.items()
+            }
         )
         for part in parts
     )
@@ -121,9 +124,7 @@ def _run_features(
         checked = [name for name in model.names if name not in others]
         z, *belief = encode(others)
         wanted = [*checked, *small_others("", others, modalities)]
-        predicted = {
-            name: _decode(model, z, name, parts) for name in dict.fromkeys(wanted)
-        }
+        predicted = {name: _decode(model, z, name, parts) for name in dict.fromkeys(wanted)}
         for name in checked:
             whole = tuple(n for n in model.names if n == name or n in others)
             change = divergence(*encode(whole)[1:], *belief)

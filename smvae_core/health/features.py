@@ -112,7 +112,10 @@ def model_scales(model: MultimodalVAE) -> dict[str, np.ndarray]:
 
 
 def divergence(
-    mean: np.ndarray, log_variance: np.ndarray, other_mean: np.ndarray, other_log_variance: np.ndarray
+    mean: np.ndarray,
+    log_variance: np.ndarray,
+    other_mean: np.ndarray,
+    other_log_variance: np.ndarray,
 ) -> np.ndarray:
     """KL between diagonal Gaussians (..., D), in nats, (...)."""
     ratio = log_variance - other_log_variance
