@@ -20,7 +20,6 @@ import multiprocessing
 import os
 import shlex
 import signal
-import subprocess
 import sys
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -36,6 +35,7 @@ from smvae_ros.report import write_text
 from smvae_ros.simulation.graphics import SimulationUnavailable, find_mujoco
 from smvae_ros.simulation.insertion import CONTROL_RATE
 from training.fault_runs import FAULTS, run_scene, settings
+from training.study import commit
 
 IN_TIME = int(CONTROL_RATE)  # frames in a second
 _inference: Inference | None = None
@@ -173,11 +173,6 @@ def _work_name(model: Path, steps: int) -> str:
     return digest.hexdigest()[:12]
 
 
-def _commit() -> str:
-    found = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True)
-    return found.stdout.strip()
-
-
 def _positive(text: str) -> int:
     value = int(text)
     if value < 1:
@@ -222,7 +217,7 @@ def main(arguments: list[str] | None = None) -> int:
         words = ["python", "-m", "training.sensor_health", *(arguments or sys.argv[1:])]
         document = {
             "command": shlex.join(words),
-            "commit": _commit(),
+            "commit": commit(),
             "seeds": [seeds[0], seeds[-1]],
             "calibration": dict(calibration.source),
             "settings": settings(),

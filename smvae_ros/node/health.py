@@ -6,7 +6,7 @@ time: modalities take turns. No ROS import, so that an offline study runs the ve
 
 A faulty sensor makes the others look strange, too, since it is among what they are predicted from.
 So only the most unusual one becomes a suspect; from then on it is no evidence about the others, and
-what was held against them is forgotten.
+what was held against them is forgotten, so that one that was suspected wrongly is soon acquitted.
 """
 
 from __future__ import annotations
@@ -275,7 +275,7 @@ class HealthMonitor:
             )
         if strangest is not None:
             for name, sensor in self._sensors.items():
-                if not self._is_suspect(name):
+                if name != strangest:
                     sensor.averaged = None
         self.judgements = judgements
 
