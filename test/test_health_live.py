@@ -6,6 +6,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -25,7 +26,7 @@ from smvae_ros.simulation.faults import FAULTS
 from smvae_ros.simulation.graphics import SimulationUnavailable
 from smvae_ros.simulation.insertion import InsertionRobot
 
-CONFIGURATION = "config/perception.yaml"
+CONFIGURATION = Path(__file__).parent.parent / "config" / "perception.yaml"
 BAD = (DiagnosticStatus.WARN, DiagnosticStatus.ERROR)
 
 
