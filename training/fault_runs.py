@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -144,9 +146,10 @@ FAULTS: dict[str, Fault] = {
 }
 
 
-def judge(inference: Inference, samples: Iterator[Sample]) -> Judged:
-    """The node's monitor on consecutive frames of 20 Hz: judgements after each."""
-    monitor = HealthMonitor(HealthSettings(share=1.0))
+def judge(inference: Inference, samples: Iterator[Sample], share: float) -> Judged:
+    """The node's monitor on consecutive frames of 20 Hz: judgements after each. What checks take is
+    counted in processor time, so that a busy machine changes nothing."""
+    monitor = HealthMonitor(HealthSettings(share), clock=time.thread_time)
     judged = []
     for k, sample in enumerate(samples):
         arrays = {name: prepare(inference.modalities[name], sample[name]) for name in sample}
@@ -169,7 +172,9 @@ def alarms(judged: Judged, level: Level) -> dict[str, int]:
     return counts
 
 
-def run_scene(inference: Inference, seed: int, count: int, with_faults: bool) -> dict[str, Any]:
+def run_scene(
+    inference: Inference, seed: int, count: int, with_faults: bool, share: float
+) -> dict[str, Any]:
     """Everything about one scene, as plain values.
 
     Args:
@@ -177,10 +182,11 @@ def run_scene(inference: Inference, seed: int, count: int, with_faults: bool) ->
         seed: of the scene; also decides when faults begin.
         count: of its steps.
         with_faults: otherwise it is only watched while healthy.
+        share: of the time that checks may take, as the node's parameter ``health_share``.
     """
     with InsertionRobot(seed) as robot:
         steps = list(robot.steps(count))
-    judged = judge(inference, map(sample_of, steps))
+    judged = judge(inference, map(sample_of, steps), share)
     result = {
         "seed": seed,
         "frames": len(judged),
@@ -194,13 +200,19 @@ def run_scene(inference: Inference, seed: int, count: int, with_faults: bool) ->
     if with_faults:
         onset = int(np.random.default_rng(seed).integers(WARM_UP, count // 2))
         result["faults"] = {
-            key: _run_fault(inference, fault, seed, steps, onset) for key, fault in FAULTS.items()
+            key: _run_fault(inference, fault, seed, steps, onset, share)
+            for key, fault in FAULTS.items()
         }
     return result
 
 
 def _run_fault(
-    inference: Inference, fault: Fault, seed: int, steps: Sequence[Step], onset: int
+    inference: Inference,
+    fault: Fault,
+    seed: int,
+    steps: Sequence[Step],
+    onset: int,
+    share: float,
 ) -> dict[str, Any] | None:
     """How one fault was noticed; None where it could not be observed."""
     healthy, after = steps[onset - WARM_UP : onset], steps[onset:]
@@ -211,7 +223,7 @@ def _run_fault(
         return None
     after = after[: shown + WATCHED]
     faulty = map(sample_of, after) if fault.inject is None else fault.inject(seed, after)
-    judged = judge(inference, _chain(map(sample_of, healthy), faulty))[WARM_UP:]
+    judged = judge(inference, chain(map(sample_of, healthy), faulty), share)[WARM_UP:]
 
     def first(level: Level) -> tuple[int, str] | None:
         for k, judgements in enumerate(judged):
@@ -241,11 +253,6 @@ def _not_executed(seed: int, onset: int, count: int) -> list[Step]:
             steps.append(robot.step(execute=False))
             shown = _should_have_moved(steps)
     return steps
-
-
-def _chain(*parts: Iterator[Sample]) -> Iterator[Sample]:
-    for part in parts:
-        yield from part
 
 
 def settings() -> dict[str, Any]:
