@@ -1,5 +1,7 @@
 """A model on disk: a directory with ``model.safetensors`` (weights) and ``model.yaml`` (all else).
 
+A third file, ``health.safetensors``, is there once the model's sensor health was calibrated.
+
 Nothing is ever unpickled or evaluated: weights are plain tensors, the YAML plain values. A
 directory appears whole or not at all, and a file that changed afterwards is noticed by its SHA-256.
 Whatever a description claims, no more memory is taken than its weights fill on disk: the model is
@@ -20,11 +22,13 @@ from pathlib import Path
 from typing import Any
 
 import safetensors
+import safetensors.numpy
 import safetensors.torch
 import torch
 import yaml
 
 import smvae_core
+from smvae_core.health.calibration import Calibration
 from smvae_core.methods import find_method
 from smvae_core.modalities import Modality
 from smvae_core.multimodal_vae import MultimodalVAE
@@ -32,7 +36,8 @@ from smvae_core.multimodal_vae import MultimodalVAE
 FORMAT = 1
 WEIGHTS = "model.safetensors"
 DESCRIPTION = "model.yaml"
-MAXIMUM_BYTES = {DESCRIPTION: 2**20, WEIGHTS: 2**32}
+HEALTH = "health.safetensors"
+MAXIMUM_BYTES = {DESCRIPTION: 2**20, WEIGHTS: 2**32, HEALTH: 2**26}
 MAXIMUM_HEADER = 2**20  # bytes of names and shapes before the weights; ours take a few kilobytes
 MAXIMUM_MODALITIES = 32
 
@@ -49,11 +54,13 @@ class Checkpoint:
         model: in evaluation mode, on the CPU.
         training: how it was made: command, data, metrics; free-form.
         weights_hash: first 12 hexadecimal digits of the weights' SHA-256, to tell models apart.
+        calibration: of sensor health; None where `python -m training.calibrate` was not run.
     """
 
     model: MultimodalVAE
     training: dict[str, Any]
     weights_hash: str
+    calibration: Calibration | None = None
 
 
 def save_checkpoint(
@@ -101,6 +108,42 @@ def save_checkpoint(
         shutil.rmtree(temporary, ignore_errors=True)
 
 
+def save_calibration(path: str | os.PathLike[str], calibration: Calibration) -> None:
+    """Adds the calibration of its sensor health to a checkpoint; one that is there is replaced.
+
+    Raises:
+        CheckpointError: where ``path`` is no usable checkpoint.
+    """
+    path = Path(os.path.realpath(path))
+    digest = _read_description(path).get("weights_sha256")
+    arrays, texts = calibration.to_tensors()
+    content = safetensors.numpy.save(arrays, {**texts, "weights_sha256": str(digest)})
+    temporary = path / f".{HEALTH}.{os.getpid()}.new"
+    try:
+        temporary.write_bytes(content)
+        temporary.replace(path / HEALTH)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _load_calibration(file: Path, weights_sha256: str) -> Calibration | None:
+    if not file.exists():
+        return None
+    _check_file(file)
+    try:
+        with safetensors.safe_open(file, framework="numpy") as content:
+            texts = content.metadata() or {}
+            arrays = {name: content.get_tensor(name) for name in content.keys()}  # noqa: SIM118
+        if texts.get("weights_sha256") != weights_sha256:
+            raise ValueError("it was made for other weights")
+        return Calibration.from_tensors(arrays, texts)
+    except (OSError, ValueError, safetensors.SafetensorError) as error:
+        raise CheckpointError(
+            f"{file}: {error}; delete the file (the model then works without sensor health), or "
+            "make it anew with `python -m training.calibrate`"
+        ) from error
+
+
 def _replace_directory(new: Path, path: Path) -> None:
     """Renames ``new`` to ``path``. A directory cannot be renamed over one that has files."""
     if not path.exists():
@@ -143,20 +186,26 @@ def load_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
         raise CheckpointError(f"{file}: not a safetensors file: {error}") from error
     _check_finite(file, tensors)
     model.to_empty(device="cpu").load_state_dict(tensors)
-    return Checkpoint(model.eval(), description.get("training") or {}, digest[:12])
+    calibration = _load_calibration(path / HEALTH, digest)
+    return Checkpoint(model.eval(), description.get("training") or {}, digest[:12], calibration)
+
+
+def _check_file(path: Path) -> None:
+    """Refuses what is no regular file, or absurdly large."""
+    status = path.stat()
+    if not stat.S_ISREG(status.st_mode):
+        raise CheckpointError(f"{path}: cannot be read: it is no regular file")
+    if status.st_size > MAXIMUM_BYTES[path.name]:
+        raise CheckpointError(
+            f"{path}: {status.st_size} bytes, more than {MAXIMUM_BYTES[path.name]}; "
+            "this is no checkpoint of smvae_ros"
+        )
 
 
 def _read(path: Path) -> bytes:
-    """A regular file as a whole, if it is not absurdly large."""
+    """A file as a whole."""
     try:
-        status = path.stat()
-        if not stat.S_ISREG(status.st_mode):
-            raise CheckpointError(f"{path}: cannot be read: it is no regular file")
-        if status.st_size > MAXIMUM_BYTES[path.name]:
-            raise CheckpointError(
-                f"{path}: {status.st_size} bytes, more than {MAXIMUM_BYTES[path.name]}; "
-                "this is no checkpoint of smvae_ros"
-            )
+        _check_file(path)
         return path.read_bytes()
     except FileNotFoundError:
         raise CheckpointError(

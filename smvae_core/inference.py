@@ -86,6 +86,7 @@ class Inference:
         self.modalities: dict[str, Modality] = self.model.modalities
         self.latent_size: int = self.model.latent_size
         self.model_hash: str = checkpoint.weights_hash
+        self.calibration = checkpoint.calibration
         self._pinned: dict[str, Tensor] = {}
         if self.device.type == "cuda":
             self._pinned = {

@@ -15,11 +15,13 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from smvae_core.health.suspicion import Thresholds
 from smvae_core.inference import PRECISIONS
 from smvae_core.modalities import Modality
 from smvae_ros.messages import ADAPTERS, full_type_name
 from smvae_ros.messages.fields import MAXIMUM_NAME
 from smvae_ros.messages.vectors import MAXIMUM_JOINTS
+from smvae_ros.node.health import HealthSettings
 from smvae_ros.sensor_settings import TIMER, SensorSettings, SlotSettings
 
 JOINT_STATE = "sensor_msgs/msg/JointState"
@@ -178,6 +180,51 @@ NODE_PARAMETERS = (
         limits=(0.0, 10_000.0),
     ),
     Specification(
+        "deadline_ms",
+        100.0,
+        "A frame that is published later than this after its trigger arrived is late, in ms; 0 for "
+        "no deadline.",
+        limits=(0.0, 3_600_000.0),
+    ),
+    Specification(
+        "late_warn",
+        5,
+        "So many late frames in a row are a WARN in /diagnostics.",
+        limits=(1, 1_000_000),
+    ),
+    Specification(
+        "late_error",
+        50,
+        "So many late frames in a row are an ERROR in /diagnostics.",
+        limits=(1, 1_000_000),
+    ),
+    Specification(
+        "health_share",
+        0.1,
+        "Share of the time that may be spent on checking sensors against each other; 0 for no "
+        "checks, 1 for all sensors in every frame.",
+        limits=(0.0, 1.0),
+    ),
+    Specification(
+        "health_warn",
+        Thresholds.warn,
+        "Score from which on a sensor's health is WARN; a healthy sensor exceeds s in one of 10^s "
+        "checks.",
+        limits=(0.5, 1000.0),
+    ),
+    Specification(
+        "health_error",
+        Thresholds.error,
+        "Score from which on a sensor's health is ERROR; not below health_warn.",
+        limits=(0.5, 1000.0),
+    ),
+    Specification(
+        "health_clear",
+        Thresholds.clear,
+        "How long scores must be lower before a sensor's health is called better again, in s.",
+        limits=(0.0, 3600.0),
+    ),
+    Specification(
         "frame_id",
         "",
         "frame_id of ~/latent and of predictions that are no images.",
@@ -284,6 +331,18 @@ def modality_parameters(modality: Modality) -> tuple[Specification, ...]:
             )
         )
     return tuple(specifications)
+
+
+def health_settings(values: Mapping[str, Any]) -> HealthSettings:
+    """The health monitor's part of the parameters' values.
+
+    Raises:
+        ValueError: where health_error is below health_warn.
+    """
+    warn, error = values["health_warn"], values["health_error"]
+    if error < warn:
+        raise ValueError(f"health_error ({error}) must not be below health_warn ({warn})")
+    return HealthSettings(values["health_share"], Thresholds(warn, error, values["health_clear"]))
 
 
 def sensor_settings(modalities: Iterable[str], values: Mapping[str, Any]) -> SensorSettings:

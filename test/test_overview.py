@@ -15,7 +15,9 @@ from smvae_core.modalities import Modality
 
 pytest.importorskip("rclpy", reason="rclpy is not installed (pip install ros-rclpy, or apt)")
 
+from smvae_core.health.suspicion import Level
 from smvae_ros.node.frame import Frame
+from smvae_ros.node.health import Judgement
 from smvae_ros.node.overview import GAP, TILE, draw_overview
 from smvae_ros.sensor_sample import Input, SensorSample
 
@@ -109,3 +111,19 @@ def test_rviz_shows_topics_that_there_are() -> None:
     ours.add("/smvae_perception/prediction/depth")
     displays = rviz["Visualization Manager"]["Displays"]
     assert {display["Topic"]["Value"] for display in displays} == cameras | ours
+
+
+@pytest.mark.parametrize("level", Level)
+def test_the_health_of_a_live_sensor_is_written_and_frames_what_is_not_ok(level: Level) -> None:
+    frame = make_frame(("rgb", "action"), NAMES)
+    judgements = {
+        name: Judgement(level, 6.2, "surprise", ("action",), 0, 0.0) for name in ("rgb", "depth")
+    }
+    plain, drawn = draw_overview(frame, MODALITIES), draw_overview(frame, MODALITIES, judgements)
+    assert drawn.nbytes < 512 * 1024
+    changed = (plain != drawn).any(-1)
+    left = GAP + NAMES.index("rgb") * (TILE + GAP)
+    assert changed[:, left : left + TILE + GAP].any()
+    assert not changed[:, left + TILE + GAP :].any(), "depth is not live"
+    shown = tiles(drawn)["live", "rgb"]
+    assert (shown[40, 0] == tiles(plain)["live", "rgb"][40, 0]).all() == (level == Level.OK)

@@ -19,10 +19,12 @@ from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint, TQDMProg
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 
-from smvae_core.checkpoint import save_checkpoint
+from smvae_core.checkpoint import save_calibration, save_checkpoint
 from smvae_core.data.log_dataset import CacheError
+from smvae_core.data.vision_touch import CONTROL_RATE
 from smvae_core.fitting import SetFitting, StopAtBatchEnd, WholeFiles
 from smvae_core.fitting_data import LogData
+from smvae_core.health.calibrate import calibrate
 
 MONITOR = "validation/elbo"
 
@@ -120,7 +122,23 @@ def main(arguments: list[str] | None = None) -> int:
         export = cli.config.export or output / "model"
         save_checkpoint(export, cli.model.model, _record(cli, command, metrics))
         print(f"Exported the best state ({MONITOR} {metrics[MONITOR]:.1f}) to {export}")
+        _calibrate(cli, export)
     return 0
+
+
+def _calibrate(cli: TrainingCommand, export: Path) -> None:
+    """Adds what is normal for sensors in the validation split; training.calibrate does it later
+    where this cannot."""
+    data = cli.datamodule
+    try:
+        calibration = calibrate(
+            cli.model.model.eval(), data.cache, data.split["validation"], CONTROL_RATE
+        )
+    except ValueError as error:
+        print(f"Sensor health is not calibrated: {error}", file=sys.stderr)
+        return
+    save_calibration(export, calibration)
+    print(f"Calibrated its sensor health with {calibration.source['steps']} validation steps")
 
 
 def _record(cli: TrainingCommand, command: str, metrics: dict[str, float]) -> dict[str, Any]:

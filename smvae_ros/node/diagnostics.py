@@ -1,19 +1,30 @@
 """The health of node and sensors, for ``/diagnostics`` once a second.
 
 ``<node>: perception`` is about the whole, ``<node>: <modality>`` about one sensor. Levels: OK; WARN
-where somebody should look; ERROR where nothing usable comes; STALE where nothing comes at all.
+where somebody should look; ERROR where nothing usable comes, or what comes is not to be trusted
+(:mod:`smvae_ros.node.health`); STALE where nothing comes at all.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from diagnostic_msgs.msg import DiagnosticStatus
 
+from smvae_core.health.suspicion import Level
+from smvae_ros.node.frame_times import Times
+from smvae_ros.node.health import Judgement
 from smvae_ros.node.key_values import make_status
 from smvae_ros.node.worker import Progress
 from smvae_ros.sensor_set import Counters
+
+NOT_CALIBRATED = "not calibrated: run `python -m training.calibrate`"
+_LEVELS = {
+    Level.OK: DiagnosticStatus.OK,
+    Level.WARN: DiagnosticStatus.WARN,
+    Level.ERROR: DiagnosticStatus.ERROR,
+}
 
 
 @dataclass(frozen=True)
@@ -23,18 +34,20 @@ class SensorHealth:
     Attributes:
         topic: with remappings; empty where none is subscribed.
         publishers: on that topic.
-        incompatible: quality-of-service policy that kept a publisher away, or empty.
+        mismatch: why publishers cannot be received from, and what to do, or empty.
         live: whether frames use it.
         age: seconds since it last arrived; None if it never did.
         counters: since activation.
+        judgement: of what it says; None where there is none (yet).
     """
 
     topic: str
     publishers: int
-    incompatible: str
+    mismatch: str
     live: bool
     age: float | None
     counters: Counters
+    judgement: Judgement | None = None
 
 
 @dataclass(frozen=True)
@@ -47,6 +60,11 @@ class NodeHealth:
         progress: of its worker.
         model: hash of the model's weights, or empty.
         device: where the model runs, or empty.
+        times: of the frames since the last report.
+        late_limits: late frames in a row that are a WARN, and an ERROR.
+        deadline: seconds after which a frame is late.
+        calibrated: whether the model says what is normal for sensors.
+        health_seconds: spent on checking sensors since the last report.
     """
 
     state: str
@@ -54,6 +72,11 @@ class NodeHealth:
     progress: Progress
     model: str
     device: str
+    times: Times = field(default_factory=Times)
+    late_limits: tuple[int, int] = (5, 50)
+    deadline: float = 0.0
+    calibrated: bool = False
+    health_seconds: float = 0.0
 
 
 class HealthReport:
@@ -76,7 +99,7 @@ class HealthReport:
         seconds = max(1e-3, (now_ns - self._before_ns) / 1e9)
         statuses = [self._node_status(node, sensors, seconds)]
         for name, health in sensors.items():
-            statuses.append(self._sensor_status(name, health, seconds))
+            statuses.append(self._sensor_status(name, health, node.calibrated, seconds))
         self._before_ns = now_ns
         self._progress = node.progress
         self._counters = {name: health.counters for name, health in sensors.items()}
@@ -96,7 +119,13 @@ class HealthReport:
             "failures": progress.failures,
             "model": node.model,
             "device": node.device,
+            "sensor_health": "calibrated" if node.calibrated else NOT_CALIBRATED,
+            "sensor_health_share": node.health_seconds / seconds,
+            "late_in_a_row": node.times.late,
         }
+        for stage, mean in node.times.mean.items():
+            values[f"{stage}_ms_mean"] = 1000 * mean
+            values[f"{stage}_ms_max"] = 1000 * node.times.longest[stage]
         level, message = DiagnosticStatus.OK, f"{values['subset']} at {rate:.1f} Hz"
         if node.failure:
             level, message = DiagnosticStatus.ERROR, node.failure
@@ -106,9 +135,15 @@ class HealthReport:
             level, message = DiagnosticStatus.ERROR, f"frames fail: {progress.last_error}"
         elif not any(health.live for health in sensors.values()):
             level, message = DiagnosticStatus.WARN, "no modality is live"
+        elif node.times.late >= min(node.late_limits):
+            failed = node.times.late >= node.late_limits[1]
+            level = DiagnosticStatus.ERROR if failed else DiagnosticStatus.WARN
+            message = _late(node, rate)
         return make_status(level, f"{self._node_name}: perception", message, values)
 
-    def _sensor_status(self, name: str, health: SensorHealth, seconds: float) -> DiagnosticStatus:
+    def _sensor_status(
+        self, name: str, health: SensorHealth, calibrated: bool, seconds: float
+    ) -> DiagnosticStatus:
         counters, before = health.counters, self._counters.get(name, Counters())
         arrived = max(0, counters.received - before.received)
         invalid = max(0, counters.invalid - before.invalid)
@@ -124,8 +159,32 @@ class HealthReport:
             "invalid": counters.invalid,
             "skewed": counters.skewed,
             "last_error": counters.last_error,
+            **_health_values(health, calibrated),
         }
         return make_status(level, f"{self._node_name}: {name}", message, values)
+
+
+def _late(node: NodeHealth, rate: float) -> str:
+    """What is said of frames that come too late, with the stage that takes most of the time."""
+    stages = {name: mean for name, mean in node.times.mean.items() if name != "total"}
+    slowest = max(stages, key=stages.__getitem__)
+    return (
+        f"{node.times.late} frames in a row took longer than deadline_ms "
+        f"({1000 * node.deadline:.0f} ms), at {rate:.1f} Hz; most of it is {slowest} "
+        f"({1000 * stages[slowest]:.0f} ms)"
+    )
+
+
+def _health_values(health: SensorHealth, calibrated: bool) -> dict[str, object]:
+    judgement = health.judgement
+    if judgement is None:
+        return {"health": "not judged" if calibrated else NOT_CALIBRATED}
+    return {
+        "health": judgement.level.name,
+        "health_score": judgement.score,
+        "health_statistic": judgement.statistic,
+        "health_evidence": "+".join(judgement.others),
+    }
 
 
 def _judge(health: SensorHealth, arrived: int, invalid: int, seconds: float) -> tuple[bytes, str]:
@@ -136,7 +195,11 @@ def _judge(health: SensorHealth, arrived: int, invalid: int, seconds: float) -> 
         level = DiagnosticStatus.WARN if arrived > invalid else DiagnosticStatus.ERROR
         return level, f"{invalid} unusable messages: {health.counters.last_error}"
     if health.live:
-        return DiagnosticStatus.OK, f"live at {arrived / seconds:.1f} Hz"
+        message = f"live at {arrived / seconds:.1f} Hz"
+        judgement = health.judgement
+        if judgement is None or judgement.level == Level.OK:
+            return DiagnosticStatus.OK, message
+        return _LEVELS[judgement.level], f"{message}, but it {judgement.reason}"
     if arrived:
         return DiagnosticStatus.WARN, (
             f"{arrived} readings arrived, but they make no window: their stamps must advance, by "
@@ -144,13 +207,12 @@ def _judge(health: SensorHealth, arrived: int, invalid: int, seconds: float) -> 
         )
     if health.age is not None:
         return DiagnosticStatus.STALE, f"stopped {health.age:.1f} s ago"
-    if health.incompatible:
-        return DiagnosticStatus.ERROR, (
-            f"nothing arrived on {health.topic}: a publisher offers an incompatible "
-            f"{health.incompatible}"
-        )
+    if health.mismatch:
+        return DiagnosticStatus.ERROR, f"nothing arrived on {health.topic}: {health.mismatch}"
     if health.publishers:
         return DiagnosticStatus.WARN, (
-            f"nothing arrived on {health.topic}, though it has publishers ({health.publishers})"
+            f"nothing arrived on {health.topic}, though it has publishers ({health.publishers}): "
+            "see whether they send (`ros2 topic hz`), whether both ends use the same transport "
+            "(FASTDDS_BUILTIN_TRANSPORTS), and whether a firewall is between them"
         )
     return DiagnosticStatus.STALE, f"nothing arrived on {health.topic}: it has no publisher"

@@ -11,11 +11,14 @@ from rclpy.exceptions import InvalidTopicNameException
 from rclpy.node import Node
 from rclpy.qos import (
     HistoryPolicy,
+    QoSCompatibility,
     QoSProfile,
     ReliabilityPolicy,
+    qos_check_compatible,
     qos_policy_name_from_kind,
 )
 from rclpy.subscription import Subscription
+from rclpy.topic_endpoint_info import TopicEndpointInfo
 
 from smvae_ros.messages import frame_id, installed_types, stamp_ns
 from smvae_ros.node.polled_events import PolledEvents
@@ -44,7 +47,6 @@ class Inputs:
     Attributes:
         frame_ids: modality → frame_id of its last message.
         camera_info: the last CameraInfo; None before any.
-        incompatible: modality → quality-of-service policy that kept a publisher away.
 
     Raises:
         ValueError: for a topic that cannot be subscribed, saying why.
@@ -61,7 +63,6 @@ class Inputs:
     ) -> None:
         self.frame_ids: dict[str, str] = {}
         self.camera_info: Any = None
-        self.incompatible: dict[str, str] = {}
         self._node, self._sources, self._sensors, self._warn = node, sources, sensors, warn
         self._subscriptions: dict[str, Subscription] = {}
         self._events: list[PolledEvents] = []
@@ -85,6 +86,17 @@ class Inputs:
         """The topic of a modality, with remappings applied; empty where none is subscribed."""
         subscription = self._subscriptions.get(name)
         return subscription.topic_name if subscription else ""
+
+    def mismatch(self, name: str) -> str:
+        """Why publishers on a modality's topic cannot be received from, what they offer, what is
+        requested, and what to do; empty where they all can be."""
+        subscription = self._subscriptions.get(name)
+        if subscription is None:
+            return ""
+        wanted = self._sources[name].adapter.type_name
+        publishers = self._node.get_publishers_info_by_topic(subscription.topic_name)
+        texts = (_mismatch(name, found, wanted, subscription.qos_profile) for found in publishers)
+        return "; ".join(dict.fromkeys(text for text in texts if text))
 
     def poll_events(self) -> None:
         """Counts lost messages and tells of incompatible publishers."""
@@ -141,17 +153,35 @@ class Inputs:
 
     def _report_incompatible(self, name: str, event: Any) -> None:
         policy = qos_policy_name_from_kind(event.last_policy_kind)
-        self.incompatible[name] = policy
-        advice = (
-            f"set {name}.reliability to best_effort"
-            if policy == "RELIABILITY"
-            else "change the publisher's quality of service"
-        )
+        detail = self.mismatch(name) or "change the publisher's quality of service"
         self._warn(
             f"{name} quality of service",
             f"a publisher on {self.topic(name)} offers an incompatible {policy}, nothing will be "
-            f"received from it: {advice}",
+            f"received from it: {detail}",
         )
+
+
+def _mismatch(
+    name: str, publisher: TopicEndpointInfo, type_name: str, requested: QoSProfile
+) -> str:
+    """What keeps one publisher's messages away, or empty."""
+    who = f"{publisher.node_namespace.rstrip('/')}/{publisher.node_name}"
+    if publisher.topic_type != type_name:
+        return (
+            f"{who} publishes {publisher.topic_type}, but {name}.type is {type_name}: set it to "
+            "the publisher's type, if docs/node.md lists it, or the topic to another"
+        )
+    offered = publisher.qos_profile
+    reliable = ReliabilityPolicy.RELIABLE
+    if requested.reliability == reliable and offered.reliability != reliable:
+        return (
+            f"{who} offers RELIABILITY {offered.reliability.name}, the node requests RELIABLE: set "
+            f"{name}.reliability to best_effort"
+        )
+    compatible, reason = qos_check_compatible(offered, requested)
+    if compatible == QoSCompatibility.ERROR:
+        return f"quality of service of {who} does not fit ({reason}): change the publisher's"
+    return ""
 
 
 def make_profile(reliability: str, queue_size: int) -> QoSProfile:

@@ -30,6 +30,7 @@ from smvae_ros.messages import (
 from smvae_ros.messages.latent import latent_to_message
 from smvae_ros.node.frame import Frame
 from smvae_ros.node.frame_status import make_frame_status
+from smvae_ros.node.health import Judgement
 from smvae_ros.node.overview import draw_overview
 from smvae_ros.sensor_set import Counters
 from smvae_ros.sources import Source
@@ -54,6 +55,7 @@ class Outputs:
         frame_id: returns the frame_id of a modality's predictions, or with None of the latent.
         camera_info: returns the camera's last CameraInfo, or None.
         warn: given a subject and a text.
+        judgements: returns the latest about each sensor's health, for the overview.
     """
 
     def __init__(
@@ -63,8 +65,10 @@ class Outputs:
         frame_id: Callable[[str | None], str],
         camera_info: Callable[[], CameraInfo | None],
         warn: Callable[[str, str], None],
+        judgements: Callable[[], Mapping[str, Judgement]] = dict,
     ) -> None:
         self._node, self._sources, self._warn = node, sources, warn
+        self._judgements = judgements
         self._frame_id, self._camera_info = frame_id, camera_info
         self._images = [n for n, s in sources.items() if s.modality.kind in _IMAGE_KINDS]
         self._adapters = {
@@ -159,7 +163,7 @@ class Outputs:
     def _make_overview(self, frame: Frame) -> Image:
         modalities = {name: source.modality for name, source in self._sources.items()}
         return adapter("sensor_msgs/msg/Image").to_message(
-            draw_overview(frame, modalities),
+            draw_overview(frame, modalities, self._judgements()),
             _PICTURE,
             installed_types,
             stamp_ns=frame.stamp_ns,

@@ -1,7 +1,8 @@
 """``~/overview``: a picture of one frame, what is live beside what the model predicts.
 
 A column for each modality: its name and its age in milliseconds, or that it was not live, or left
-out (``~/status`` has the reason); below that what arrived, and below that what the model expects.
+out (``~/status`` has the reason); its health with the score (:mod:`smvae_ros.node.health`), which
+also frames the tile of a sensor that is not OK; then what arrived, and what the model expects.
 Images are shown as they are; depth in colours, from near (blue) to far (red) within the training
 data's range, grey without a reading; series as a curve, vectors as a bar for each channel, in units
 of the training data's standard deviation.
@@ -14,14 +15,16 @@ from collections.abc import Mapping
 import cv2
 import numpy as np
 
+from smvae_core.health.suspicion import Level
 from smvae_core.modalities import Modality
 from smvae_ros.node.frame import Frame
+from smvae_ros.node.health import Judgement
 
 # Pixels. With five modalities the picture stays below 512 kB, Fast DDS' default shared memory.
 TILE = 112
 GAP = 4
 HEADER = 22
-CAPTION = 18
+CAPTION = 34  # two lines
 
 SPREAD = 3.0  # standard deviations from the middle of a tile to its edge
 # Levels of grey.
@@ -31,7 +34,8 @@ _AXIS = 92
 # RGB.
 _TEXT = (225, 225, 225)
 _LIVE = (110, 220, 120)
-_ABSENT = (240, 150, 70)
+_ABSENT = (170, 170, 170)
+_LEVELS = {Level.OK: _LIVE, Level.WARN: (250, 190, 60), Level.ERROR: (255, 80, 70)}
 _CURVES = (
     (240, 100, 90),
     (110, 210, 110),
@@ -42,12 +46,17 @@ _CURVES = (
 )
 
 
-def draw_overview(frame: Frame, modalities: Mapping[str, Modality]) -> np.ndarray:
+def draw_overview(
+    frame: Frame,
+    modalities: Mapping[str, Modality],
+    judgements: Mapping[str, Judgement] | None = None,
+) -> np.ndarray:
     """The picture, uint8 (height, width, 3) RGB.
 
     Args:
         frame: with the predictions of whatever is to be shown; others are left empty.
         modalities: the model's, each of which gets a column.
+        judgements: of the sensors' health; of others nothing is said.
     """
     step = TILE + GAP
     height = HEADER + CAPTION + 2 * step
@@ -63,13 +72,21 @@ def draw_overview(frame: Frame, modalities: Mapping[str, Modality]) -> np.ndarra
         else:
             state = "left out" if name in frame.sample.left_out else "not live"
             colour = _ABSENT
-        _write(picture, f"{name} {state}", (left, top - 5), colour)
+        judgement = None if entry is None else (judgements or {}).get(name)
+        _write(picture, f"{name} {state}", (left, top - 21), colour)
         arrays = (frame.arrays.get(name), frame.prediction.observations.get(name))
         for row, (array, label) in enumerate(zip(arrays, ("live", "predicted"), strict=True)):
             corner = top + step * row
             tile = picture[corner : corner + TILE, left : left + TILE]
             tile[:] = _EMPTY if array is None else _draw(modality, array)
             _write(picture, label, (left + 3, corner + TILE - 4), _TEXT)
+        if judgement is not None:
+            text = f"{judgement.level.name} {judgement.score:.1f}"
+            shown = text if judgement.level == Level.OK else f"{text} {judgement.statistic}"
+            _write(picture, shown, (left, top - 5), _LEVELS[judgement.level])
+            if judgement.level > Level.OK:
+                edge = (left + TILE - 1, top + TILE - 1)
+                cv2.rectangle(picture, (left, top), edge, _LEVELS[judgement.level], 2)
     return picture
 
 

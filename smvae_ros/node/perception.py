@@ -21,6 +21,8 @@ from smvae_core.inference import Inference
 from smvae_ros.configuration import NODE_NAME, make_sources
 from smvae_ros.model_folder import ModelFolder
 from smvae_ros.node.diagnostics import HealthReport, NodeHealth, SensorHealth
+from smvae_ros.node.frame_times import Times
+from smvae_ros.node.health import HealthMonitor
 from smvae_ros.node.inputs import Inputs, make_profile
 from smvae_ros.node.outputs import Outputs
 from smvae_ros.node.parameters import NodeParameters
@@ -28,7 +30,7 @@ from smvae_ros.node.reload_service import ReloadService
 from smvae_ros.node.throttle import Throttle
 from smvae_ros.node.worker import Progress, Worker
 from smvae_ros.sensor_set import SensorSet
-from smvae_ros.specifications import sensor_settings
+from smvae_ros.specifications import health_settings, sensor_settings
 
 DIAGNOSTICS_PERIOD = 1.0  # seconds
 EVENTS_PERIOD = 0.2  # seconds
@@ -44,6 +46,8 @@ class PerceptionNode(LifecycleNode):
         self._outputs: Outputs | None = None
         self._worker: Worker | None = None
         self._failure = ""
+        self._health = HealthMonitor()
+        self._health_seconds = 0.0  # that it had spent at the last report
         self._warn = Throttle(self.get_logger().warning)
         self._settings = NodeParameters(self, lambda: self._worker is not None, self._apply)
         self._model_folder = ModelFolder(
@@ -129,8 +133,19 @@ class PerceptionNode(LifecycleNode):
             name: make_profile(parameters[f"{name}.reliability"], parameters[f"{name}.queue_size"])
             for name in sources
         }
-        self._outputs = Outputs(self, sources, self._frame_id, self._camera_info, self._warn)
-        self._worker = Worker(inference, self._sensors, sources, self._outputs, self._warn)
+        self._health = HealthMonitor(health_settings(parameters.values))
+        self._outputs = Outputs(
+            self,
+            sources,
+            self._frame_id,
+            self._camera_info,
+            self._warn,
+            lambda: self._health.judgements,
+        )
+        self._worker = Worker(
+            inference, self._sensors, sources, self._outputs, self._warn, self._health
+        )
+        self._worker.times.deadline = parameters["deadline_ms"] / 1000
         self._inputs = Inputs(
             self, sources, profiles, self._sensors, parameters["camera_info_topic"], self._warn
         )
@@ -139,6 +154,11 @@ class PerceptionNode(LifecycleNode):
             f"{time.monotonic() - start:.1f} s; subscribed to "
             + ", ".join(self._inputs.topic(name) for name in sources if sources[name].topic)
         )
+        if inference.calibration is None:
+            self.get_logger().info(
+                "the model does not say what is normal for its sensors, so their health is not "
+                "watched: `python -m training.calibrate`"
+            )
 
     def _load(self) -> Inference:
         """The model that the parameters name, warmed up.
@@ -170,6 +190,8 @@ class PerceptionNode(LifecycleNode):
         if values["checkpoint"] != self._settings["checkpoint"]:
             self._model_folder.resolve(values["checkpoint"])
         if self._worker is not None:
+            self._health.settings = health_settings(values)
+            self._worker.times.deadline = values["deadline_ms"] / 1000
             modalities = self._worker.inference.modalities
             self._sensors.configure(sensor_settings(modalities, values))
 
@@ -212,15 +234,17 @@ class PerceptionNode(LifecycleNode):
         healths = {}
         if worker is not None:
             live, counters = sensors.live(now), sensors.counters()
+            judgements = self._health.judgements
             for name, counter in counters.items():
                 topic = inputs.topic(name)
                 healths[name] = SensorHealth(
                     topic,
                     self.count_publishers(topic) if topic else 0,
-                    inputs.incompatible.get(name, ""),
+                    "" if name in live else inputs.mismatch(name),
                     name in live,
                     sensors.age(name, now),
                     counter,
+                    judgements.get(name),
                 )
         node = NodeHealth(
             self._state_machine.current_state[1],
@@ -228,7 +252,13 @@ class PerceptionNode(LifecycleNode):
             Progress() if worker is None else worker.progress,
             "" if worker is None else worker.inference.model_hash,
             "" if worker is None else str(worker.inference.device),
+            Times() if worker is None else worker.times.take(),
+            (self._settings["late_warn"], self._settings["late_error"]),
+            self._settings["deadline_ms"] / 1000,
+            worker is not None and worker.inference.calibration is not None,
+            max(0.0, self._health.seconds - self._health_seconds),
         )
+        self._health_seconds = self._health.seconds
         message = DiagnosticArray(status=self._report(node, healths, now))
         message.header.stamp = self.get_clock().now().to_msg()
         self._diagnostics.publish(message)

@@ -12,8 +12,10 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from smvae_core.inference import Inference
+from smvae_core.inference import Inference, Prediction
 from smvae_ros.node.frame import Frame
+from smvae_ros.node.frame_times import FrameTimes
+from smvae_ros.node.health import HealthMonitor
 from smvae_ros.node.outputs import Outputs
 from smvae_ros.sensor_sample import SensorSample
 from smvae_ros.sensor_set import SensorSet
@@ -49,8 +51,10 @@ class Worker:
         sources: by modality.
         outputs: where predictions go.
         warn: given a subject and a text.
+        health: called with every frame after it has been published; None for nothing.
 
     Attributes:
+        times: of the stages of frames.
         progress: what it has done so far; replaced as a whole after each frame.
     """
 
@@ -61,9 +65,12 @@ class Worker:
         sources: Mapping[str, Source],
         outputs: Outputs,
         warn: Callable[[str, str], None],
+        health: HealthMonitor | None = None,
     ) -> None:
         self.inference = inference
         self.progress = Progress()
+        self.times = FrameTimes()
+        self._health = health
         self._sensors, self._sources, self._outputs = sensors, sources, outputs
         self._warn = warn
         self._running = False
@@ -120,8 +127,12 @@ class Worker:
             self._warn(name, f"unusable message on {self._sources[name].topic}: {reason}")
         if not observations.arrays:
             return
-        prediction = inference(observations.arrays, predict=self._outputs.wanted())
-        timings = {"gather": sample.waited, **observations.timings, **prediction.timings}
+        encoding = inference.encode(observations.arrays)
+        start = time.perf_counter()
+        decoded = inference.decode(encoding, self._outputs.wanted())
+        seconds = {"encode": encoding.seconds, "decode": time.perf_counter() - start}
+        prediction = Prediction(encoding.mean, encoding.log_variance, decoded, seconds)
+        timings = {"gather": sample.waited, **observations.timings, **seconds}
         frame = Frame(
             observations.sample, observations.arrays, prediction, inference.model_hash, timings
         )
@@ -130,9 +141,12 @@ class Worker:
         timings["publish"] = time.perf_counter() - start
         timings["total"] = sample.waited + (time.monotonic_ns() - sample.taken_ns) / 1e9
         self._outputs.publish_status(frame, self._sensors.counters())
+        self.times.add(timings)
         self.progress = dataclasses.replace(
             self.progress,
             frames=self.progress.frames + 1,
             subset=tuple(observations.arrays),
             latency=timings["total"],
         )
+        if self._health is not None:
+            self._health(inference, encoding, observations.sample, observations.arrays)

@@ -1,0 +1,141 @@
+"""What is normal for every sensor, beside any set of others; kept in the checkpoint.
+
+``health.safetensors`` in the checkpoint's directory holds plain tensors; its header names the
+weights that it was made for.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from smvae_core.health.reference import STATISTICS, TAIL, Reference, Table
+
+FORMAT = "1"
+#: A model with more modalities is calibrated for at most so many missing others.
+MISSING = 3
+_SEPARATOR = "|"
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Of one model.
+
+    Attributes:
+        period: seconds between the frames that it was made from.
+        references: (modality, the other sensors in the model's order) → what is normal then.
+        repeats: modality → how often in a row a healthy sensor gave exactly the same reading again.
+        source: where the healthy data came from; free-form.
+    """
+
+    period: float
+    references: Mapping[tuple[str, tuple[str, ...]], Reference]
+    repeats: Mapping[str, int]
+    source: Mapping[str, object]
+
+    def reference(self, name: str, others: Sequence[str]) -> Reference | None:
+        """What is normal for a modality beside these others; None where that was not measured."""
+        return self.references.get((name, tuple(others)))
+
+    def to_tensors(self) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+        """Arrays and texts, as safetensors stores them."""
+        arrays = {}
+        for (name, others), reference in self.references.items():
+            for key, value in _arrays(reference).items():
+                arrays[_SEPARATOR.join((name, "+".join(others), key))] = value
+        texts = {
+            "format": FORMAT,
+            "period": repr(self.period),
+            "repeats": json.dumps(dict(self.repeats)),
+            "source": json.dumps(dict(self.source)),
+        }
+        return arrays, texts
+
+    @classmethod
+    def from_tensors(
+        cls, arrays: Mapping[str, np.ndarray], texts: Mapping[str, str]
+    ) -> Calibration:
+        """The inverse of :meth:`to_tensors`.
+
+        Raises:
+            ValueError: for anything that it did not write; says what.
+        """
+        if texts.get("format") != FORMAT:
+            raise ValueError(f"format {texts.get('format')!r}, but this version reads {FORMAT!r}")
+        groups: dict[tuple[str, tuple[str, ...]], dict[str, np.ndarray]] = {}
+        try:
+            for label, array in arrays.items():
+                name, others, key = label.split(_SEPARATOR)
+                groups.setdefault((name, tuple(others.split("+"))), {})[key] = array
+            period = float(texts["period"])
+            repeats = {str(k): int(v) for k, v in json.loads(texts["repeats"]).items()}
+            source = dict(json.loads(texts["source"]))
+            references = {place: _reference(group) for place, group in groups.items()}
+        except (KeyError, ValueError, TypeError, AttributeError, IndexError) as error:
+            raise ValueError(f"not a calibration ({error!r})") from error
+        if not period > 0:
+            raise ValueError(f"a period of {period} s")
+        return cls(period, references, repeats, source)
+
+
+def calibrated_sets(names: Sequence[str]) -> list[tuple[str, ...]]:
+    """The sets of other sensors that a calibration of a model with these modalities covers: those
+    of which at most :data:`MISSING` are missing besides the one that is checked."""
+    smallest = max(1, len(names) - 1 - MISSING)
+    return [
+        others
+        for size in range(smallest, len(names))
+        for others in itertools.combinations(names, size)
+    ]
+
+
+def _arrays(reference: Reference) -> dict[str, np.ndarray]:
+    values = {
+        "coefficients": reference.coefficients,
+        "channel": np.array([reference.channel]),
+        "edges": reference.edges,
+        "centre": reference.centre,
+        "width": reference.width,
+        "whitening": reference.whitening,
+        "knots": np.stack([table.knots for table in reference.tables]),
+        "decades": np.array([table.decade for table in reference.tables]),
+    }
+    return {key: np.ascontiguousarray(value, np.float32) for key, value in values.items()}
+
+
+def _reference(arrays: Mapping[str, np.ndarray]) -> Reference:
+    values = {key: np.asarray(value, np.float64) for key, value in arrays.items()}
+    if not all(np.isfinite(value).all() for value in values.values()):
+        raise ValueError("it holds NaN or infinite values")
+    channels, bins = len(values["whitening"]), len(values["edges"]) + 1
+    shapes = {
+        "whitening": (channels, channels),
+        "centre": (bins, channels + 2),
+        "width": (bins, channels + 2),
+        "knots": (len(STATISTICS), len(TAIL)),
+        "decades": (len(STATISTICS),),
+    }
+    wrong = [key for key, shape in shapes.items() if values[key].shape != shape]
+    if values["coefficients"].ndim != 2 or values["coefficients"].shape[1] != channels:
+        wrong.append("coefficients")
+    if wrong or not 0 <= values["channel"][0] < channels:
+        raise ValueError(f"{', '.join(wrong) or 'channel'} of another shape")
+    if not ((values["width"] > 0).all() and (values["decades"] > 0).all()):
+        raise ValueError("spreads must be positive")
+    tables = tuple(
+        Table(knots, float(decade))
+        for knots, decade in zip(values["knots"], values["decades"], strict=True)
+    )
+    return Reference(
+        values["coefficients"],
+        int(values["channel"][0]),
+        values["edges"],
+        values["centre"],
+        values["width"],
+        values["whitening"],
+        tables,
+    )

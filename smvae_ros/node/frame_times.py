@@ -1,0 +1,61 @@
+"""How long the stages of frames take, and how many frames in a row came too late."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Times:
+    """Of the frames since the last look.
+
+    Attributes:
+        mean: stage (:class:`smvae_ros.node.frame.Frame`) → seconds.
+        longest: likewise, of the slowest.
+        late: the most frames in a row that took longer than the deadline.
+    """
+
+    mean: Mapping[str, float] = field(default_factory=dict)
+    longest: Mapping[str, float] = field(default_factory=dict)
+    late: int = 0
+
+
+class FrameTimes:
+    """Written by the worker's thread, read by another.
+
+    Attributes:
+        deadline: seconds from the receipt of a frame's trigger until it should be published; 0 for
+            none.
+    """
+
+    def __init__(self) -> None:
+        self.deadline = 0.0
+        self._lock = threading.Lock()
+        self._in_a_row = 0
+        self._clear()
+
+    def add(self, timings: Mapping[str, float]) -> None:
+        """Takes a frame's timings, with ``total`` among them."""
+        late = 0 < self.deadline < timings["total"]
+        with self._lock:
+            self._count += 1
+            for stage, seconds in timings.items():
+                self._sums[stage] = self._sums.get(stage, 0.0) + seconds
+                self._longest[stage] = max(self._longest.get(stage, 0.0), seconds)
+            self._in_a_row = self._in_a_row + 1 if late else 0
+            self._late = max(self._late, self._in_a_row)
+
+    def take(self) -> Times:
+        """What came since the last call. A row of late frames goes on counting."""
+        with self._lock:
+            mean = {stage: total / self._count for stage, total in self._sums.items()}
+            times = Times(mean, self._longest, self._late)
+            self._clear()
+        return times
+
+    def _clear(self) -> None:
+        self._count, self._late = 0, 0
+        self._sums: dict[str, float] = {}
+        self._longest: dict[str, float] = {}
