@@ -17,6 +17,7 @@ from smvae_core.preprocessing import prepare
 from smvae_ros.messages.fields import Adapter
 from smvae_ros.messages.vectors import JointStateAdapter
 from smvae_ros.sensor_sample import SensorSample
+from smvae_ros.serialised import SerialisedMessage
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ class Source:
 
     def incoming(self, message: Any) -> Any:
         """What :meth:`SensorSet.store` is given: of a series the reading (channels,), of others the
-        message itself, which is decoded only if a frame uses it.
+        message itself, serialised or not, which is decoded only if a frame uses it.
 
         Raises:
             MessageError: for an unusable reading of a series.
@@ -58,11 +59,13 @@ class Source:
         return self.decode(message) if self.modality.kind == "series" else message
 
     def decode(self, message: Any) -> np.ndarray:
-        """The message's reading in raw units.
+        """The reading in raw units of a message, or of a :class:`SerialisedMessage`.
 
         Raises:
             MessageError: for an unusable message.
         """
+        if isinstance(message, SerialisedMessage):
+            message = message.message()
         return self.adapter.to_array(
             message, self.modality, scale=self.scale, joint_names=self.joint_names
         )

@@ -106,6 +106,8 @@ class HealthReport:
             level, message = DiagnosticStatus.ERROR, f"frames fail: {progress.last_error}"
         elif not any(health.live for health in sensors.values()):
             level, message = DiagnosticStatus.WARN, "no modality is live"
+        elif progress.idle:
+            message += ", since nobody listens (idle_rate)"
         return make_status(level, f"{self._node_name}: perception", message, values)
 
     def _sensor_status(self, name: str, health: SensorHealth, seconds: float) -> DiagnosticStatus:

@@ -1,6 +1,6 @@
 """The lifecycle node: topics → sensor set → inference → topics.
 
-configure loads the model that the parameter ``checkpoint`` names, warms every subset up and
+configure loads the model that the parameter ``checkpoint`` names, warms every network up and
 subscribes; activate only starts publishing. Callbacks only store; a :class:`Worker` owns the model.
 Nothing depends on ROS time: being live is a matter of monotonic time, and outputs carry the stamps
 of the inputs.
@@ -129,6 +129,7 @@ class PerceptionNode(LifecycleNode):
         }
         self._outputs = Outputs(self, sources, self._frame_id, self._camera_info, self._warn)
         self._worker = Worker(inference, self._sensors, sources, self._outputs, self._warn)
+        self._worker.idle_rate = parameters["idle_rate"]
         self._inputs = Inputs(
             self, sources, profiles, self._sensors, parameters["camera_info_topic"], self._warn
         )
@@ -143,12 +144,14 @@ class PerceptionNode(LifecycleNode):
 
         Raises:
             CheckpointError: where the checkpoint cannot be used.
-            DeviceError: where device or precision is not available.
+            DeviceError: where device, precision or runtime is not available.
         """
         parameters = self._settings
         torch.set_num_threads(parameters["cpu_threads"])
         path = Path(parameters["checkpoint"] or model_path()).expanduser()
-        inference = Inference.load(path, parameters["device"], parameters["precision"])
+        inference = Inference.load(
+            path, parameters["device"], parameters["precision"], parameters["runtime"]
+        )
         inference.warm_up()
         return inference
 
@@ -167,10 +170,11 @@ class PerceptionNode(LifecycleNode):
         if self._worker is not None:
             modalities = self._worker.inference.modalities
             self._sensors.configure(sensor_settings(modalities, values))
+            self._worker.idle_rate = values["idle_rate"]
 
     def _frame_id(self, name: str | None) -> str:
         parameters, modalities = self._settings, self._worker.inference.modalities
-        last = "" if name is None else self._inputs.frame_ids.get(name, "")
+        last = "" if name is None else self._inputs.frame_id(name)
         is_image = name is not None and modalities[name].kind in ("image", "depth")
         return last or parameters["camera_frame" if is_image else "frame_id"]
 

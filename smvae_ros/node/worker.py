@@ -1,7 +1,8 @@
 """The thread that owns the model: takes the newest frame, runs the model, publishes.
 
 A slow model lowers the rate of frames, never their freshness: what arrives meanwhile replaces what
-was there, and the next frame takes what is newest then.
+was there, and the next frame takes what is newest then. While nobody listens to any output, most
+frames are passed over; the others keep /diagnostics true.
 """
 
 from __future__ import annotations
@@ -9,15 +10,20 @@ from __future__ import annotations
 import dataclasses
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 
-from smvae_core.inference import Inference
+import numpy as np
+
+from smvae_core.inference import Encoding, Inference, Prediction
 from smvae_ros.node.frame import Frame
 from smvae_ros.node.outputs import Outputs
 from smvae_ros.sensor_sample import SensorSample
 from smvae_ros.sensor_set import SensorSet
 from smvae_ros.sources import Source, observe
+
+Monitor = Callable[[Inference, Encoding, Mapping[str, np.ndarray]], None]
 
 
 @dataclass(frozen=True)
@@ -30,6 +36,7 @@ class Progress:
         last_error: of the latest of these.
         subset: modalities of the latest frame.
         latency: seconds from the receipt of the latest frame's trigger until it was published.
+        idle: whether frames are passed over, since nobody listens.
     """
 
     frames: int = 0
@@ -37,6 +44,7 @@ class Progress:
     last_error: str = ""
     subset: tuple[str, ...] = ()
     latency: float = 0.0
+    idle: bool = False
 
 
 class Worker:
@@ -52,6 +60,9 @@ class Worker:
 
     Attributes:
         progress: what it has done so far; replaced as a whole after each frame.
+        idle_rate: frames per second at most while nobody listens.
+        monitor: called with the model, what it made of a frame, and the frame's arrays, once all of
+            the frame is published; None for none.
     """
 
     def __init__(
@@ -64,6 +75,9 @@ class Worker:
     ) -> None:
         self.inference = inference
         self.progress = Progress()
+        self.idle_rate = 1.0
+        self.monitor: Monitor | None = None
+        self._worked = 0.0  # when a frame was last begun, monotonic
         self._sensors, self._sources, self._outputs = sensors, sources, outputs
         self._warn = warn
         self._running = False
@@ -91,7 +105,7 @@ class Worker:
         while self._running:
             try:
                 sample = self._next_sample()
-                if sample is not None:
+                if sample is not None and not self._is_passed_over():
                     self._work(sample)
             except Exception as error:  # one bad frame must not end the node
                 text = f"{type(error).__name__}: {error}"
@@ -112,27 +126,49 @@ class Worker:
                 self._sensors.wait(now)
         return None
 
+    def _is_passed_over(self) -> bool:
+        """Whether the next frame can be left out, since nobody would notice."""
+        idle, now = not self._outputs.are_heard(), time.monotonic()
+        if idle != self.progress.idle:
+            self.progress = dataclasses.replace(self.progress, idle=idle)
+        if idle and now < self._worked + 1 / self.idle_rate:
+            return True
+        self._worked = now
+        return False
+
     def _work(self, sample: SensorSample) -> None:
-        inference = self.inference
+        inference, outputs = self.inference, self._outputs
         observations = observe(sample, self._sources)
         for name, reason in observations.invalid.items():
             self._sensors.reject(name, reason)
             self._warn(name, f"unusable message on {self._sources[name].topic}: {reason}")
         if not observations.arrays:
             return
-        prediction = inference(observations.arrays, predict=self._outputs.wanted())
-        timings = {"gather": sample.waited, **observations.timings, **prediction.timings}
-        frame = Frame(
-            observations.sample, observations.arrays, prediction, inference.model_hash, timings
-        )
-        start = time.perf_counter()
-        self._outputs.publish(frame)
-        timings["publish"] = time.perf_counter() - start
+        sample = observations.sample
+        encoding = inference.encode(observations.arrays)
+        timings = {"gather": sample.waited, **observations.timings, "encode": encoding.seconds}
+        with _timed(timings, "latent"):
+            outputs.publish_latent(encoding, sample.stamp_ns or 0)
+        with _timed(timings, "decode"):
+            predicted = inference.decode(encoding, outputs.wanted())
+        prediction = Prediction(encoding.mean, encoding.log_variance, predicted, timings)
+        frame = Frame(sample, observations.arrays, prediction, inference.model_hash, timings)
+        with _timed(timings, "publish"):
+            outputs.publish(frame)
         timings["total"] = sample.waited + (time.monotonic_ns() - sample.taken_ns) / 1e9
-        self._outputs.publish_status(frame, self._sensors.counters())
+        outputs.publish_status(frame, self._sensors.counters())
         self.progress = dataclasses.replace(
             self.progress,
             frames=self.progress.frames + 1,
             subset=tuple(observations.arrays),
             latency=timings["total"],
         )
+        if self.monitor is not None:
+            self.monitor(inference, encoding, observations.arrays)
+
+
+@contextmanager
+def _timed(timings: dict[str, float], stage: str) -> Iterator[None]:
+    start = time.perf_counter()
+    yield
+    timings[stage] = time.perf_counter() - start
