@@ -17,7 +17,6 @@ from smvae_core.preprocessing import prepare
 from smvae_ros.messages.fields import Adapter
 from smvae_ros.messages.vectors import JointStateAdapter
 from smvae_ros.sensor_sample import SensorSample
-from smvae_ros.serialised import SerialisedMessage
 
 
 @dataclass(frozen=True)
@@ -59,13 +58,11 @@ class Source:
         return self.decode(message) if self.modality.kind == "series" else message
 
     def decode(self, message: Any) -> np.ndarray:
-        """The reading in raw units of a message, or of a :class:`SerialisedMessage`.
+        """The reading in raw units of a message, serialised or not.
 
         Raises:
             MessageError: for an unusable message.
         """
-        if isinstance(message, SerialisedMessage):
-            message = message.message()
         return self.adapter.to_array(
             message, self.modality, scale=self.scale, joint_names=self.joint_names
         )

@@ -19,9 +19,9 @@ from rclpy.serialization import deserialize_message
 from rclpy.subscription import Subscription
 
 from smvae_ros.messages import installed_types
+from smvae_ros.messages.serialised import SerialisedMessage
 from smvae_ros.node.polled_events import PolledEvents
 from smvae_ros.sensor_set import SensorSet
-from smvae_ros.serialised import SerialisedMessage
 from smvae_ros.sources import Source
 
 try:

@@ -1,8 +1,8 @@
 """The thread that owns the model: takes the newest frame, runs the model, publishes.
 
 A slow model lowers the rate of frames, never their freshness: what arrives meanwhile replaces what
-was there, and the next frame takes what is newest then. While nobody listens to any output, most
-frames are passed over; the others keep /diagnostics true.
+was there, and the next frame takes what is newest then. While nobody listens to any output, there
+are only as many frames as keep /diagnostics true.
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ from smvae_ros.sensor_sample import SensorSample
 from smvae_ros.sensor_set import SensorSet
 from smvae_ros.sources import Source, observe
 
+LISTENERS_PERIOD = 0.1  # seconds; how often an idle node looks whether somebody listens
+
 Monitor = Callable[[Inference, Encoding, Mapping[str, np.ndarray]], None]
 
 
@@ -36,7 +38,7 @@ class Progress:
         last_error: of the latest of these.
         subset: modalities of the latest frame.
         latency: seconds from the receipt of the latest frame's trigger until it was published.
-        idle: whether frames are passed over, since nobody listens.
+        idle: whether there are fewer frames, since nobody listens.
     """
 
     frames: int = 0
@@ -105,7 +107,7 @@ class Worker:
         while self._running:
             try:
                 sample = self._next_sample()
-                if sample is not None and not self._is_passed_over():
+                if sample is not None:
                     self._work(sample)
             except Exception as error:  # one bad frame must not end the node
                 text = f"{type(error).__name__}: {error}"
@@ -119,22 +121,24 @@ class Worker:
         """The next frame; None when the work is over."""
         with self._sensors.condition:
             while self._running:
+                rest = self._seconds_to_rest()
+                if rest > 0:
+                    self._sensors.rest(min(rest, LISTENERS_PERIOD))
+                    continue
                 now = time.monotonic_ns()
                 sample = self._sensors.poll(now)
                 if sample is not None:
+                    self._worked = time.monotonic()
                     return sample
                 self._sensors.wait(now)
         return None
 
-    def _is_passed_over(self) -> bool:
-        """Whether the next frame can be left out, since nobody would notice."""
-        idle, now = not self._outputs.are_heard(), time.monotonic()
+    def _seconds_to_rest(self) -> float:
+        """How long no frame is needed, since nobody would notice; 0 or less for not at all."""
+        idle = not self._outputs.are_heard()
         if idle != self.progress.idle:
             self.progress = dataclasses.replace(self.progress, idle=idle)
-        if idle and now < self._worked + 1 / self.idle_rate:
-            return True
-        self._worked = now
-        return False
+        return self._worked + 1 / self.idle_rate - time.monotonic() if idle else 0.0
 
     def _work(self, sample: SensorSample) -> None:
         inference, outputs = self.inference, self._outputs
