@@ -1,110 +1,110 @@
-"""Latency of the live node: 128x128 RGB-D at 30 Hz and force at 500 Hz, over DDS.
+"""Latency of the live node over DDS, beside a node as it is often written.
 
     python -m benchmarks.node_latency
 
-Three processes: a publisher, the node, and this one, which receives. End to end counts from
-publishing the last message of a moment to receiving the latent here. The bare model time is what
-the node measured around the model for the same frame; the overhead is the difference.
+Publisher, node and this receiver are processes of their own. RGB and depth come at 30 Hz, force at
+500 Hz. One run measures, one after the other:
+
+node        128x128: from publishing the last message of a moment to receiving the latent here. The
+            bare model time is what the node measured around the model for the same frame, before
+            the latent; the overhead is the difference
+naive       the same for benchmarks.naive_node. For both, the depth camera stops at the end
+large       640x480 with Fast DDS' transport for large data on both ends
+slow        a model that takes SLOW times the images' period: how old is the data behind an output?
+idle        the node's share of one core while nobody subscribes to any output
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import multiprocessing
-import signal
+import os
 import subprocess
 import sys
+import tempfile
 import time
-from multiprocessing.connection import Connection
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 
+from benchmarks.node_process import cpu_seconds, start_node, stop_node
 from benchmarks.results import publish
-from smvae_core.modalities import Modality
-from smvae_ros.bundled import parameters_path
+from benchmarks.sensors import IMAGE_RATE, TOPICS, WRENCH_RATE, Published, publish_sensors
+from benchmarks.slow_model import save_slow_model
 from smvae_ros.configuration import NODE_NAME
-from smvae_ros.messages import adapter, installed_types
 from smvae_ros.programs import isolate
 
-IMAGE_RATE, WRENCH_RATE = 30, 500  # Hz
-STAGES = ("gather", "convert", "prepare", "encode", "decode", "publish")
-WARM_UP = 3.0  # seconds that are not counted
-TOPICS = {
-    "rgb": "/camera/color/image_raw",
-    "depth": "/camera/depth/image_raw",
-    "force": "/wrench",
-}
-RGB = Modality("rgb", "image", (3, 128, 128))
-DEPTH = Modality("depth", "depth", (1, 128, 128))
-FORCE = Modality("force", "vector", (6,))
+STAGES = ("gather", "convert", "prepare", "encode", "latent", "decode", "publish")
+WARM_UP = 3.0  # seconds that are not counted: readers are still being matched
+WITHOUT_DEPTH = 2.0  # seconds at the end
+SLOW = 3  # times the period of images that the slow model takes
+LARGE_DATA = "LARGE_DATA?max_msg_size=2MB&sockets_size=2MB&non_blocking=true"
+Start = Callable[[], subprocess.Popen]
 
 
-def publish_sensors(seconds: float, size: int, results: Connection) -> None:
-    """Publishes for some time, then sends stamp → monotonic time of the moment's last message."""
-    import rclpy
-    from rclpy.qos import QoSProfile, ReliabilityPolicy
+@dataclass
+class Run:
+    """What was measured of one node.
 
-    rclpy.init()
-    node = rclpy.create_node("benchmark_publisher")
-    image, wrench = adapter("sensor_msgs/msg/Image"), adapter("geometry_msgs/msg/WrenchStamped")
-    best_effort = QoSProfile(depth=5, reliability=ReliabilityPolicy.BEST_EFFORT)
-    types = {
-        "rgb": image.type_name,
-        "depth": image.type_name,
-        "force": wrench.type_name,
-    }
-    publishers = {
-        name: node.create_publisher(
-            installed_types(types[name]), topic, 50 if name == "force" else best_effort
-        )
-        for name, topic in TOPICS.items()
-    }
-    random = np.random.default_rng(0)
-    pictures = random.integers(0, 256, (8, size, size, 3), dtype=np.uint8)
-    depths = random.uniform(0.3, 1.2, (8, size, size)).astype(np.float32)
-    forces = random.normal(0, 5, (500, 6)).astype(np.float32)
-    while not all(publisher.get_subscription_count() for publisher in publishers.values()):
-        time.sleep(0.01)
-    published: dict[int, int] = {}
-    begin = time.monotonic()
-    next_image = 0
-    for tick in range(round(seconds * WRENCH_RATE)):
-        due = begin + tick / WRENCH_RATE
-        time.sleep(max(0.0, due - time.monotonic()))
-        stamp = time.time_ns()
-        moment = tick * IMAGE_RATE >= next_image * WRENCH_RATE
-        if moment:
-            number, next_image = next_image % 8, next_image + 1
-            where = {"stamp_ns": stamp, "frame_id": "camera"}
-            rgb = image.to_message(pictures[number], RGB, installed_types, **where)
-            depth = image.to_message(depths[number], DEPTH, installed_types, **where)
-            publishers["rgb"].publish(rgb)
-            publishers["depth"].publish(depth)
-        message = wrench.to_message(forces[tick % 500], FORCE, installed_types, stamp_ns=stamp)
-        if moment:
-            published[stamp] = time.monotonic_ns()
-        publishers["force"].publish(message)
-    time.sleep(0.5)  # the last ones are on their way
-    results.send(published)
-    node.destroy_node()
-    rclpy.shutdown()
+    Attributes:
+        published: by the publisher.
+        received: stamp → monotonic time when the latent arrived, in nanoseconds.
+        frames: stamp → what ~/status said: milliseconds of each stage, and messages ``lost`` and
+            ``dropped`` so far; empty for a node without.
+        cpu_percent: of one core, while it was counted.
+    """
+
+    published: Published = field(default_factory=lambda: Published({}, set()))
+    received: dict[int, int] = field(default_factory=dict)
+    frames: dict[int, dict[str, float]] = field(default_factory=dict)
+    cpu_percent: float = 0.0
+
+    @property
+    def counted(self) -> dict[int, int]:
+        """Stamp → time of publication of the moments after the warm-up."""
+        moments = self.published.moments
+        begin = min(moments.values()) + WARM_UP * 1e9
+        return {stamp: moment for stamp, moment in moments.items() if moment >= begin}
+
+    def end_to_end(self, complete: bool = True) -> dict[int, float]:
+        """Stamp → milliseconds of the counted moments that came back; of those with or without
+        depth."""
+        return {
+            stamp: (self.received[stamp] - moment) / 1e6
+            for stamp, moment in self.counted.items()
+            if stamp in self.received and (stamp in self.published.with_depth) == complete
+        }
+
+    def answered_ratio(self, complete: bool) -> float:
+        """Share of the counted moments, with or without depth, that an output came of."""
+        asked = sum((stamp in self.published.with_depth) == complete for stamp in self.counted)
+        return len(self.end_to_end(complete)) / asked
 
 
-def receive(process: multiprocessing.Process, results: Connection) -> tuple[dict, dict, dict]:
-    """Spins while the publisher runs. Returns stamp → time published, stamp → time received,
-    stamp → what ~/status said: milliseconds of each stage, messages lost and dropped so far."""
+def run(start: Start, name: str, seconds: float, size: int = 128, listen: bool = True) -> Run:
+    """Starts a node, publishes to it, and listens to its outputs.
+
+    Args:
+        start: starts the node's process.
+        name: of the node.
+        seconds: how long is counted; without depth for another WITHOUT_DEPTH.
+        size: of the images.
+        listen: whether to subscribe.
+    """
     import rclpy
     from diagnostic_msgs.msg import DiagnosticArray
-    from rclpy.executors import SingleThreadedExecutor
     from sensor_msgs.msg import Image
 
     from smvae_ros.messages import stamp_ns
+    from smvae_ros.perception_node import make_executor
 
-    received: dict[int, int] = {}
-    frames: dict[int, dict[str, float]] = {}
+    result = Run()
 
     def on_latent(message: Image) -> None:
-        received[stamp_ns(message)] = time.monotonic_ns()
+        result.received[stamp_ns(message) or 0] = time.monotonic_ns()
 
     def on_status(message: DiagnosticArray) -> None:
         values = {v.key: v.value for v in message.status[0].values}
@@ -115,80 +115,175 @@ def receive(process: multiprocessing.Process, results: Connection) -> tuple[dict
         }
         entry["lost"] = sum(int(counters[name]["lost"]) for name in TOPICS)
         entry["dropped"] = sum(int(counters[name]["dropped"]) for name in ("rgb", "depth"))
-        frames[stamp_ns(message)] = entry
+        result.frames[stamp_ns(message) or 0] = entry
 
+    context = multiprocessing.get_context("spawn")
+    here, there = context.Pipe(duplex=False)
+    total = WARM_UP + seconds
+    publisher = context.Process(
+        target=publish_sensors, args=(total + WITHOUT_DEPTH, size, there, total)
+    )
     rclpy.init()
-    node = rclpy.create_node("benchmark_receiver")
-    node.create_subscription(Image, f"/{NODE_NAME}/latent", on_latent, 50)
-    node.create_subscription(DiagnosticArray, f"/{NODE_NAME}/status", on_status, 50)
-    executor = SingleThreadedExecutor()
-    executor.add_node(node)
-    process.start()
-    published = None
-    while published is None:
-        executor.spin_once(timeout_sec=0.05)
-        if results.poll():
-            published = results.recv()
-        elif not process.is_alive():
-            raise RuntimeError("the publisher ended early")
-    process.join()
-    executor.shutdown()
-    node.destroy_node()
-    rclpy.shutdown()
-    return published, received, frames
+    listener = rclpy.create_node("benchmark_receiver")
+    if listen:
+        listener.create_subscription(Image, f"/{name}/latent", on_latent, 50)
+        listener.create_subscription(DiagnosticArray, f"/{name}/status", on_status, 50)
+    executor = make_executor()
+    executor.add_node(listener)
+    node = start()
+    try:
+        publisher.start()
+        while listener.count_subscribers(TOPICS["force"]) == 0:
+            if node.poll() is not None or not publisher.is_alive():
+                raise RuntimeError(f"{name} or the publisher ended early")
+            executor.spin_once(timeout_sec=0.05)
+        begin = time.monotonic()
+        before = None
+        while not here.poll():
+            executor.spin_once(timeout_sec=0.05)
+            now = time.monotonic()
+            if before is None and now > begin + WARM_UP:
+                before = now, cpu_seconds(node.pid)
+            if before is not None and now < begin + total:
+                used = cpu_seconds(node.pid) - before[1]
+                result.cpu_percent = 100 * used / max(1e-3, now - before[0])
+            if not publisher.is_alive():
+                raise RuntimeError("the publisher ended early")
+        result.published = here.recv()
+        publisher.join()
+    finally:
+        stop_node(node)
+        executor.shutdown()
+        listener.destroy_node()
+        rclpy.shutdown()
+    return result
+
+
+def start_naive() -> subprocess.Popen:
+    return subprocess.Popen([sys.executable, "-m", "benchmarks.naive_node"], start_new_session=True)
+
+
+@contextlib.contextmanager
+def large_data() -> Iterator[None]:
+    """Fast DDS' transport for large data in this process and those it starts."""
+    os.environ["FASTDDS_BUILTIN_TRANSPORTS"] = LARGE_DATA
+    try:
+        yield
+    finally:
+        del os.environ["FASTDDS_BUILTIN_TRANSPORTS"]
+
+
+def percentiles(name: str, values: list[float] | np.ndarray) -> dict[str, float]:
+    """Median and 99th percentile as figures."""
+    return {f"{name}_p{p}": float(np.percentile(values, p)) for p in (50, 99)}
+
+
+def node_figures(result: Run) -> dict[str, float]:
+    """What is to be told of a run of our node."""
+    times = {s: t for s, t in result.end_to_end().items() if s in result.frames}
+    end_to_end = np.array(list(times.values()))
+    stages = {
+        stage: np.array([result.frames[s][stage] for s in times])
+        for stage in ("gather", "convert", "prepare", "encode", "latent")
+    }
+    first, last = result.frames[next(iter(times))], result.frames[list(times)[-1]]
+    return {
+        **percentiles("end_to_end_ms", end_to_end),
+        **percentiles("model_ms", stages["encode"]),
+        **percentiles("overhead_ms", end_to_end - stages["encode"]),
+        **{
+            f"{stage}_ms_p50": float(np.median(stages[stage]))
+            for stage in ("gather", "convert", "prepare", "latent")
+        },
+        "moments": sum(stamp in result.published.with_depth for stamp in result.counted),
+        "frames": len(times),
+        "lost": last["lost"] - first["lost"],
+        "dropped": last["dropped"] - first["dropped"],
+        "cpu_percent": result.cpu_percent,
+        "answered_without_depth_ratio": result.answered_ratio(complete=False),
+    }
+
+
+def naive_figures(result: Run) -> dict[str, float]:
+    """What is to be told of a run of the naive node."""
+    return {
+        **percentiles("naive_end_to_end_ms", list(result.end_to_end().values())),
+        "naive_answered_ratio": result.answered_ratio(complete=True),
+        "naive_cpu_percent": result.cpu_percent,
+        "naive_answered_without_depth_ratio": result.answered_ratio(complete=False),
+    }
+
+
+def slow_figures(result: Run) -> dict[str, float]:
+    """The age of an output's data is the time since the newest moment in it was published."""
+    ages = {s: t for s, t in result.end_to_end().items() if s in result.frames}
+    model = {s: result.frames[s]["encode"] for s in ages}
+    period = 1000 / IMAGE_RATE
+    excess = np.array([ages[s] - model[s] - period for s in ages])
+    return {
+        **percentiles("slow_model_ms", list(model.values())),
+        **percentiles("slow_age_ms", list(ages.values())),
+        "slow_age_ms_max": max(ages.values()),
+        "slow_age_over_model_and_period_ms_max": float(excess.max()),
+        "slow_age_within_ratio": float((excess < 0).mean()),
+        "slow_frames": len(ages),
+    }
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--seconds", type=float, default=20.0, help="measured (default: 20)")
-    parser.add_argument("--size", type=int, default=128, help="of the images (default: 128)")
+    parser.add_argument(
+        "--seconds", type=float, default=20.0, help="measured of each part (default: 20)"
+    )
+    parser.add_argument("--size", type=int, default=128, help="of the small images (default: 128)")
+    parser.add_argument(
+        "--only",
+        choices=("node", "naive", "large", "slow", "idle"),
+        nargs="+",
+        default=("node", "naive", "large", "slow", "idle"),
+        help="parts to run (default: all)",
+    )
     options = parser.parse_args()
     isolate()
-    command = [sys.executable, "-m", "smvae_ros.perception_node", "--ros-args"]
-    command += ["--params-file", str(parameters_path())]
-    context = multiprocessing.get_context("spawn")
-    here, there = context.Pipe(duplex=False)
-    publisher = context.Process(
-        target=publish_sensors, args=(WARM_UP + options.seconds, options.size, there)
-    )
-    node = subprocess.Popen(command, start_new_session=True)
-    try:
-        published, received, frames = receive(publisher, here)
-    finally:
-        node.send_signal(signal.SIGINT)
-        node.wait(10)
-    begin = min(published.values()) + WARM_UP * 1e9
-    counted = {stamp: moment for stamp, moment in published.items() if moment >= begin}
-    both = [stamp for stamp in counted if stamp in received and stamp in frames]
-    end_to_end = np.array([(received[s] - counted[s]) / 1e6 for s in both])
-    spent = {stage: np.array([frames[s][stage] for s in both]) for stage in STAGES}
-    model = spent["encode"] + spent["decode"]
-    overhead = end_to_end - model
+    figures: dict[str, float] = {}
+
+    def ours(parameters: Mapping[str, str] | None = None) -> Start:
+        return lambda: start_node(parameters)
+
+    for part in options.only:
+        print(f"{part} ...", file=sys.stderr, flush=True)
+        if part == "node":
+            figures |= node_figures(run(ours(), NODE_NAME, options.seconds, options.size))
+        elif part == "naive":
+            figures |= naive_figures(
+                run(start_naive, "naive_perception", options.seconds, options.size)
+            )
+        elif part == "large":
+            with large_data():
+                large = node_figures(run(ours(), NODE_NAME, options.seconds, 480))
+            figures |= {f"large_{name}": value for name, value in large.items()}
+            if "overhead_ms_p50" in figures:
+                figures["large_added_ms_p50"] = (
+                    large["overhead_ms_p50"] - figures["overhead_ms_p50"]
+                )
+        elif part == "slow":
+            with tempfile.TemporaryDirectory() as folder:
+                path = save_slow_model(Path(folder, "model"), SLOW / IMAGE_RATE)
+                slow = run(ours({"checkpoint": str(path)}), NODE_NAME, options.seconds)
+            figures |= slow_figures(slow)
+        else:
+            idle = run(ours(), NODE_NAME, options.seconds, options.size, listen=False)
+            figures["idle_cpu_percent"] = idle.cpu_percent
     publish(
         "node_latency",
-        {
-            "end_to_end_ms_p50": np.percentile(end_to_end, 50),
-            "end_to_end_ms_p99": np.percentile(end_to_end, 99),
-            "model_ms_p50": np.percentile(model, 50),
-            "model_ms_p99": np.percentile(model, 99),
-            "overhead_ms_p50": np.percentile(overhead, 50),
-            "overhead_ms_p99": np.percentile(overhead, 99),
-            **{
-                f"{stage}_ms_p50": np.percentile(spent[stage], 50)
-                for stage in ("gather", "convert", "prepare", "publish")
-            },
-            "moments": len(counted),
-            "frames": len(both),
-            # From the first counted frame on: before it, readers are still being matched.
-            "lost": frames[both[-1]]["lost"] - frames[both[0]]["lost"],
-            "dropped": frames[both[-1]]["dropped"] - frames[both[0]]["dropped"],
-        },
+        figures,
         {
             "images": f"{options.size}x{options.size} RGB and depth at {IMAGE_RATE} Hz",
             "force": f"{WRENCH_RATE} Hz",
             "model": "bundled",
+            "load": f"{os.getloadavg()[0]:.1f} processes wanted a core when it ended",
         },
     )
 

@@ -1,15 +1,14 @@
-"""The runtime shared by the node and the offline tools: prepared sample in, prediction out.
+"""What the node and the offline tools run: prepared sample in, prediction out.
 
 One sample at a time, on CPU or CUDA. The posterior is always computed; an observation is predicted
-only where it is asked for.
+only where it is asked for. How the networks are run is chosen by name (:mod:`smvae_core.runtime`).
 """
 
 from __future__ import annotations
 
-import itertools
 import os
 import time
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,13 +17,15 @@ from torch import Tensor
 
 from smvae_core.checkpoint import Checkpoint, load_checkpoint
 from smvae_core.modalities import Modality
+from smvae_core.multimodal_vae import without_holes
 from smvae_core.preprocessing import to_raw, to_tensor
+from smvae_core.runtime import AUTO, Runtime, find_runtime
 
 PRECISIONS = {"float32": None, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
 class DeviceError(ValueError):
-    """The device or precision asked for is not available; the message names what is."""
+    """The device, precision or runtime asked for is not available; the message names what is."""
 
 
 @dataclass(frozen=True)
@@ -65,28 +66,38 @@ class Prediction:
 
 
 class Inference:
-    """A model, ready to encode samples on one device.
+    """A model, ready to encode samples on one device. To be used by one thread at a time.
 
     Args:
         checkpoint: what :func:`smvae_core.checkpoint.load_checkpoint` returned.
         device: ``cpu``, ``cuda``, ``cuda:N``, or ``auto``: CUDA where there is one.
         precision: ``float32``, or ``bfloat16``/``float16`` through autocast.
+        runtime: of :data:`smvae_core.runtime.RUNTIMES`, or ``auto``: the fastest that works on
+            every machine.
 
     Raises:
-        DeviceError: where device or precision is not available on this machine.
+        DeviceError: where one of them is not available on this machine.
     """
 
+    @torch.inference_mode()
     def __init__(
-        self, checkpoint: Checkpoint, device: str = "cpu", precision: str = "float32"
+        self,
+        checkpoint: Checkpoint,
+        device: str = "cpu",
+        precision: str = "float32",
+        runtime: str = AUTO,
     ) -> None:
         self.device = find_device(device)
         self._autocast_type = _find_precision(precision, self.device)
+        runtime_type = _find_runtime(runtime, self.device, precision)
         # As cameras deliver images, so that nothing is reordered on the way in and out.
         self.model = checkpoint.model.to(self.device, memory_format=torch.channels_last)
         self.modalities: dict[str, Modality] = self.model.modalities
         self.latent_size: int = self.model.latent_size
         self.model_hash: str = checkpoint.weights_hash
         self.calibration = checkpoint.calibration
+        with self._autocast():
+            self._runtime = runtime_type(self.model)
         self._pinned: dict[str, Tensor] = {}
         if self.device.type == "cuda":
             self._pinned = {
@@ -98,31 +109,44 @@ class Inference:
 
     @classmethod
     def load(
-        cls, path: str | os.PathLike[str], device: str = "cpu", precision: str = "float32"
+        cls,
+        path: str | os.PathLike[str],
+        device: str = "cpu",
+        precision: str = "float32",
+        runtime: str = AUTO,
     ) -> Inference:
         """Loads a checkpoint directory.
 
         Raises:
             CheckpointError: where the checkpoint cannot be used.
-            DeviceError: where the device or precision is not available.
+            DeviceError: where the device, precision or runtime is not available.
         """
-        find_device(device)  # a wrong device is said before a large file is read
-        return cls(load_checkpoint(path), device, precision)
-
-    def subsets(self) -> Iterator[tuple[str, ...]]:
-        """Every non-empty subset of the modalities, small ones first, in the model's order."""
-        for size in range(1, len(self.modalities) + 1):
-            yield from itertools.combinations(self.modalities, size)
+        # What is wrong is said before a large file is read.
+        _find_runtime(runtime, find_device(device), precision)
+        return cls(load_checkpoint(path), device, precision, runtime)
 
     def warm_up(self) -> None:
-        """Runs every subset once, with all predictions, so that the first live frame is not the
-        slow one."""
+        """Runs every network once, with all modalities and with the first left out, so that the
+        first live frame is not the slow one.
+
+        Raises:
+            DeviceError: where the networks cannot be compiled on this machine.
+        """
         blank = {
             name: np.zeros(modality.raw_shape, dtype=modality.raw_dtype)
             for name, modality in self.modalities.items()
         }
-        for subset in self.subsets():
-            self({name: blank[name] for name in subset}, predict=self.modalities)
+        try:
+            for _ in range(2):  # the second time, torch has learned the shapes
+                encoding = self.encode(blank)
+                self.decode(encoding, self.modalities)
+                if len(blank) > 1:
+                    self.leave_out(encoding, next(iter(blank)))
+        except torch._dynamo.exc.TorchDynamoException as error:
+            first_line = str(error).strip().splitlines()[0]
+            raise DeviceError(
+                f"the model cannot be compiled here ({first_line}); use another runtime"
+            ) from error
 
     @torch.inference_mode()
     def encode(self, sample: Mapping[str, np.ndarray]) -> Encoding:
@@ -136,9 +160,15 @@ class Inference:
             ValueError: for an empty sample, an unknown name or a wrong shape.
         """
         start = time.perf_counter()
+        self._check(sample)
         with self._autocast():
-            observations = {name: self._tensor(name, array) for name, array in sample.items()}
-            return self._posterior(self.model.embed(observations), start)
+            return self._posterior(
+                {
+                    name: self._runtime.embed[name](self._network_input(name, array)).clone()
+                    for name, array in sample.items()
+                },
+                start,
+            )
 
     @torch.inference_mode()
     def leave_out(self, encoding: Encoding, name: str) -> Encoding:
@@ -175,13 +205,9 @@ class Inference:
         Raises:
             ValueError: for an unknown name.
         """
+        self._check(names)
         with self._autocast():
-            return {
-                name: np.ascontiguousarray(
-                    to_raw(self.modalities[name], likelihood.mean)[0].cpu().numpy()
-                )
-                for name, likelihood in self.model.decode(encoding.z, names).items()
-            }
+            return dict(zip(names, to_host(self._expected(encoding, names)), strict=True))
 
     def __call__(
         self, sample: Mapping[str, np.ndarray], predict: Collection[str] = ()
@@ -195,22 +221,38 @@ class Inference:
         return Prediction(encoding.mean, encoding.log_variance, observations, timings)
 
     def _posterior(self, embeddings: dict[str, Tensor], start: float) -> Encoding:
-        posterior = self.model.encode_embeddings(embeddings)
-        # One transfer from the device, which also waits for it.
-        parameters = torch.cat((posterior.mean, posterior.log_variance)).float().cpu().numpy()
+        if not embeddings:
+            raise ValueError("a sample needs at least one observation")
+        parameters = torch.cat(self._runtime.fuse(embeddings)).float()  # (2, D)
+        (host,) = to_host([parameters])  # waits for the device, too
         seconds = time.perf_counter() - start
-        return Encoding(parameters[0], parameters[1], seconds, embeddings, posterior.mean)
+        return Encoding(host[0], host[1], seconds, embeddings, parameters[:1])
+
+    def _expected(self, encoding: Encoding, names: Collection[str]) -> list[Tensor]:
+        """E[x_i|z] at z = mean in raw units, on the device."""
+        return [
+            to_raw(
+                self.modalities[name],
+                self.model.likelihood(name, self._runtime.decode[name](encoding.z)).mean,
+            )[0]
+            for name in names
+        ]
+
+    def _check(self, names: Collection[str]) -> None:
+        unknown = [name for name in names if name not in self.modalities]
+        if unknown:
+            raise ValueError(
+                f"unknown modality {', '.join(unknown)}; the model has {', '.join(self.modalities)}"
+            )
 
     def _autocast(self) -> torch.autocast:
         return torch.autocast(
             self.device.type, dtype=self._autocast_type, enabled=self._autocast_type is not None
         )
 
-    def _tensor(self, name: str, array: np.ndarray) -> Tensor:
+    def _network_input(self, name: str, array: np.ndarray) -> Tensor:
         """Prepared array → (1, *shape) on the device; through pinned memory where it is a GPU."""
-        modality = self.modalities.get(name)
-        if modality is None:
-            raise ValueError(f"unknown modality {name}; the model has {', '.join(self.modalities)}")
+        modality = self.modalities[name]
         if array.shape != modality.raw_shape:
             raise ValueError(
                 f"{name}: expected a prepared array of shape {modality.raw_shape}, "
@@ -220,7 +262,25 @@ class Inference:
         tensor = torch.from_numpy(array if array.flags.writeable else array.copy())
         if name in self._pinned:
             tensor = self._pinned[name].copy_(tensor).to(self.device, non_blocking=True)
-        return to_tensor(modality, tensor[None])
+        values = to_tensor(modality, tensor[None])
+        return values if modality.kind == "image" else without_holes(values)
+
+
+def to_host(tensors: Sequence[Tensor]) -> list[np.ndarray]:
+    """Arrays of these tensors, which are all on one device: with a single transfer from a GPU, and
+    without a copy where that is possible on a CPU."""
+    if not tensors or tensors[0].device.type == "cpu":
+        return [np.ascontiguousarray(tensor.numpy()) for tensor in tensors]
+    packed = torch.cat([tensor.contiguous().view(-1).view(torch.uint8) for tensor in tensors])
+    data = packed.cpu().numpy()
+    arrays, start = [], 0
+    for tensor in tensors:
+        part = data[start : start + tensor.nbytes]
+        # A copy, since the parts need not lie where their type may.
+        dtype = str(tensor.dtype).removeprefix("torch.")
+        arrays.append(part.copy().view(dtype).reshape(tensor.shape))
+        start += tensor.nbytes
+    return arrays
 
 
 def find_device(name: str) -> torch.device:
@@ -254,3 +314,10 @@ def _find_precision(name: str, device: torch.device) -> torch.dtype | None:
     if name == "float16" and device.type == "cpu":
         raise DeviceError("precision float16 needs a CUDA device; on a CPU use float32 or bfloat16")
     return PRECISIONS[name]
+
+
+def _find_runtime(name: str, device: torch.device, precision: str) -> type[Runtime]:
+    try:
+        return find_runtime(name, device, precision)
+    except ValueError as error:
+        raise DeviceError(str(error)) from error

@@ -21,6 +21,12 @@ from smvae_core.modalities import Modality, check_names
 from smvae_core.networks import build_decoder, build_embedding, initialise
 
 
+def without_holes(x: Tensor) -> Tensor:
+    """What an embedding network sees of an observation: elements that are NaN or infinite were not
+    measured, and in normalised units zero is their mean."""
+    return torch.nan_to_num(x, nan=0.0, posinf=0.0, neginf=0.0)
+
+
 class MultimodalVAE(nn.Module):
     """Base of all models. One differs from another in :meth:`encode_embeddings`, with the networks
     that it needs, and in the objectives it is trained with (:mod:`smvae_core.methods`).
@@ -106,19 +112,13 @@ class MultimodalVAE(nn.Module):
     def embed(self, observations: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """E_i(x_i) for the observations given, each (B, d), in their order.
 
-        Elements that are NaN or infinite were not measured; the network sees the mean (zero in
-        normalised units) in their place.
-
         Raises:
             ValueError: without observations, or with a name that the model does not know.
         """
         self._check(observations)
         if not observations:
             raise ValueError("encode needs at least one observation")
-        return {
-            name: self.embeddings[name](torch.nan_to_num(x, nan=0.0, posinf=0.0, neginf=0.0))
-            for name, x in observations.items()
-        }
+        return {name: self.embeddings[name](without_holes(x)) for name, x in observations.items()}
 
     def encode_embeddings(
         self, embeddings: Mapping[str, Tensor], present: Tensor | None = None
@@ -168,14 +168,15 @@ class MultimodalVAE(nn.Module):
         """
         names = self.names if names is None else tuple(names)
         self._check(names)
-        likelihoods = {}
-        for name in names:
-            modality = self.modalities[name]
-            location = self.decoders[name](z.flatten(0, -2)).unflatten(0, z.shape[:-1])
-            if modality.is_continuous:
-                location = location + self.training_mean(name)
-            likelihoods[name] = Likelihood(modality, location, self.log_scales[name])
-        return likelihoods
+        flat = z.flatten(0, -2)
+        outputs = {name: self.decoders[name](flat).unflatten(0, z.shape[:-1]) for name in names}
+        return {name: self.likelihood(name, output) for name, output in outputs.items()}
+
+    def likelihood(self, name: str, output: Tensor) -> Likelihood:
+        """p(x_i|z), given what the modality's decoder put out for z, (..., B, *shape)."""
+        modality = self.modalities[name]
+        location = output + self.training_mean(name) if modality.is_continuous else output
+        return Likelihood(modality, location, self.log_scales[name])
 
     def _stack(
         self, embeddings: Mapping[str, Tensor], present: Tensor | None

@@ -100,24 +100,28 @@ def to_tensor(modality: Modality, prepared: np.ndarray | Tensor) -> Tensor:
     """
     values = torch.as_tensor(prepared).float()
     if modality.kind == "image":
-        values = values.permute(0, 3, 1, 2) / 255.0
+        values = _rows_of(modality, values) / 255.0
     elif modality.kind == "depth":
         values = values[:, None]
     elif modality.kind == "series":
         values = values.transpose(1, 2)
-    if modality.mean == (0.0,) and modality.std == (1.0,):
-        return values
-    mean, std = _statistics(modality, values.device)
-    return (values - mean).div_(std)
+    if modality.mean != (0.0,) or modality.std != (1.0,):
+        mean, std = _statistics(modality, values.device)
+        values = (values - mean).div_(std)
+    if modality.kind == "image":
+        return values.view(-1, *modality.raw_shape).permute(0, 3, 1, 2)
+    return values
 
 
 def to_raw(modality: Modality, values: Tensor) -> Tensor:
     """Network units (B, *shape) → raw units: images uint8 (B, h, w, 3), depth float32 (B, h, w) in
     metres, series float32 (B, samples, channels), vectors float32 (B, n)."""
     mean, std = _statistics(modality, values.device)
-    values = torch.addcmul(mean, values.float(), std)
     if modality.kind == "image":
-        return (values * 255.0).round_().clamp_(0, 255).to(torch.uint8).permute(0, 2, 3, 1)
+        values = _rows_of(modality, values.float().permute(0, 2, 3, 1))
+        counts = torch.addcmul(mean, values, std).mul_(255.0).round_().clamp_(0, 255)
+        return counts.to(torch.uint8).view(-1, *modality.raw_shape)
+    values = torch.addcmul(mean, values.float(), std)
     if modality.kind == "depth":
         return values[:, 0]
     if modality.kind == "series":
@@ -125,9 +129,21 @@ def to_raw(modality: Modality, values: Tensor) -> Tensor:
     return values
 
 
+def _rows_of(modality: Modality, images: Tensor) -> Tensor:
+    """(B, h, w, channels) → (B, h, w * channels): arithmetic on rows, not on three values each."""
+    _, height, _ = modality.shape
+    return images.reshape(len(images), height, -1)
+
+
 @functools.cache  # making two tensors takes longer than normalising a small one with them
 def _statistics(modality: Modality, device: torch.device) -> tuple[Tensor, Tensor]:
-    shape = (-1,) + (1,) * (len(modality.shape) - 1)
+    """Mean and standard deviation, to be broadcast against observations; of an image against its
+    rows (:func:`_rows_of`)."""
     with torch.inference_mode(False):  # tensors of inference mode are of no use to training
-        mean = torch.tensor(modality.mean, device=device).view(shape)
-        return mean, torch.tensor(modality.std, device=device).view(shape)
+        both = torch.tensor(modality.mean, device=device), torch.tensor(modality.std, device=device)
+        if modality.kind == "image":
+            channels, _, width = modality.shape
+            mean, std = (values.expand(channels).repeat(width) for values in both)
+        else:
+            mean, std = (values.view(-1, *(1 for _ in modality.shape[1:])) for values in both)
+        return mean, std

@@ -28,6 +28,7 @@ def main(args: Sequence[str] | None = None) -> int:
         # Not before: importing torch takes seconds, in which somebody may press Ctrl-C.
         import rclpy
         from rclpy.signals import SignalHandlerOptions
+        from rclpy.task import Future
 
         from smvae_ros.node.perception import PerceptionNode
 
@@ -42,9 +43,11 @@ def main(args: Sequence[str] | None = None) -> int:
         try:
             if not interrupted():
                 node.autostart()
-            # Not spin(): the EventsExecutor's does not return when a signal arrives.
+            # Not spin(): the EventsExecutor's does not return when a signal arrives. Nor
+            # spin_once(), which returns after every message.
+            never = Future()
             while rclpy.ok() and not interrupted():
-                executor.spin_once(timeout_sec=0.1)
+                executor.spin_until_future_complete(never, timeout_sec=0.1)
         finally:
             executor.shutdown()
             node.destroy_node()

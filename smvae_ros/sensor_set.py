@@ -82,6 +82,7 @@ class SensorSet:
         self._permitted_ns: int | None = None  # the rate limit allows no frame before
         self._gathering: tuple[str, int] | None = None  # the trigger, and since when it is pending
         self._wakers: Collection[str] = self._slots
+        self._resting = False
         self.configure(settings or SensorSettings())
 
     def configure(self, settings: SensorSettings) -> None:
@@ -125,7 +126,10 @@ class SensorSet:
                 kept then; :meth:`reject` counts it.
         """
         with self.condition:
-            dropped = self._slots[name].store(value, stamp_ns, received_ns)
+            slot = self._slots[name]
+            dropped = slot.store(value, stamp_ns, received_ns)
+            if self._resting:
+                slot.unused = False
             self._counters[name].received += 1
             self._counters[name].dropped += dropped
             if name in self._wakers:
@@ -200,6 +204,16 @@ class SensorSet:
         self._wakers = self._interesting(now)
         self.condition.wait(None if wake is None else max(0, wake - now) / NANOSECONDS)
         self._wakers = self._slots
+
+    def rest(self, seconds: float) -> None:
+        """Sleeps while no frame is wanted. What was stored before and is stored meanwhile makes no
+        frame and is not dropped when a newer sample replaces it; it stays live as ever. The caller
+        holds ``condition``."""
+        for slot in self._slots.values():
+            slot.unused = False
+        self._wakers, self._resting = (), True
+        self.condition.wait(seconds)
+        self._wakers, self._resting = self._slots, False
 
     def pending_trigger(self, now: int) -> str | None:
         """The modality whose newest sample waits to become a frame, "timer", or None."""

@@ -51,7 +51,7 @@ class Source:
 
     def incoming(self, message: Any) -> Any:
         """What :meth:`SensorSet.store` is given: of a series the reading (channels,), of others the
-        message itself, which is decoded only if a frame uses it.
+        message itself, serialised or not, which is decoded only if a frame uses it.
 
         Raises:
             MessageError: for an unusable reading of a series.
@@ -59,7 +59,7 @@ class Source:
         return self.decode(message) if self.modality.kind == "series" else message
 
     def decode(self, message: Any) -> np.ndarray:
-        """The message's reading in raw units.
+        """The reading in raw units of a message, serialised or not.
 
         Raises:
             MessageError: for an unusable message.

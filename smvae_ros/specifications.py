@@ -18,6 +18,7 @@ from typing import Any
 from smvae_core.health.suspicion import Thresholds
 from smvae_core.inference import PRECISIONS
 from smvae_core.modalities import Modality
+from smvae_core.runtime import AUTO, RUNTIMES
 from smvae_ros.messages import ADAPTERS, full_type_name
 from smvae_ros.messages.fields import MAXIMUM_NAME
 from smvae_ros.messages.vectors import MAXIMUM_JOINTS
@@ -158,6 +159,14 @@ NODE_PARAMETERS = (
         structural=True,
     ),
     Specification(
+        "runtime",
+        AUTO,
+        f"How the networks are run: {', '.join(RUNTIMES)}, or auto: the fastest that works on "
+        "every machine. compiled needs a C++ compiler, and up to minutes to configure.",
+        check=_one_of(AUTO, *RUNTIMES),
+        structural=True,
+    ),
+    Specification(
         "cpu_threads",
         1,
         "Threads that the model uses on a CPU. Splitting a small model costs more than it saves, "
@@ -173,6 +182,12 @@ NODE_PARAMETERS = (
         "live, the next live one stands in, series last.",
     ),
     Specification("max_rate", 60.0, "Frames per second at most, in Hz.", limits=(0.01, 10_000.0)),
+    Specification(
+        "idle_rate",
+        1.0,
+        "Frames per second at most while nobody subscribes to any output but /diagnostics, in Hz.",
+        limits=(0.01, 10_000.0),
+    ),
     Specification(
         "gather_ms",
         10.0,

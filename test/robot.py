@@ -76,6 +76,10 @@ def _last(name: str) -> str:
 class Robot:
     """Publishes, listens and calls services in a context of its own.
 
+    Args:
+        domain: ROS_DOMAIN_ID.
+        listening: whether to subscribe to ~/status and ~/latent at once.
+
     Attributes:
         statuses: of ~/status, oldest first.
         latents: of ~/latent.
@@ -83,7 +87,7 @@ class Robot:
         predictions: topic → messages, for those that were subscribed to.
     """
 
-    def __init__(self, domain: int) -> None:
+    def __init__(self, domain: int, listening: bool = True) -> None:
         self.statuses: list[Status] = []
         self.latents: list[Image] = []
         self.predictions: dict[str, list[Any]] = {}
@@ -101,8 +105,8 @@ class Robot:
         }
         self.camera_info = self.node.create_publisher(CameraInfo, "/camera/color/camera_info", 1)
         self.listen(DiagnosticArray, "/diagnostics", self._hear_diagnostics)
-        self.listen(DiagnosticArray, f"{NODE}/status", lambda m: self.statuses.append(Status(m)))
-        self.listen(Image, f"{NODE}/latent", self.latents.append)
+        if listening:
+            self.listen_to_frames()
         self._clients: dict[str, Any] = {}
         self._executor = SingleThreadedExecutor(context=self._context)
         self._executor.add_node(self.node)
@@ -127,6 +131,11 @@ class Robot:
                 self.heard.notify_all()
 
         return self.node.create_subscription(message_type, topic, receive, 100)
+
+    def listen_to_frames(self) -> None:
+        """Subscribes to ~/status and ~/latent."""
+        self.listen(DiagnosticArray, f"{NODE}/status", lambda m: self.statuses.append(Status(m)))
+        self.listen(Image, f"{NODE}/latent", self.latents.append)
 
     def listen_to_prediction(self, name: str, message_type: type) -> Any:
         messages = self.predictions.setdefault(name, [])

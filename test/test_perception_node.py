@@ -11,7 +11,7 @@ import shutil
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -591,6 +591,47 @@ def test_a_wrong_parameters_file_is_named_and_can_be_mended_while_the_node_runs(
             robot.close()
         process.interrupt(times=2)
         assert process.finish() == 0, process.text
+
+
+def test_while_nobody_listens_the_node_rests_and_its_diagnostics_stay_true(
+    checkpoint: Path, domain: int
+) -> None:
+    lonely = unique_domain_id()
+    with start_node(lonely, f"checkpoint:={checkpoint}", "idle_rate:=2.0") as process:
+        process.wait_for_line("active", timeout=60)
+        robot = Robot(lonely, listening=False)
+        try:
+
+            def told(message: str, name: str, text: str) -> Callable[[], bool]:
+                return lambda: (
+                    robot.diagnostics is not None
+                    and message in robot.diagnostics.messages["perception"]
+                    and text in robot.diagnostics.messages[name]
+                )
+
+            resting = told("since nobody listens (idle_rate)", "rgb", "live at")
+            robot.run(ALL, READINGS, resting, "diagnostics of a node at rest")
+            # The next diagnostics are of a whole second of it.
+            robot.diagnostics = None
+            robot.run(ALL, READINGS, resting, "more of them")
+            values = robot.diagnostics.values
+            assert 0.5 < float(values["perception"]["rate_hz"]) < 3.5
+            assert values["perception"]["subset"] == "+".join(ALL)
+            assert float(values["rgb"]["rate_hz"]) > 4
+            assert int(values["rgb"]["dropped"]) <= 1
+
+            def spoiled() -> bool:
+                image = robot.message("rgb", READINGS["rgb"], time.time_ns())
+                image.encoding = "bayer_nonsense"
+                robot.publishers["rgb"].publish(image)
+                return told("", "rgb", "unusable")()
+
+            robot.run(ALL[1:], READINGS, spoiled, "diagnostics about unusable images")
+            robot.listen_to_frames()
+            robot.run_until_subset(ALL, READINGS, frames=20, timeout=5.0)
+            assert robot.latents
+        finally:
+            robot.close()
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

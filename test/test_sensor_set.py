@@ -8,7 +8,7 @@ import time
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from smvae_core.modalities import Modality
@@ -295,6 +295,32 @@ def test_a_worker_that_was_busy_does_not_wait_for_what_had_its_time() -> None:
 # -- clocks --------------------------------------------------------------------------------------
 
 
+@settings(deadline=None)
+@given(
+    st.floats(1.0, 500.0),  # how long the model takes
+    st.floats(0.0, 40.0),  # when it is free first
+    st.sampled_from([10, 30, 60]),
+)
+def test_however_slow_the_model_its_frame_is_at_most_a_period_old(
+    model_ms: float, start_ms: float, camera_hz: int
+) -> None:
+    sensors, now = sensor_set(), round(start_ms * MS)
+    events = camera_and_others(1.0, camera_hz, depth_delay_ms=0.0)
+    for received_ns, name, value, stamp in events:
+        if name == "force":
+            continue
+        while now < received_ns:
+            sample = sensors.poll(now)
+            if sample is None:
+                wake = sensors.next_wake(now)
+                now = received_ns if wake is None else min(received_ns, max(wake, now + 1))
+                continue
+            ages = {sample.inputs[name].age for name in ("rgb", "depth") if name in sample.inputs}
+            assert max(ages) <= 1 / camera_hz + 1e-6
+            now += round(model_ms * MS)
+        sensors.store(name, value, stamp, received_ns)
+
+
 @pytest.mark.parametrize("jump_s", [-100.0, -0.5, 0.5, 100.0])
 def test_a_jump_of_all_stamps_costs_no_frame_and_heals_at_once(jump_s: float) -> None:
     events = camera_and_others(2.0)
@@ -475,3 +501,27 @@ def test_a_waiting_worker_wakes_for_the_trigger_and_sleeps_through_the_rest() ->
     worker.join(5.0)
     assert not worker.is_alive()
     assert frames == ["go", "stop"]
+
+
+def test_what_arrives_while_no_frame_is_wanted_is_live_but_makes_none_and_is_not_dropped() -> None:
+    sensors = sensor_set()
+    sensors.store("rgb", "before", EPOCH, 0)
+
+    def arrive() -> None:
+        for time_ms in (10, 20):
+            sensors.store("rgb", time_ms, EPOCH + time_ms * MS, time_ms * MS)
+        with sensors.condition:
+            sensors.condition.notify_all()
+
+    with sensors.condition:
+        thread = threading.Thread(target=arrive)
+        thread.start()
+        sensors.rest(10.0)
+    thread.join()
+    assert sensors.live(30 * MS) == ["rgb"]
+    assert sensors.poll(30 * MS) is None
+    sensors.store("rgb", "after", EPOCH + 40 * MS, 40 * MS)
+    sample = sensors.poll(40 * MS)
+    assert sample is not None
+    assert sample.inputs["rgb"].value == "after"
+    assert dataclasses.astuple(sensors.counters()["rgb"])[:2] == (4, 0)

@@ -12,9 +12,9 @@ from typing import Any, ClassVar
 import numpy as np
 
 from smvae_core.modalities import Modality
+from smvae_ros.messages.serialised import NANOSECONDS, SerialisedMessage
 from smvae_ros.messages.types import Types
 
-NANOSECONDS = 1_000_000_000
 MAXIMUM_NAME = 256  # characters of a frame, a joint, ...; longer ones are attacks or garbage
 MAXIMUM_TEXT = 1000
 UNPRINTABLE = "\N{REPLACEMENT CHARACTER}"
@@ -49,10 +49,13 @@ class Adapter(ABC):
     Attributes:
         type_name: for example ``sensor_msgs/msg/Image``.
         kinds: the kinds of modality that the type can carry.
+        values: number of float64 that are all of the message beside its header; 0 where it is
+            otherwise. Such messages are read without deserialising them, at 1 kHz.
     """
 
     type_name: ClassVar[str]
     kinds: ClassVar[Collection[str]]
+    values: ClassVar[int] = 0
 
     def to_array(
         self,
@@ -65,7 +68,7 @@ class Adapter(ABC):
         """The content of one message, in raw units.
 
         Args:
-            message: a deserialised message of this type.
+            message: of this type, deserialised or a :class:`SerialisedMessage`.
             modality: what the message is a reading of.
             scale: readings of vectors and series are multiplied by it. Images ignore it.
             joint_names: for JointState, the joints in the model's order.
@@ -79,8 +82,13 @@ class Adapter(ABC):
             MessageError: whatever is wrong with the message; nothing else.
         """
         self._check_kind(modality)
+        options = Options(scale, joint_names)
         try:
-            return self._to_array(message, modality, Options(scale, joint_names))
+            if isinstance(message, SerialisedMessage):
+                if self.values and message.is_plain:
+                    return self._from_values(message.values(self.values), options)
+                message = message.message()
+            return self._to_array(message, modality, options)
         except MessageError as error:
             raise MessageError(f"{modality.name}: {error}") from error.__cause__
         except Exception as error:  # whatever sits in a broken message, the node must survive it
@@ -132,6 +140,10 @@ class Adapter(ABC):
                 f"{modality.kind}, only {' or '.join(sorted(self.kinds))}; "
                 "configure another message type"
             )
+
+    def _from_values(self, values: tuple[float, ...], options: Options) -> np.ndarray:
+        """As :meth:`_to_array`, of a type with :attr:`values`."""
+        raise NotImplementedError
 
     @abstractmethod
     def _to_array(self, message: Any, modality: Modality, options: Options) -> np.ndarray: ...

@@ -32,11 +32,15 @@ class WrenchAdapter(Adapter):
 
     type_name = "geometry_msgs/msg/Wrench"
     kinds = ("series", "vector")
+    values = 6
+
+    def _from_values(self, values: tuple[float, ...], options: Options) -> np.ndarray:
+        return finite_vector(values, options.scale, "wrench")
 
     def _to_array(self, message: Any, modality: Modality, options: Options) -> np.ndarray:
         force, torque = message.force, message.torque
         values = (force.x, force.y, force.z, torque.x, torque.y, torque.z)
-        return finite_vector(values, options.scale, "wrench")
+        return self._from_values(values, options)
 
     def _to_message(
         self, array: np.ndarray, modality: Modality, types: Types, header: Any, options: Options
@@ -73,10 +77,15 @@ class TwistAdapter(Adapter):
 
     type_name = "geometry_msgs/msg/Twist"
     kinds = ("series", "vector")
+    values = 6
+
+    def _from_values(self, values: tuple[float, ...], options: Options) -> np.ndarray:
+        return finite_vector((*values[:3], values[5]), options.scale, "twist")
 
     def _to_array(self, message: Any, modality: Modality, options: Options) -> np.ndarray:
         linear, angular = message.linear, message.angular
-        return finite_vector((linear.x, linear.y, linear.z, angular.z), options.scale, "twist")
+        values = (linear.x, linear.y, linear.z, angular.x, angular.y, angular.z)
+        return self._from_values(values, options)
 
     def _to_message(
         self, array: np.ndarray, modality: Modality, types: Types, header: Any, options: Options

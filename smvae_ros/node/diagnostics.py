@@ -139,6 +139,8 @@ class HealthReport:
             failed = node.times.late >= node.late_limits[1]
             level = DiagnosticStatus.ERROR if failed else DiagnosticStatus.WARN
             message = _late(node, rate)
+        elif progress.idle:
+            message += ", since nobody listens (idle_rate)"
         return make_status(level, f"{self._node_name}: perception", message, values)
 
     def _sensor_status(

@@ -20,9 +20,10 @@ class Frame:
         arrays: what they were to the model: prepared arrays by modality.
         prediction: the posterior, and the observations that somebody listens to.
         model_hash: tells models apart.
-        timings: stage → seconds: ``gather`` (from receipt of the trigger until taken), ``convert``
-            (messages → arrays), ``prepare`` (→ the model's size), ``encode``, ``decode`` (both
-            networks), ``publish`` (everything but ~/status), ``total``.
+        timings: stage → seconds, in this order: ``gather`` (from receipt of the trigger until
+            taken), ``convert`` (messages → arrays), ``prepare`` (→ the model's size), ``encode``,
+            ``latent`` (sending ~/latent), ``decode``, ``publish`` (everything else but ~/status);
+            ``total`` is all of it and what lies between.
     """
 
     sample: SensorSample

@@ -1,4 +1,4 @@
-"""The node's subscriptions. Their callbacks only store."""
+"""The node's subscriptions. Their callbacks only store, serialised as it came what can wait."""
 
 from __future__ import annotations
 
@@ -17,10 +17,12 @@ from rclpy.qos import (
     qos_check_compatible,
     qos_policy_name_from_kind,
 )
+from rclpy.serialization import deserialize_message
 from rclpy.subscription import Subscription
 from rclpy.topic_endpoint_info import TopicEndpointInfo
 
-from smvae_ros.messages import frame_id, installed_types, stamp_ns
+from smvae_ros.messages import installed_types
+from smvae_ros.messages.serialised import SerialisedMessage
 from smvae_ros.node.polled_events import PolledEvents
 from smvae_ros.sensor_set import SensorSet
 from smvae_ros.sources import Source
@@ -45,7 +47,6 @@ class Inputs:
         warn: given a subject and a text.
 
     Attributes:
-        frame_ids: modality → frame_id of its last message.
         camera_info: the last CameraInfo; None before any.
 
     Raises:
@@ -61,7 +62,7 @@ class Inputs:
         camera_info_topic: str,
         warn: Warn,
     ) -> None:
-        self.frame_ids: dict[str, str] = {}
+        self._newest: dict[str, SerialisedMessage] = {}
         self.camera_info: Any = None
         self._node, self._sources, self._sensors, self._warn = node, sources, sensors, warn
         self._subscriptions: dict[str, Subscription] = {}
@@ -98,6 +99,11 @@ class Inputs:
         texts = (_mismatch(name, found, wanted, subscription.qos_profile) for found in publishers)
         return "; ".join(dict.fromkeys(text for text in texts if text))
 
+    def frame_id(self, name: str) -> str:
+        """That of the modality's last message; empty before any and where it has none."""
+        message = self._newest.get(name)
+        return "" if message is None else message.frame_id
+
     def poll_events(self) -> None:
         """Counts lost messages and tells of incompatible publishers."""
         for events in self._events:
@@ -114,7 +120,9 @@ class Inputs:
 
     def _subscribe(self, name: str, source: Source, profile: QoSProfile) -> None:
         message_type = installed_types(source.adapter.type_name)
-        receive = partial(self._receive, name)
+        deserialise = partial(deserialize_message, message_type=message_type)
+        has_header = "header" in message_type.get_fields_and_field_types()
+        receive = partial(self._receive, name, deserialise, has_header)
         incompatible = partial(self._report_incompatible, name)
         try:
             callbacks = SubscriptionEventCallbacks(
@@ -123,24 +131,26 @@ class Inputs:
                 use_default_callbacks=False,
             )
             subscription = self._node.create_subscription(
-                message_type, source.topic, receive, profile, event_callbacks=callbacks
+                message_type, source.topic, receive, profile, event_callbacks=callbacks, raw=True
             )
         except UnsupportedEventTypeError:  # not every middleware notices lost messages
             callbacks = SubscriptionEventCallbacks(
                 incompatible_qos=incompatible, use_default_callbacks=False
             )
             subscription = self._node.create_subscription(
-                message_type, source.topic, receive, profile, event_callbacks=callbacks
+                message_type, source.topic, receive, profile, event_callbacks=callbacks, raw=True
             )
         self._events.append(PolledEvents(self._node, subscription))
         self._subscriptions[name] = subscription
 
-    def _receive(self, name: str, message: Any) -> None:
+    def _receive(
+        self, name: str, deserialise: Callable[[bytes], Any], has_header: bool, data: bytes
+    ) -> None:
         received_ns = time.monotonic_ns()
-        self.frame_ids[name] = frame_id(message)
+        message = self._newest[name] = SerialisedMessage(data, deserialise, has_header)
         try:
             value = self._sources[name].incoming(message)
-            self._sensors.store(name, value, stamp_ns(message), received_ns)
+            self._sensors.store(name, value, message.stamp_ns, received_ns)
         except ValueError as error:
             self._sensors.reject(name, str(error))
             self._warn(name, f"unusable message on {self.topic(name)}: {error}")

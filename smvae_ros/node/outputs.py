@@ -1,6 +1,6 @@
 """The node's publishers. Nothing is decoded or built for which nobody listens.
 
-``~/latent``                    posterior (:mod:`smvae_ros.messages.latent`), always
+``~/latent``                    posterior (:mod:`smvae_ros.messages.latent`), before all others
 ``~/latent_plot``               mean, as std_msgs/Float32MultiArray, for live plots
 ``~/prediction/<modality>``     what the model expects the modality to look like
 ``~/prediction/camera_info``    for predicted images, so that RViz can place them
@@ -19,6 +19,7 @@ from rclpy.lifecycle import LifecyclePublisher as Publisher
 from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import Float32MultiArray
 
+from smvae_core.inference import Encoding
 from smvae_core.modalities import Modality
 from smvae_ros.messages import (
     MessageError,
@@ -110,23 +111,29 @@ class Outputs:
             return list(self._predictions)
         return [name for name, publisher in self._predictions.items() if _is_heard(publisher)]
 
-    def publish(self, frame: Frame) -> None:
-        """Sends the latent and the predictions in ``frame``.
+    def are_heard(self) -> bool:
+        """Whether anybody listens to anything."""
+        return any(map(_is_heard, self._publishers))
 
-        Raises:
-            MessageError: where a prediction does not fit its message type; the latent has been sent
-                by then.
-        """
-        prediction = frame.prediction
+    def publish_latent(self, encoding: Encoding, stamp_ns: int) -> None:
+        """Sends the posterior, before anything is predicted from it."""
         self._latent.publish(
             latent_to_message(
-                prediction.mean,
-                prediction.log_variance,
+                encoding.mean,
+                encoding.log_variance,
                 installed_types,
-                stamp_ns=frame.stamp_ns,
+                stamp_ns=stamp_ns,
                 frame_id=self._frame_id(None),
             )
         )
+
+    def publish(self, frame: Frame) -> None:
+        """Sends everything else but the status.
+
+        Raises:
+            MessageError: where a prediction does not fit its message type.
+        """
+        prediction = frame.prediction
         if _is_heard(self._latent_plot):
             self._latent_plot.publish(
                 make_message(

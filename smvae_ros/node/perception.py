@@ -1,6 +1,6 @@
 """The lifecycle node: topics → sensor set → inference → topics.
 
-configure loads the model that the parameter ``checkpoint`` names, warms every subset up and
+configure loads the model that the parameter ``checkpoint`` names, warms every network up and
 subscribes; activate only starts publishing. Callbacks only store; a :class:`Worker` owns the model.
 Nothing depends on ROS time: being live is a matter of monotonic time, and outputs carry the stamps
 of the inputs.
@@ -146,6 +146,7 @@ class PerceptionNode(LifecycleNode):
             inference, self._sensors, sources, self._outputs, self._warn, self._health
         )
         self._worker.times.deadline = parameters["deadline_ms"] / 1000
+        self._worker.idle_rate = parameters["idle_rate"]
         self._inputs = Inputs(
             self, sources, profiles, self._sensors, parameters["camera_info_topic"], self._warn
         )
@@ -165,13 +166,15 @@ class PerceptionNode(LifecycleNode):
 
         Raises:
             CheckpointError: where the checkpoint cannot be used.
-            DeviceError: where device or precision is not available.
+            DeviceError: where device, precision or runtime is not available.
             ValueError: where the checkpoint does not lie in the model folder.
         """
         parameters = self._settings
         torch.set_num_threads(parameters["cpu_threads"])
         path = self._model_folder.resolve(parameters["checkpoint"])
-        inference = Inference.load(path, parameters["device"], parameters["precision"])
+        inference = Inference.load(
+            path, parameters["device"], parameters["precision"], parameters["runtime"]
+        )
         inference.warm_up()
         return inference
 
@@ -194,10 +197,11 @@ class PerceptionNode(LifecycleNode):
             self._worker.times.deadline = values["deadline_ms"] / 1000
             modalities = self._worker.inference.modalities
             self._sensors.configure(sensor_settings(modalities, values))
+            self._worker.idle_rate = values["idle_rate"]
 
     def _frame_id(self, name: str | None) -> str:
         parameters, modalities = self._settings, self._worker.inference.modalities
-        last = "" if name is None else self._inputs.frame_ids.get(name, "")
+        last = "" if name is None else self._inputs.frame_id(name)
         is_image = name is not None and modalities[name].kind in ("image", "depth")
         return last or parameters["camera_frame" if is_image else "frame_id"]
 

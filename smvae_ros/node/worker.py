@@ -1,7 +1,8 @@
 """The thread that owns the model: takes the newest frame, runs the model, publishes.
 
 A slow model lowers the rate of frames, never their freshness: what arrives meanwhile replaces what
-was there, and the next frame takes what is newest then.
+was there, and the next frame takes what is newest then. While nobody listens to any output, there
+are only as many frames as keep /diagnostics true.
 """
 
 from __future__ import annotations
@@ -9,7 +10,8 @@ from __future__ import annotations
 import dataclasses
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from smvae_core.inference import Inference, Prediction
@@ -20,6 +22,8 @@ from smvae_ros.node.outputs import Outputs
 from smvae_ros.sensor_sample import SensorSample
 from smvae_ros.sensor_set import SensorSet
 from smvae_ros.sources import Source, observe
+
+LISTENERS_PERIOD = 0.1  # seconds; how often an idle node looks whether somebody listens
 
 
 @dataclass(frozen=True)
@@ -32,6 +36,7 @@ class Progress:
         last_error: of the latest of these.
         subset: modalities of the latest frame.
         latency: seconds from the receipt of the latest frame's trigger until it was published.
+        idle: whether there are fewer frames, since nobody listens.
     """
 
     frames: int = 0
@@ -39,6 +44,7 @@ class Progress:
     last_error: str = ""
     subset: tuple[str, ...] = ()
     latency: float = 0.0
+    idle: bool = False
 
 
 class Worker:
@@ -56,6 +62,7 @@ class Worker:
     Attributes:
         times: of the stages of frames.
         progress: what it has done so far; replaced as a whole after each frame.
+        idle_rate: frames per second at most while nobody listens.
     """
 
     def __init__(
@@ -70,7 +77,9 @@ class Worker:
         self.inference = inference
         self.progress = Progress()
         self.times = FrameTimes()
+        self.idle_rate = 1.0
         self._health = health
+        self._worked = 0.0  # when a frame was last begun, monotonic
         self._sensors, self._sources, self._outputs = sensors, sources, outputs
         self._warn = warn
         self._running = False
@@ -112,35 +121,46 @@ class Worker:
         """The next frame; None when the work is over."""
         with self._sensors.condition:
             while self._running:
+                rest = self._seconds_to_rest()
+                if rest > 0:
+                    self._sensors.rest(min(rest, LISTENERS_PERIOD))
+                    continue
                 now = time.monotonic_ns()
                 sample = self._sensors.poll(now)
                 if sample is not None:
+                    self._worked = time.monotonic()
                     return sample
                 self._sensors.wait(now)
         return None
 
+    def _seconds_to_rest(self) -> float:
+        """How long no frame is needed, since nobody would notice; 0 or less for not at all."""
+        idle = not self._outputs.are_heard()
+        if idle != self.progress.idle:
+            self.progress = dataclasses.replace(self.progress, idle=idle)
+        return self._worked + 1 / self.idle_rate - time.monotonic() if idle else 0.0
+
     def _work(self, sample: SensorSample) -> None:
-        inference = self.inference
+        inference, outputs = self.inference, self._outputs
         observations = observe(sample, self._sources)
         for name, reason in observations.invalid.items():
             self._sensors.reject(name, reason)
             self._warn(name, f"unusable message on {self._sources[name].topic}: {reason}")
         if not observations.arrays:
             return
+        sample = observations.sample
         encoding = inference.encode(observations.arrays)
-        start = time.perf_counter()
-        decoded = inference.decode(encoding, self._outputs.wanted())
-        seconds = {"encode": encoding.seconds, "decode": time.perf_counter() - start}
-        prediction = Prediction(encoding.mean, encoding.log_variance, decoded, seconds)
-        timings = {"gather": sample.waited, **observations.timings, **seconds}
-        frame = Frame(
-            observations.sample, observations.arrays, prediction, inference.model_hash, timings
-        )
-        start = time.perf_counter()
-        self._outputs.publish(frame)
-        timings["publish"] = time.perf_counter() - start
+        timings = {"gather": sample.waited, **observations.timings, "encode": encoding.seconds}
+        with _timed(timings, "latent"):
+            outputs.publish_latent(encoding, sample.stamp_ns or 0)
+        with _timed(timings, "decode"):
+            predicted = inference.decode(encoding, outputs.wanted())
+        prediction = Prediction(encoding.mean, encoding.log_variance, predicted, timings)
+        frame = Frame(sample, observations.arrays, prediction, inference.model_hash, timings)
+        with _timed(timings, "publish"):
+            outputs.publish(frame)
         timings["total"] = sample.waited + (time.monotonic_ns() - sample.taken_ns) / 1e9
-        self._outputs.publish_status(frame, self._sensors.counters())
+        outputs.publish_status(frame, self._sensors.counters())
         self.times.add(timings)
         self.progress = dataclasses.replace(
             self.progress,
@@ -149,4 +169,11 @@ class Worker:
             latency=timings["total"],
         )
         if self._health is not None:
-            self._health(inference, encoding, observations.sample, observations.arrays)
+            self._health(inference, encoding, sample, observations.arrays)
+
+
+@contextmanager
+def _timed(timings: dict[str, float], stage: str) -> Iterator[None]:
+    start = time.perf_counter()
+    yield
+    timings[stage] = time.perf_counter() - start

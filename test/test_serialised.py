@@ -1,0 +1,103 @@
+"""What is read off a serialised message is what its deserialised self holds."""
+
+from __future__ import annotations
+
+import struct
+from functools import partial
+
+import numpy as np
+import pytest
+
+pytest.importorskip("rclpy", reason="rclpy is not installed (pip install ros-rclpy, or apt)")
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from rclpy.serialization import deserialize_message, serialize_message
+
+from smvae_core.modalities import Modality
+from smvae_ros.messages import MessageError, adapter, frame_id, installed_types, stamp_ns
+from smvae_ros.messages.serialised import SerialisedMessage
+
+FORCE = Modality("force", "vector", (6,))
+ACTION = Modality("action", "vector", (4,))
+SIZES = {
+    "geometry_msgs/msg/WrenchStamped": FORCE,
+    "geometry_msgs/msg/Wrench": FORCE,
+    "geometry_msgs/msg/TwistStamped": ACTION,
+    "geometry_msgs/msg/Twist": ACTION,
+}
+
+
+def serialised(type_name: str, data: bytes) -> SerialisedMessage:
+    message_class = installed_types(type_name)
+    return SerialisedMessage(
+        data,
+        partial(deserialize_message, message_type=message_class),
+        "header" in message_class.get_fields_and_field_types(),
+    )
+
+
+def make(type_name: str, seed: int, stamp: int, frame: str) -> object:
+    modality = SIZES[type_name]
+    values = np.random.default_rng(seed).normal(0, 5, modality.shape).astype(np.float32)
+    return adapter(type_name).to_message(
+        values, modality, installed_types, stamp_ns=stamp, frame_id=frame
+    )
+
+
+@pytest.mark.parametrize("type_name", SIZES)
+@settings(max_examples=40, deadline=None)
+@given(
+    seed=st.integers(0, 1000),
+    stamp=st.integers(0, 2**31 * 10**9 - 1),
+    frame=st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=20),
+)
+def test_is_what_the_message_holds(type_name: str, seed: int, stamp: int, frame: str) -> None:
+    message = make(type_name, seed, stamp, frame)
+    read = serialised(type_name, serialize_message(message))
+    assert read.stamp_ns == stamp_ns(message)
+    assert read.frame_id == frame_id(message)
+    used, modality = adapter(type_name), SIZES[type_name]
+    expected = used.to_array(message, modality, scale=0.5)
+    np.testing.assert_array_equal(used.to_array(read, modality, scale=0.5), expected)
+    # And so without the short cut.
+    np.testing.assert_array_equal(used.to_array(read.message(), modality, scale=0.5), expected)
+
+
+def big_endian(frame: bytes, values: list[float]) -> bytes:
+    head = struct.pack(">iII", 12, 34, len(frame) + 1) + frame + b"\0"
+    return b"\0\0\0\0" + head + bytes(-len(head) % 8) + struct.pack(">6d", *values)
+
+
+def test_either_byte_order_is_read() -> None:
+    read = serialised("geometry_msgs/msg/WrenchStamped", big_endian(b"flange", [1, 2, 3, 4, 5, 6]))
+    assert (read.stamp_ns, read.frame_id) == (12 * 10**9 + 34, "flange")
+    array = adapter("geometry_msgs/msg/WrenchStamped").to_array(read, FORCE)
+    np.testing.assert_array_equal(array, [1, 2, 3, 4, 5, 6])
+
+
+@pytest.mark.parametrize("type_name", [*SIZES, "sensor_msgs/msg/JointState"])
+@settings(max_examples=60, deadline=None)
+@given(data=st.binary(max_size=120), plain=st.booleans())
+def test_any_bytes_are_read_or_refused(type_name: str, data: bytes, plain: bool) -> None:
+    read = serialised(type_name, b"\0\1\0\0" + data if plain else data)
+    assert read.stamp_ns is None or read.stamp_ns > 0
+    assert isinstance(read.frame_id, str)
+    if type_name not in SIZES:
+        return
+    try:
+        array = adapter(type_name).to_array(read, SIZES[type_name])
+    except MessageError as error:
+        assert SIZES[type_name].name in str(error)
+    else:
+        assert np.isfinite(array).all()
+
+
+def test_a_truncated_message_is_refused_with_its_length() -> None:
+    data = serialize_message(make("geometry_msgs/msg/WrenchStamped", 0, 1, "flange"))
+    with pytest.raises(
+        MessageError, match=r"force: not a readable .*WrenchStamped .*bytes are too few"
+    ):
+        adapter("geometry_msgs/msg/WrenchStamped").to_array(
+            serialised("geometry_msgs/msg/WrenchStamped", data[:-1]), FORCE
+        )
