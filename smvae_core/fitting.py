@@ -147,7 +147,9 @@ class SetFitting(L.LightningModule):
         return loss
 
     def validation_step(self, batch: Batch, batch_index: int) -> None:
-        size = len(batch.index)
+        # Lightning weighs the processes by the average of their sizes in whole numbers, which cuts
+        # off a half where they have 4 and 3 samples; a multiple of their number has no half.
+        size = len(batch.index) * self.trainer.world_size
         if self._regression:
             bound = self._bound(batch, 0, 1.0)
         else:
