@@ -1,4 +1,4 @@
-"""`python -m training.train` in two processes (DDP over gloo): the steps of one process, resumed."""
+"""`python -m training.train` in two processes (DDP over gloo): the steps of one, and resuming."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def start(config: Path, output: Path, *options: str) -> subprocess.Popen[str]:
 def finish(process: subprocess.Popen[str], line: str = "") -> str:
     """Everything that it still says; all processes are gone afterwards."""
     try:
-        return process.communicate(line, timeout=120)[0]
+        return process.communicate(line, timeout=300)[0]
     finally:
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)
@@ -117,11 +117,3 @@ def test_an_interrupted_run_of_two_processes_resumes_exactly(
     found, expected = (load_checkpoint(path / "model") for path in (tmp_path, two_processes))
     assert found.weights_hash == expected.weights_hash
     assert column(tmp_path, "validation/elbo") == column(two_processes, "validation/elbo")
-
-
-def test_a_batch_that_cannot_be_shared_is_refused(config: Path, tmp_path: Path) -> None:
-    process = start(config, tmp_path, "--data.batch_size=5")
-    said = finish(process)
-    assert process.returncode == 2, said
-    assert "batch_size 5 must be a multiple of the 2 processes" in said
-    assert "Traceback" not in said

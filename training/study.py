@@ -53,7 +53,7 @@ def complete(
     """
     path = runs / f"{run.key}.json"
     folder = work / run.key
-    with _alone(folder):
+    with alone(folder):
         record = _read(path) if path.exists() else {"configuration": run.configuration}
         missing = [stage for stage in stages if stage not in record]
         if not missing:
@@ -84,7 +84,7 @@ def _trained(run: Run, data: Path, folder: Path) -> Checkpoint:
 
 
 @contextmanager
-def _alone(folder: Path) -> Iterator[None]:
+def alone(folder: Path) -> Iterator[None]:
     """Keeps a second process away from a run until this one is done with it or gone."""
     folder.mkdir(parents=True, exist_ok=True)
     with open(folder / "lock", "w") as lock:
