@@ -37,8 +37,9 @@ class SetFitting(L.LightningModule):
         objective: of `smvae`: `masked` (Hirt et al. 2023), `subset` (the paper's Eq. 3-4), or
             `regression`: a network dedicated to predicting the modalities that are not in `given`.
             Of `mmvae`: `elbo` or `dreg`. By default the first; the others have just one.
-        given: for `regression` and `cvae`: the modalities that are always given; all others are
-            targets.
+        given: for `regression` and `cvae`: the modalities that are always given.
+        targets: for `regression`: the modalities to predict, which may be among the given ones; by
+            default all others.
         learning_rate: highest rate of Adam; it falls to zero along a cosine over the run.
         beta: final weight of the KL terms.
         warm_up_steps: steps in which beta rises from 0.
@@ -56,6 +57,7 @@ class SetFitting(L.LightningModule):
         name: str = "smvae",
         objective: str | None = None,
         given: list[str] | None = None,
+        targets: list[str] | None = None,
         learning_rate: float = 1e-3,
         beta: float = 1.0,
         warm_up_steps: int = 1000,
@@ -68,11 +70,17 @@ class SetFitting(L.LightningModule):
         self._method = find_method(name)
         self._regression = name == "smvae" and objective == "regression"
         self._objective = self._method.objective(None if self._regression else objective)
-        chosen = set(given or ())
-        if (self._regression or name == "cvae") and not (chosen and chosen < set(modalities)):
+        chosen, known = set(given or ()), set(modalities)
+        some = bool(chosen) and (chosen < known or (targets is not None and chosen == known))
+        if (self._regression or name == "cvae") and not some:
             what = "objective regression" if self._regression else f"model {name}"
             raise ValueError(
                 f"{what} needs `given`: some, but not all, of the modalities "
+                f"{', '.join(modalities)}"
+            )
+        if targets is not None and not (self._regression and targets and set(targets) <= known):
+            raise ValueError(
+                "`targets` are for objective regression: at least one of the modalities "
                 f"{', '.join(modalities)}"
             )
         self.model: MultimodalVAE | None = None
@@ -121,10 +129,13 @@ class SetFitting(L.LightningModule):
         options, present = self.hparams, batch.present
         observations = self._observations(batch)
         if self._regression:
-            given = torch.tensor([name in options.given for name in self.model.names])
-            given = given.to(present.device)
+            names, others = self.model.names, set(self.model.names) - set(options.given)
+            given, targets = (
+                torch.tensor([name in chosen for name in names]).to(present.device)
+                for chosen in (options.given, options.targets or others)
+            )
             usable = present[:, given].any(1, keepdim=True)
-            return regression(self.model, observations, given & present, ~given & present & usable)
+            return regression(self.model, observations, given & present, targets & present & usable)
         uniform, noise = self._draws(epoch, batch.index)
         return self._objective.bound(self.model, observations, present, uniform, noise, beta)
 
@@ -150,7 +161,9 @@ class SetFitting(L.LightningModule):
         return loss
 
     def validation_step(self, batch: Batch, batch_index: int) -> None:
-        size = len(batch.index)
+        # Lightning weighs the processes by the average of their sizes in whole numbers, which cuts
+        # off a half where they have 4 and 3 samples; a multiple of their number has no half.
+        size = len(batch.index) * self.trainer.world_size
         if self._regression:
             bound = self._bound(batch, 0, 1.0)
         else:

@@ -17,15 +17,17 @@ from smvae_core.data.vision_touch import DATASETS, log_file_name, parse_log_name
 from smvae_core.modalities import Modality
 from smvae_ros.bags import BagReader
 from smvae_ros.messages import adapter, stamp_ns
-from smvae_ros.simulation.camera import CameraNoise
+from smvae_ros.simulation.camera import DISPARITY_OF_ONE_METRE, CameraNoise
 from smvae_ros.simulation.graphics import SimulationUnavailable, find_mujoco
 from smvae_ros.simulation.insertion import InsertionRobot, Step
 from smvae_ros.simulation.policy import LARGEST_ACTION, LEASH
 from smvae_ros.simulation.scene import BOX_HEIGHT
+from smvae_ros.simulation.textures import Texture
 from training import simulate
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 PICTURES = ("image", "depth")
+PERFECT = CameraNoise(0, 0, 0, 0, 0, 0, 0)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -190,7 +192,7 @@ class TestPictures:
 
     def test_things_have_clearly_different_colours(self):
         for seed in range(4):
-            with InsertionRobot(seed, camera_noise=CameraNoise().scaled(0)) as robot:
+            with InsertionRobot(seed, camera_noise=PERFECT) as robot:
                 image = robot.step().image.astype(float)
                 seen = robot.seen()
             things = ("peg", "box", "hole", "table")
@@ -200,19 +202,83 @@ class TestPictures:
             assert np.linalg.norm(colour["box"] - colour["table"]) > 40
 
     def test_depth_is_the_distance_along_the_view(self):
-        with InsertionRobot(0, camera_noise=CameraNoise(0, 0, 0, 0)) as robot:
+        with InsertionRobot(0, camera_noise=PERFECT) as robot:
             depth = robot.step().depth
         assert depth.dtype == np.float32
         assert 0.15 < depth.min() < 0.45
         assert 0.7 < depth.max() < 1.2
 
     def test_noise_is_mild(self):
-        clean = record(0, 1, render=True, camera_noise=CameraNoise().scaled(0))[0]
+        clean = record(0, 1, render=True, camera_noise=PERFECT)[0]
         noisy = record(0, 1, render=True)[0]
         seen = noisy.depth > 0
-        assert 0.9 < seen.mean() < 1
-        assert 0.0002 < np.std((noisy.depth - clean.depth)[seen]) < 0.002
+        assert 0.9 < seen.mean() < 0.99
+        assert 0.0002 < np.std((noisy.depth - clean.depth)[seen]) < 0.003
         assert 0.5 < np.std(noisy.image.astype(float) - clean.image) < 3
+
+    def test_every_trajectory_has_its_own_strength_of_noise(self):
+        flat, depth = np.full((64, 64, 3), 128, np.uint8), np.full((64, 64), 0.5, np.float32)
+        strengths = []
+        for seed in range(6):
+            noise = InsertionRobot(seed)._noise
+            image, _ = noise.apply(flat, depth, np.random.default_rng(0))
+            strengths.append(image.std())
+        assert max(strengths) > 1.5 * min(strengths)
+
+    def test_things_differ_in_texture_from_trajectory_to_trajectory(self):
+        scenes = [InsertionRobot(seed).scene for seed in range(12)]
+        patterns = {texture.pattern for scene in scenes for texture in scene.textures.values()}
+        assert patterns == {"speckle", "blotches", "grain", "tiles"}
+        with InsertionRobot(0, camera_noise=PERFECT) as robot:
+            image = robot.step().image.astype(float)
+            seen = robot.seen()
+        # Within one thing brightness varies, by its texture and by light and shadow.
+        for name in ("table", "box"):
+            brightness = image[seen == name].mean(axis=1)
+            assert brightness.std() / brightness.mean() > 0.02
+
+    @pytest.mark.parametrize("pattern", ["speckle", "blotches", "grain", "tiles"])
+    def test_a_texture_darkens_by_its_contrast_at_most(self, pattern):
+        picture = Texture(pattern, contrast=0.2, cells=10, angle=30, seed=1).picture()
+        assert (picture.dtype, picture.shape) == (np.uint8, (512, 512))
+        assert 0.8 * 255 - 1 <= picture.min() < 0.88 * 255
+        assert picture.std() > 3
+        again = Texture(pattern, contrast=0.2, cells=10, angle=30, seed=1).picture()
+        np.testing.assert_array_equal(picture, again)
+
+    def test_depth_comes_in_steps_that_grow_with_the_square_of_the_distance(self):
+        depth = np.tile(np.linspace(0.2, 1.2, 20000, dtype=np.float32), (2, 1))
+        image = np.zeros((*depth.shape, 3), np.uint8)
+        noise = dataclasses.replace(PERFECT, step=1 / 16)
+        _, found = noise.apply(image, depth, np.random.default_rng(0))
+        values = np.unique(found)
+        step = values[:-1] ** 2 / DISPARITY_OF_ONE_METRE / 16
+        np.testing.assert_allclose(np.diff(values), step, rtol=0.05)
+
+    def test_a_near_thing_casts_a_shadow_to_its_left(self):
+        depth = np.full((128, 128), 1.0, np.float32)
+        depth[40:80, 60:90] = 0.3
+        image = np.zeros((128, 128, 3), np.uint8)
+        noise = dataclasses.replace(PERFECT, baseline=0.018)
+        _, found = noise.apply(image, depth, np.random.default_rng(0))
+        # Focal length 171.2 pixels: 171.2 * 0.018 * (1 / 0.3 - 1 / 1.0) = 7.2 pixels wide.
+        rows, columns = np.nonzero(found == 0)
+        assert (set(rows), set(columns)) == (set(range(40, 80)), set(range(53, 60)))
+
+    def test_holes_are_patches_and_edges(self):
+        depth = np.full((128, 128), 0.5, np.float32)
+        image = np.zeros((128, 128, 3), np.uint8)
+        rng = np.random.default_rng(0)
+        patches = dataclasses.replace(PERFECT, patches=0.02)
+        hole = patches.apply(image, depth, rng)[1] == 0
+        assert hole.mean() == pytest.approx(0.02, abs=0.001)
+        beside = hole[1:] | hole[:-1]
+        assert (hole[1:] & hole[:-1]).sum() > 0.4 * beside.sum()
+        depth[:, 64:] = 0.6
+        edges = dataclasses.replace(PERFECT, edges=0.5)
+        hole = edges.apply(image, depth, rng)[1] == 0
+        assert set(np.nonzero(hole)[1]) == {64}
+        assert 40 < hole.sum() < 90
 
     @settings(max_examples=25, deadline=None)
     @given(factor=st.floats(0, 20), seed=st.integers(0, 2**32), level=st.integers(0, 255))
@@ -224,9 +290,11 @@ class TestPictures:
         assert (noisy.dtype, noisy.shape) == (np.uint8, image.shape)
         assert (noisy_depth.dtype, noisy_depth.shape) == (np.float32, depth.shape)
         assert np.isfinite(noisy_depth).all()
+        assert (noisy_depth >= 0).all()
         if factor == 0:
             np.testing.assert_array_equal(noisy, image)
-            np.testing.assert_allclose(noisy_depth, depth, atol=0.00051)
+            seen = noisy_depth > 0
+            np.testing.assert_allclose(noisy_depth[seen], depth[seen], atol=0.003)
 
 
 class TestLogs:

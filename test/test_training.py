@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import math
 import os
 import signal
@@ -16,7 +15,7 @@ import pytest
 import torch
 import yaml
 from small_caches import make_cache
-from small_models import small_modalities
+from small_training import column, metrics, write_config
 
 from smvae_core.checkpoint import Checkpoint, load_checkpoint
 from smvae_core.data.log_dataset import open_cache, split_by_trajectory
@@ -36,32 +35,7 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def config(cache: Path) -> Path:
-    modalities = {}
-    for modality in small_modalities():
-        entry = modality.to_dict()
-        for field in ("name", "mean", "std", "minimum", "maximum"):
-            del entry[field]
-        modalities[modality.name] = entry
-    content = {
-        "trainer": {
-            "max_epochs": 3,
-            "accelerator": "cpu",
-            "devices": 1,
-            "log_every_n_steps": 1,
-            "enable_model_summary": False,
-        },
-        "data": {"cache": str(cache), "batch_size": 5, **SPLIT},
-        "model": {
-            "latent_size": 6,
-            "embedding_size": 16,
-            "heads": 4,
-            "warm_up_steps": 10,
-            "modalities": modalities,
-        },
-    }
-    path = cache.parent / "small.yaml"
-    path.write_text(yaml.safe_dump(content, sort_keys=False))
-    return path
+    return write_config(cache, cache.parent / "small.yaml", **SPLIT)
 
 
 @pytest.fixture(scope="module")
@@ -84,17 +58,6 @@ def train(config: Path, output: Path, *arguments: str) -> Checkpoint:
     """Trains in this process and returns what was exported."""
     assert main(["--config", str(config), "--output", str(output), *arguments]) == 0
     return load_checkpoint(output / "model")
-
-
-def metrics(output: Path) -> list[dict[str, str]]:
-    """Rows of the CSV logs of all starts of a run, in the order in which they were written."""
-    files = sorted((output / "log").rglob("metrics.csv"))
-    assert files
-    return [row for file in files for row in csv.DictReader(file.open())]
-
-
-def column(output: Path, name: str) -> list[float]:
-    return [float(row[name]) for row in metrics(output) if row.get(name)]
 
 
 def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:

@@ -22,6 +22,7 @@ class WaitAt(L.Callback):
     def on_train_batch_end(
         self, trainer: L.Trainer, module: L.LightningModule, outputs: Any, batch: Any, number: int
     ) -> None:
-        if (trainer.current_epoch, number) == self.place:
+        # Of several processes the others wait where they next need this one.
+        if (trainer.current_epoch, number) == self.place and trainer.is_global_zero:
             print("waiting", flush=True)
             sys.stdin.readline()

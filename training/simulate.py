@@ -2,9 +2,10 @@
 
     python -m training.simulate --output data/simulated --trajectories 40
 
-Trajectory k has the seed SEED + k and is the same however many others are made, by however many
-workers, in one go or in several. A part file that is already there is not made again. The files say
-in their attributes that they are simulated, by which generator, from which seed and settings.
+Each trajectory has its own box position, colours, textures, light and camera noise. Trajectory k
+has the seed SEED + k and is the same however many others are made, by however many workers, in one
+go or in several. A part file that is already there is not made again. The files say in their
+attributes that they are simulated, by which generator, from which seed and settings.
 
 Optical flow, optional in the format and over half of its bytes, is not written.
 """
@@ -45,7 +46,8 @@ class Settings:
 
     Attributes:
         box_variation: the box lies within this many metres of the origin in x and in y.
-        camera_noise: noise of the camera as a multiple of the default; 0 is none.
+        camera_noise: noise of the camera as a multiple of the default; 0 is none, but depth is
+            rounded and has shadows all the same.
         compression: of the HDF5 files, ``None`` or ``"gzip"``.
     """
 
@@ -269,7 +271,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         type=_not_negative,
         default=1.0,
         metavar="FACTOR",
-        help="multiple of the camera's mild noise (%(default)s)",
+        help="multiple of the camera's mild noise; without any, depth is still rounded and has "
+        "shadows, as that of a stereo camera (%(default)s)",
     )
     add("--compression", choices=["gzip"], help="of the HDF5 files; none reads fastest (none)")
     options = parser.parse_args(arguments)

@@ -65,7 +65,7 @@ def complete(
     folder, folders = work / run.key, Folders(data, work / "derived")
     if stages is None:
         stages = run.protocol.data_set.stages
-    with _alone(folder):
+    with alone(folder):
         record = _read(path) if path.exists() else {"configuration": run.configuration}
         missing = [stage for stage in stages if stage not in record]
         if not missing:
@@ -96,7 +96,7 @@ def _trained(run: Run, folders: Folders, folder: Path) -> Checkpoint:
 
 
 @contextmanager
-def _alone(folder: Path) -> Iterator[None]:
+def alone(folder: Path) -> Iterator[None]:
     """Keeps a second process away from a run until this one is done with it or gone."""
     folder.mkdir(parents=True, exist_ok=True)
     with open(folder / "lock", "w") as lock:

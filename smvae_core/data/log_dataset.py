@@ -37,6 +37,8 @@ __all__ = [
 
 log = logging.getLogger(__name__)
 
+_LARGE = 4096  # bytes in a row, a page
+
 
 @dataclass(frozen=True, eq=False)
 class LogCache:
@@ -78,15 +80,19 @@ class LogCache:
         indices = np.asarray(indices, dtype=np.int64)
         if len(indices) and not (indices.min() >= 0 and indices.max() < len(self)):
             raise IndexError(f"{self.path}: rows are 0..{len(self) - 1}, asked for {indices}")
-        # In ascending order the pages are touched once and in the order of the disk.
-        order = np.argsort(indices, kind="stable")
-        ascending = indices[order]
-        batch = {name: self.arrays[name][ascending] for name in names}
-        if not np.array_equal(ascending, indices):
-            back = np.argsort(order)
-            batch = {name: rows[back] for name, rows in batch.items()}
+        batch = {name: _gather(self.arrays[name], indices) for name in names}
         columns = [self.names.index(name) for name in names if name in self.names]
         return batch, self.present[np.ix_(indices, columns)]
+
+
+def _gather(array: np.ndarray, indices: np.ndarray) -> np.ndarray:
+    """array[indices], touching the pages of large rows once and in the order of the disk."""
+    if array[0].nbytes < _LARGE:
+        return array[indices]
+    rows = np.empty((len(indices), *array.shape[1:]), array.dtype)
+    for place in np.argsort(indices, kind="stable"):
+        rows[place] = array[indices[place]]  # copied once, right to its place
+    return rows
 
 
 def open_cache(

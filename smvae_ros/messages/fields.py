@@ -12,10 +12,9 @@ from typing import Any, ClassVar
 import numpy as np
 
 from smvae_core.modalities import Modality
-from smvae_ros.messages.serialised import NANOSECONDS, SerialisedMessage
+from smvae_ros.messages.serialised import MAXIMUM_NAME, NANOSECONDS, SerialisedMessage
 from smvae_ros.messages.types import Types
 
-MAXIMUM_NAME = 256  # characters of a frame, a joint, ...; longer ones are attacks or garbage
 MAXIMUM_TEXT = 1000
 UNPRINTABLE = "\N{REPLACEMENT CHARACTER}"
 

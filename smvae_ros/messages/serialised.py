@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 NANOSECONDS = 1_000_000_000
+MAXIMUM_NAME = 256  # characters of a frame, a joint, ...; longer ones are attacks or garbage
 # OMG DDSI-RTPS 10.2: the first two bytes name the encoding. Plain CDR is what every middleware of
 # ROS 2 sends; anything else is left to it to decode.
 _ORDERS = {b"\0\0": ">", b"\0\1": "<"}
@@ -48,7 +49,7 @@ class SerialisedMessage:
         """As :func:`smvae_ros.messages.frame_id`; empty where it is cut off."""
         start = _START + 12
         text = bytes(self._data[start : start + self._frame_id_length])
-        return text.rstrip(b"\0").decode("utf-8", "replace")
+        return text.rstrip(b"\0").decode("utf-8", "replace")[:MAXIMUM_NAME]
 
     def values(self, count: int) -> tuple[float, ...]:
         """The content of a message of nothing but ``count`` float64 after the header, if any.

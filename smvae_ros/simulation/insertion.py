@@ -16,7 +16,7 @@ from smvae_ros.simulation.graphics import find_mujoco
 from smvae_ros.simulation.policy import Policy, Sensed
 from smvae_ros.simulation.scene import Scene
 
-GENERATOR_VERSION = 1  # to be raised whenever the same seed no longer gives the same trajectory
+GENERATOR_VERSION = 2  # to be raised whenever the same seed no longer gives the same trajectory
 
 CONTROL_RATE = 20.0  # Hz
 READINGS = 50  # wrenches in a control step, one for each millisecond of the physics
@@ -27,7 +27,7 @@ _BIAS = np.array([0.10, 0.10, 0.10, 0.0030, 0.0030, 0.0030])
 _RESOLUTION = np.array([2.0**-7] * 3 + [2.0**-12] * 3)
 
 # One independent stream of random numbers for each purpose, so that none changes another.
-_SCENE, _POLICY, _SENSOR, _CAMERA = range(4)
+_SCENE, _POLICY, _SENSOR, _CAMERA, _NOISE_LEVEL = range(5)
 
 
 @dataclass(frozen=True)
@@ -92,16 +92,18 @@ class InsertionRobot:
         Args:
             seed: any whole number from 0.
             box_variation: the box lies within this many metres of the origin in x and in y.
-            camera_noise: of the RGB-D camera; mild by default.
+            camera_noise: of the RGB-D camera, mild by default; this trajectory's is between half
+                and one and a half times as strong.
 
         Raises:
             SimulationUnavailable: MuJoCo is not installed.
         """
         self._mujoco = find_mujoco()
         self.seed = seed
-        self._noise = CameraNoise() if camera_noise is None else camera_noise
+        noise = CameraNoise() if camera_noise is None else camera_noise
+        self._noise = noise.scaled(self._random(_NOISE_LEVEL).uniform(0.5, 1.5))
         self.scene = Scene.draw(self._random(_SCENE), box_variation)
-        self._model = self._mujoco.MjModel.from_xml_string(self.scene.xml())
+        self._model = self._mujoco.MjModel.from_xml_string(self.scene.xml(), self.scene.assets())
         self._data = self._mujoco.MjData(self._model)
         self._camera: Camera | None = None
         self.reset()

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from smvae_ros.simulation.textures import Texture
+
 BOX_HALF_WIDTH = 0.065
 BOX_HEIGHT = 0.060
 HOLE_DEPTH = 0.035
@@ -30,6 +32,9 @@ CAMERA_TARGET = np.array([0.0, 0.0, 0.085])
 # with 20 N.
 STIFFNESS = (2000.0, 2000.0, 2000.0, 20.0)
 
+# What has a texture, and how many pictures of it there are in a metre.
+TEXTURED = {"table": 1.0, "wall": 0.8, "box": 5.0}
+
 
 @dataclass(frozen=True)
 class Scene:
@@ -44,6 +49,7 @@ class Scene:
         light_position: of the main lamp, metres.
         light: brightness of the main lamp, 0..1.
         ambient: brightness from everywhere, 0..1.
+        textures: patterns of ``table``, ``wall`` and ``box``.
     """
 
     box_position: tuple[float, float]
@@ -53,6 +59,7 @@ class Scene:
     light_position: tuple[float, float, float]
     light: float
     ambient: float
+    textures: dict[str, Texture]
 
     @classmethod
     def draw(cls, rng: np.random.Generator, box_variation: float = 0.01) -> Scene:
@@ -77,7 +84,12 @@ class Scene:
             light_position=(rng.uniform(-0.5, 0.1), rng.uniform(-0.9, -0.5), rng.uniform(0.7, 1.0)),
             light=rng.uniform(0.4, 0.55),
             ambient=rng.uniform(0.28, 0.36),
+            textures={name: Texture.draw(rng) for name in TEXTURED},
         )
+
+    def assets(self) -> dict[str, bytes]:
+        """The files that :meth:`xml` names: the pictures of the textures."""
+        return {f"{name}.png": texture.png() for name, texture in self.textures.items()}
 
     def xml(self) -> str:
         """The scene as a MuJoCo model (MJCF)."""
@@ -85,13 +97,20 @@ class Scene:
         peg = _triangle(PEG_RADIUS)
         hole = _triangle(PEG_RADIUS + 2 * CLEARANCE)  # a triangle's corners move twice as far
         pieces = [_prism(piece, 0.0, BOX_HEIGHT) for piece in _ring(hole, BOX_HALF_WIDTH)]
-        meshes = "".join(f'<mesh name="box{i}" vertex="{it}"/>' for i, it in enumerate(pieces))
+        meshes = "".join(
+            f'<mesh name="box{i}" vertex="{vertices}"/>' for i, vertices in enumerate(pieces)
+        )
         box = "".join(
-            f'<geom name="box{i}" class="touching" type="mesh" mesh="box{i}" '
-            f'rgba="{colour["box"]}"/>'
+            f'<geom name="box{i}" class="touching" type="mesh" mesh="box{i}" material="box"/>'
             for i in range(len(pieces))
         )
         walls = "".join(_liner(hole, side, colour["hole"]) for side in range(3))
+        surfaces = "".join(
+            f'<texture name="{name}" type="2d" file="{name}.png"/>'
+            f'<material name="{name}" texture="{name}" rgba="{colour[name]}" texuniform="true" '
+            f'texrepeat="{repeat} {repeat}"/>'
+            for name, repeat in TEXTURED.items()
+        )
         right, up = _camera_axes()
         gains = "\n".join(
             f'<position name="{joint}" joint="{joint}" kp="{stiffness}" dampratio="1"/>'
@@ -128,6 +147,7 @@ class Scene:
   <asset>
     <mesh name="peg" vertex="{_prism(peg, 0.0, PEG_LENGTH)}"/>
     {meshes}
+    {surfaces}
     <material name="metal" rgba="{colour["arm"]}" specular="0.4" shininess="0.5"/>
   </asset>
   <worldbody>
@@ -136,8 +156,9 @@ class Scene:
     <camera name="{CAMERA}" pos="{_numbers(CAMERA_POSITION)}" fovy="{FIELD_OF_VIEW}"
       xyaxes="{_numbers(right)} {_numbers(up)}"/>
     <geom name="table" class="touching" type="box" size="0.6 0.6 0.02" pos="0 0 -0.02"
-      rgba="{colour["table"]}"/>
-    <geom name="wall" type="box" size="0.8 0.02 0.6" pos="0 0.35 0.3" rgba="{colour["wall"]}"/>
+      material="table"/>
+    <geom name="wall" type="box" size="0.8 0.6 0.02" euler="1.5708 0 0" pos="0 0.35 0.3"
+      material="wall"/>
     <body name="box" pos="{_numbers(self.box_position)} 0" euler="0 0 {self.box_yaw}">
       {box}
       <geom name="hole3" class="touching" type="box" rgba="{colour["hole"]}"

@@ -1,0 +1,50 @@
+"""A configuration of `training.train` for small models, and what a run logs."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import yaml
+from small_models import small_modalities
+
+
+def write_config(cache: Path, path: Path, batch_size: int = 5, **data: object) -> Path:
+    """Three epochs of a small SMVAE; ``data`` are further options of its data."""
+    modalities = {}
+    for modality in small_modalities():
+        entry = modality.to_dict()
+        for field in ("name", "mean", "std", "minimum", "maximum"):
+            del entry[field]
+        modalities[modality.name] = entry
+    content = {
+        "trainer": {
+            "max_epochs": 3,
+            "accelerator": "cpu",
+            "devices": 1,
+            "log_every_n_steps": 1,
+            "enable_model_summary": False,
+        },
+        "data": {"cache": str(cache), "batch_size": batch_size, **data},
+        "model": {
+            "latent_size": 6,
+            "embedding_size": 16,
+            "heads": 4,
+            "warm_up_steps": 10,
+            "modalities": modalities,
+        },
+    }
+    path.write_text(yaml.safe_dump(content, sort_keys=False))
+    return path
+
+
+def metrics(output: Path) -> list[dict[str, str]]:
+    """Rows of the CSV logs of all starts of a run, in the order in which they were written."""
+    files = sorted((output / "log").rglob("metrics.csv"))
+    assert files
+    return [row for file in files for row in csv.DictReader(file.open())]
+
+
+def column(output: Path, name: str) -> list[float]:
+    """What was logged under a name."""
+    return [float(row[name]) for row in metrics(output) if row.get(name)]

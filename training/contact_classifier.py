@@ -1,0 +1,79 @@
+"""The classifier that judges generated RGB-D: is the peg in contact?"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from smvae_core.data.log_dataset import LogCache
+from smvae_core.modalities import Modality
+from smvae_core.networks import build_embedding, initialise
+from smvae_core.preprocessing import to_tensor
+
+_HIDDEN = 128
+_BATCH = 64
+_RATE = 1e-3
+
+
+class ContactClassifier(nn.Module):
+    """RGB and depth → contact or not, with the networks that the models embed images with.
+
+    Args:
+        modalities: of a model; those named in ``pictures`` are used.
+        pictures: what it sees.
+    """
+
+    def __init__(
+        self, modalities: Mapping[str, Modality], pictures: tuple[str, ...] = ("rgb", "depth")
+    ) -> None:
+        super().__init__()
+        self.pictures = pictures
+        self.embeddings = nn.ModuleDict(
+            {name: build_embedding(modalities[name], _HIDDEN) for name in pictures}
+        )
+        self.head = nn.Sequential(nn.SiLU(), nn.Dropout(0.3), nn.Linear(_HIDDEN * len(pictures), 1))
+        self.apply(initialise)
+
+    def logits(self, pictures: Mapping[str, Tensor]) -> Tensor:
+        """(B, *shape) each, normalised, NaN where there is no reading → (B,)."""
+        embedded = [self.embeddings[n](torch.nan_to_num(pictures[n])) for n in self.pictures]
+        return self.head(torch.cat(embedded, 1))[:, 0]
+
+    @torch.inference_mode()
+    def forward(self, pictures: Mapping[str, Tensor]) -> Tensor:
+        """Whether there is contact, (B,) bool."""
+        return self.logits(pictures) > 0
+
+
+def train_classifier(
+    modalities: Mapping[str, Modality], cache: LogCache, steps: int
+) -> ContactClassifier:
+    """Trains on the real pictures of a cache; always the same network for the same data."""
+    random = np.random.default_rng(0)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)  # of initialisation and dropout
+        classifier = ContactClassifier(modalities)
+        names = classifier.pictures
+        rows = np.flatnonzero(cache.present[:, [cache.names.index(n) for n in names]].all(1))
+        optimiser = torch.optim.Adam(classifier.parameters(), _RATE)
+        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
+        for _ in tqdm(
+            range(steps), "contact classifier", disable=None, leave=False, file=sys.stderr
+        ):
+            chosen = random.choice(rows, _BATCH)
+            arrays, _ = cache.read_batch(chosen, names)
+            pictures = {name: to_tensor(modalities[name], x) for name, x in arrays.items()}
+            truth = torch.from_numpy(cache.arrays["contact"][chosen]).float()
+            loss = nn.functional.binary_cross_entropy_with_logits(
+                classifier.logits(pictures), truth
+            )
+            optimiser.zero_grad()
+            loss.backward()
+            optimiser.step()
+            schedule.step()
+    return classifier.eval()

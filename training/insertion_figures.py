@@ -1,0 +1,279 @@
+"""Figure 7 of the paper: what the model sees with its eyes closed.
+
+    python -m training.insertion_figures CHECKPOINT CACHE --output docs/results/figures
+
+Writes, from converted logs that training has not seen:
+
+- insertion_sampled.png: RGB and depth sampled from force and action only, beside the truth, at
+  early steps without contact and late steps with contact;
+- insertion_sequence.png: RGB and depth along a sequence of actions that ends in contact, from
+  force and action (partial observation) and from all four modalities (full observation);
+- insertion_sequence.gif: the same sequence, every step.
+
+Steps are chosen by rule, not by how well they turned out: the early and late steps evenly from
+those of one trajectory, the sequence around its first touch.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+
+from smvae_core.checkpoint import CheckpointError, load_checkpoint
+from smvae_core.data.log_dataset import CacheError, LogCache, open_cache
+from smvae_core.multimodal_vae import MultimodalVAE
+from smvae_core.preprocessing import to_raw, to_tensor
+from smvae_ros.figures import clear_ticks, depth_style, displayable
+
+PICTURES = ("rgb", "depth")
+PARTIAL = ("force", "action")
+FULL = ("rgb", "depth", "force", "action")
+MOMENTS = 3  # early, and as many late
+SAMPLES = 2  # drawn for each moment
+COLUMNS = 8  # moments of the sequence in print
+_PANEL = 128  # pixels, in the animation
+_CAPTION = 20  # pixels, above each panel
+
+Pictures = dict[str, np.ndarray]  # rgb (N, h, w, 3) uint8, depth (N, h, w) metres
+
+
+def steps_of(cache: LogCache, trajectory: int, names: Sequence[str]) -> np.ndarray:
+    """Rows of a trajectory in which these modalities are present, in the order of time."""
+    present = cache.present[:, [cache.names.index(name) for name in names]].all(1)
+    return np.flatnonzero(present & (cache.arrays["trajectory"] == trajectory))
+
+
+def early_and_late(cache: LogCache, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Steps without contact from the first half of a trajectory, and with contact from the second.
+
+    Raises:
+        ValueError: where there are none.
+    """
+    contact = cache.arrays["contact"][rows]
+    half = len(rows) // 2
+    early, late = rows[:half][~contact[:half]], rows[half:][contact[half:]]
+    if not len(early) or not len(late):
+        raise ValueError(
+            "the trajectory has no step without contact in its first half, or none with contact in "
+            "its second; choose another with --trajectory"
+        )
+    places = [np.linspace(0, len(part) - 1, MOMENTS).round().astype(int) for part in (early, late)]
+    return early[places[0]], late[places[1]]
+
+
+def first_touch(cache: LogCache, rows: np.ndarray, length: int) -> np.ndarray:
+    """``length`` steps in a row, of which the last quarter follows the first touch after at least
+    so many free steps.
+
+    Raises:
+        ValueError: where there is none.
+    """
+    contact = cache.arrays["contact"][rows]
+    free = length - length // 4
+    for place in range(free, len(rows) - length // 4 + 1):
+        before = contact[place - min(free, 10) : place]
+        if contact[place] and not before.any():
+            chosen = rows[place - free : place + length // 4]
+            if chosen[-1] - chosen[0] == length - 1:
+                return chosen
+    raise ValueError(
+        f"the trajectory has no {length} steps around a first touch; choose another with "
+        "--trajectory, or a shorter --length"
+    )
+
+
+@torch.inference_mode()
+def predicted(
+    model: MultimodalVAE,
+    cache: LogCache,
+    rows: np.ndarray,
+    given: Sequence[str],
+    noise: torch.Tensor | None = None,
+) -> Pictures:
+    """RGB and depth expected at the mean of q(z|x_given), or with noise (N, D) at a draw of it."""
+    arrays, _ = cache.read_batch(rows, given)
+    observed = {name: to_tensor(model.modalities[name], x) for name, x in arrays.items()}
+    posterior = model.encode(observed)
+    if noise is None:
+        z = posterior.mean
+    else:
+        z = posterior.sample(noise[None], torch.full((1, len(rows)), 0.5, dtype=torch.float64))[0]
+    decoded = model.decode(z, PICTURES)
+    return {name: to_raw(model.modalities[name], x.mean).numpy() for name, x in decoded.items()}
+
+
+def true_pictures(cache: LogCache, rows: np.ndarray) -> Pictures:
+    """What the camera saw, at the model's size."""
+    return cache.read_batch(rows, PICTURES)[0]
+
+
+def draw(rows: Mapping[str, Pictures], titles: Sequence[str]) -> Any:
+    """A grid: for RGB and then for depth a row of pictures for each entry of ``rows``."""
+    import matplotlib.pyplot as plt
+
+    grid = [(name, source) for name in PICTURES for source in rows]
+    figure, axes = plt.subplots(
+        len(grid),
+        len(titles),
+        figsize=(1.5 * len(titles) + 0.6, 1.55 * len(grid) + 0.3),
+        squeeze=False,
+        layout="constrained",
+        dpi=110,
+    )
+    clear_ticks(axes.flat)
+    style = depth_style(rows["truth"]["depth"])
+    for axis_row, (name, source) in zip(axes, grid, strict=True):
+        title = "RGB" if name == "rgb" else name
+        axis_row[0].set_ylabel(f"{title}\n{source}", fontsize=9)
+        for axis, picture in zip(axis_row, rows[source][name], strict=True):
+            options = style if name == "depth" else {}
+            axis.imshow(displayable(picture), interpolation="nearest", **options)
+    for axis, title in zip(axes[0], titles, strict=True):
+        axis.set_title(title, fontsize=9)
+    return figure
+
+
+def frames(rows: Mapping[str, Pictures], titles: Sequence[str]) -> list[np.ndarray]:
+    """The same as an animation: uint8 (H, W, 3) for each moment."""
+    style = depth_style(rows["truth"]["depth"])
+    done = []
+    for moment, title in enumerate(titles):
+        columns = []
+        for source, pictures in rows.items():
+            depth = _coloured(pictures["depth"][moment], style)
+            caption = f"{source}, {title}" if source == "truth" else source
+            panels = [_panel(pictures["rgb"][moment], caption), _panel(depth, "")]
+            columns.append(np.vstack(panels))
+        done.append(np.hstack(columns))
+    return done
+
+
+def _coloured(depth: np.ndarray, style: Mapping[str, Any]) -> np.ndarray:
+    """Depth as colours, grey where there is no reading."""
+    import matplotlib as mpl
+
+    scaled = (depth.astype(np.float32) - style["vmin"]) / (style["vmax"] - style["vmin"])
+    colours = mpl.colormaps[style["cmap"]](np.nan_to_num(scaled), bytes=True)[..., :3]
+    return np.where(np.isnan(depth)[..., None], np.uint8(0xEE), colours)
+
+
+def _panel(picture: np.ndarray, caption: str) -> np.ndarray:
+    picture = cv2.resize(picture, (_PANEL, _PANEL), interpolation=cv2.INTER_NEAREST)
+    height = _CAPTION if caption else 2
+    framed = cv2.copyMakeBorder(
+        picture, height, 0, 1, 1, cv2.BORDER_CONSTANT, value=(255, 255, 255)
+    )
+    font = cv2.FONT_HERSHEY_SIMPLEX
+    return cv2.putText(framed, caption, (4, 14), font, 0.42, (0, 0, 0), 1, cv2.LINE_AA)
+
+
+def save_animation(path: Path, pictures: Sequence[np.ndarray], rate: float) -> None:
+    """Writes an animated GIF that repeats; whole or not at all."""
+    from PIL import Image
+
+    # One palette for all, so that still parts do not flicker and compress well.
+    palette = Image.fromarray(np.vstack(pictures[:: max(1, len(pictures) // 8)])).quantize(128)
+    images = [Image.fromarray(p).quantize(palette=palette, dither=0) for p in pictures]
+    partial = path.with_name(f".{path.name}.partial")
+    images[0].save(
+        partial,
+        format="GIF",
+        save_all=True,
+        append_images=images[1:],
+        duration=round(1000 / rate),
+        loop=0,
+    )
+    os.replace(partial, path)
+
+
+def save_figure(path: Path, figure: Any) -> None:
+    """Writes a PNG of 256 colours, a quarter of the size; whole or not at all."""
+    from PIL import Image
+
+    figure.canvas.draw()
+    picture = Image.fromarray(np.asarray(figure.canvas.buffer_rgba())[..., :3])
+    partial = path.with_name(f".{path.name}.partial")
+    picture.quantize(256, dither=Image.Dither.NONE).save(partial, format="PNG", optimize=True)
+    os.replace(partial, path)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Writes the figures; returns the exit code."""
+    parser = argparse.ArgumentParser(
+        "python -m training.insertion_figures",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("checkpoint", type=Path, help="directory of the model")
+    parser.add_argument("cache", type=Path, help="converted logs that training has not seen")
+    parser.add_argument("--trajectory", type=int, default=0, metavar="N", help="default: 0")
+    parser.add_argument(
+        "--length", type=int, default=48, metavar="N", help="steps of the sequence (default: 48)"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="of the samples (default: 0)")
+    parser.add_argument(
+        "--output",
+        type=Path,
+        default=Path("docs/results/figures"),
+        help="folder (default: docs/results/figures)",
+    )
+    options = parser.parse_args(arguments)
+    try:
+        model = load_checkpoint(options.checkpoint).model
+        missing = [name for name in FULL if name not in model.names]
+        if missing:
+            raise ValueError(f"{options.checkpoint}: the model has no {', '.join(missing)}")
+        cache = open_cache(options.cache, [model.modalities[name] for name in FULL])
+        if "contact" not in cache.arrays:
+            raise ValueError(f"{options.cache}: its logs do not say when there was contact")
+        rows = steps_of(cache, options.trajectory, FULL)
+        early, late = early_and_late(cache, rows)
+        sequence = first_touch(cache, rows, options.length)
+    except (CheckpointError, CacheError, ValueError) as error:
+        print(f"training.insertion_figures: error: {error}", file=sys.stderr)
+        return 2
+    options.output.mkdir(parents=True, exist_ok=True)
+
+    moments = np.concatenate([early, late])
+    generator = torch.Generator().manual_seed(options.seed)
+    sampled: dict[str, Pictures] = {"truth": true_pictures(cache, moments)}
+    for number in range(1, SAMPLES + 1):
+        noise = torch.randn(len(moments), model.latent_size, generator=generator)
+        sampled[f"sample {number}"] = predicted(model, cache, moments, PARTIAL, noise)
+    titles = [
+        f"step {cache.arrays['step'][row]}\n{'contact' if row in late else 'no contact'}"
+        for row in moments
+    ]
+    save_figure(options.output / "insertion_sampled.png", draw(sampled, titles))
+
+    series: dict[str, Pictures] = {
+        "truth": true_pictures(cache, sequence),
+        "from force, action": predicted(model, cache, sequence, PARTIAL),
+        "from all four": predicted(model, cache, sequence, FULL),
+    }
+    titles = [f"step {cache.arrays['step'][row]}" for row in sequence]
+    shown = np.linspace(0, len(sequence) - 1, COLUMNS).round().astype(int)
+    some = {
+        source: {name: pictures[shown] for name, pictures in entry.items()}
+        for source, entry in series.items()
+    }
+    figure = draw(some, [titles[place] for place in shown])
+    save_figure(options.output / "insertion_sequence.png", figure)
+    animation = options.output / "insertion_sequence.gif"
+    save_animation(animation, frames(series, titles), rate=10)
+    for name in ("insertion_sampled.png", "insertion_sequence.png", "insertion_sequence.gif"):
+        path = options.output / name
+        print(f"{path} ({path.stat().st_size / 1e3:.0f} kB)")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

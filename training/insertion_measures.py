@@ -1,0 +1,280 @@
+"""What is measured of a model on trajectories that training has not seen, for every subset.
+
+Each function is a stage of the robot study: model, run and caches → plain values for the run's
+file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from smvae_core.data.batches import LogBatches
+from smvae_core.data.log_dataset import LogCache
+from smvae_core.evaluation import Subset, SubsetErrors, all_subsets
+from smvae_core.likelihood import ImportanceSampler
+from smvae_core.multimodal_vae import MultimodalVAE
+from smvae_core.preprocessing import to_raw, to_tensor
+from training.contact_classifier import ContactClassifier, train_classifier
+from training.insertion_protocol import Run
+
+Table = dict[str, dict[str, float]]  # subset, joined by + → measure → value
+_BATCH = 64
+
+
+@dataclass(frozen=True, eq=False)
+class Caches:
+    """The data: logs that were trained on, and logs that no training has seen."""
+
+    training: LogCache
+    test: LogCache
+
+
+Stage = Callable[[MultimodalVAE, Run, Caches], dict[str, Any]]
+
+
+def errors(model: MultimodalVAE, run: Run, caches: Caches) -> Table:
+    """Error and skill of every modality from every subset, see :class:`SubsetErrors`, and the
+    structural similarity of predicted RGB. Of a dedicated network only of its own subset."""
+    subsets = [run.given] if run.given else all_subsets(model.names)
+    sums = SubsetErrors(model, subsets)
+    for batch in _batches(caches.test, model, np.arange(len(caches.test)), "errors"):
+        sums.add(batch.prepared, batch.present)
+    table = sums.summary()
+    if "rgb" in model.names:
+        for subset, value in _similarity(model, run, caches.test, subsets).items():
+            table[subset]["rgb_ssim"] = value
+    return table
+
+
+@torch.inference_mode()
+def _similarity(
+    model: MultimodalVAE, run: Run, cache: LogCache, subsets: list[Subset]
+) -> dict[str, float]:
+    """Mean SSIM (Wang et al. 2004) of predicted and true RGB, and of the training mean."""
+    from skimage.metrics import structural_similarity
+
+    totals = dict.fromkeys(["+".join(subset) for subset in subsets] + ["training_mean"], 0.0)
+    rows = _spread(_complete(cache, model), run.protocol.picture_steps)
+    rgb = model.modalities["rgb"]
+    for batch in _batches(cache, model, rows, "similarity"):
+        truth = batch.prepared["rgb"].numpy()
+        mean = to_raw(rgb, model.training_mean("rgb")[None]).numpy()
+        predictions = {"training_mean": np.broadcast_to(mean, truth.shape)}
+        for subset, z in _latents(model, batch.prepared, subsets):
+            predictions["+".join(subset)] = to_raw(rgb, model.decode(z, ["rgb"])["rgb"].mean)
+        for label, pictures in predictions.items():
+            totals[label] += sum(
+                structural_similarity(true, np.asarray(guess), channel_axis=-1)
+                for true, guess in zip(truth, pictures, strict=True)
+            )
+    return {label: total / len(rows) for label, total in totals.items()}
+
+
+def likelihoods(model: MultimodalVAE, run: Run, caches: Caches) -> Table:
+    """log p(x_i) in the row ``prior``, with q(z|x_i) as proposal, and log p(x_i|x_S) for every
+    subset S without i, with q(z|x_S, x_i); in nats over all elements of x_i, by importance
+    sampling. Measures: ``NAME_log_likelihood`` and its standard error over steps."""
+    cache, protocol = caches.test, run.protocol
+    rows = _spread(_complete(cache, model), protocol.likelihood_steps)
+    arrays, _ = cache.read_batch(rows, model.names)
+    observed = {name: to_tensor(model.modalities[name], x) for name, x in arrays.items()}
+    sampler = ImportanceSampler(model, protocol.importance_samples, run.seed)
+    table: Table = {}
+    for subset in tqdm([(), *all_subsets(model.names)[:-1]], "likelihoods", disable=None):
+        entry = table.setdefault("+".join(subset) or "prior", {})
+        for name in model.names:
+            if name in subset:
+                continue
+            estimate = sampler.conditional(observed, [name], subset, {*subset, name})
+            entry[f"{name}_log_likelihood"] = estimate.mean
+            entry[f"{name}_log_likelihood_error"] = estimate.mean_error
+    return table
+
+
+def probes(model: MultimodalVAE, run: Run, caches: Caches) -> dict[str, Any]:
+    """What linear models read from the posterior's mean: contact now and in the next step (logistic
+    regression, balanced accuracy) and the end effector's position in the next step (least squares,
+    m², mean over the three axes, as CoMM reports it). Fitted on the training logs.
+
+    Returns:
+        ``subsets`` → subset → measure, and ``persistence``: that the next step is as this one.
+
+    Raises:
+        ValueError: where the logs lack contact or position, or never change in contact.
+    """
+    parts = {name: _labelled(getattr(caches, name), model) for name in ("training", "test")}
+    subsets = all_subsets(model.names)
+    latents = {
+        name: _posterior_means(model, getattr(caches, name), part.rows, subsets)
+        for name, part in parts.items()
+    }
+    fit, test = parts["training"], parts["test"]
+    table: Table = {}
+    for subset in tqdm(subsets, "probes", disable=None):
+        label = "+".join(subset)
+        x, y = latents["training"][label], latents["test"][label]
+        table[label] = {
+            "contact_probe_balanced_accuracy": _classify(x, fit.contact, y, test.contact),
+            "next_contact_probe_balanced_accuracy": _classify(
+                x, fit.next_contact, y, test.next_contact
+            ),
+            "position_probe_mse_m2": _regress(x, fit.next_position, y, test.next_position),
+        }
+    persistence = {
+        "next_contact_balanced_accuracy": _balanced(test.next_contact, test.contact),
+        "next_position_mse_m2": float(np.mean((test.next_position - test.position) ** 2)),
+    }
+    return {"subsets": table, "persistence": persistence}
+
+
+def generated_contact(model: MultimodalVAE, run: Run, caches: Caches) -> dict[str, Any]:
+    """How often a classifier of contact, trained on real RGB-D, agrees with the truth on RGB-D that
+    was generated from each subset.
+
+    Returns:
+        ``real_agreement``, of the same classifier on the real RGB-D, and ``subsets`` → subset →
+        ``generated_contact_agreement`` and its ratio to that on real ones.
+    """
+    cache = caches.test
+    _require(cache, "contact")
+    classifier = train_classifier(model.modalities, caches.training, run.protocol.classifier_steps)
+    agreements = _agreements(model, classifier, cache)
+    real = agreements.pop("real")
+    return {
+        "real_agreement": real,
+        "subsets": {
+            label: {
+                "generated_contact_agreement": share,
+                "generated_contact_agreement_ratio": share / real,
+            }
+            for label, share in agreements.items()
+        },
+    }
+
+
+@torch.inference_mode()
+def _agreements(
+    model: MultimodalVAE, classifier: ContactClassifier, cache: LogCache
+) -> dict[str, float]:
+    """Subset, or ``real`` → share of the steps in which the classifier says what is true."""
+    subsets, pictures = all_subsets(model.names), classifier.pictures
+    right = dict.fromkeys(["real", *("+".join(subset) for subset in subsets)], 0)
+    rows = _complete(cache, model)
+    for batch in _batches(cache, model, rows, "generated contact"):
+        truth = torch.from_numpy(cache.arrays["contact"][batch.index.numpy()])
+        real = {name: to_tensor(model.modalities[name], batch.prepared[name]) for name in pictures}
+        right["real"] += int((classifier(real) == truth).sum())
+        for subset, z in _latents(model, batch.prepared, subsets):
+            generated = {name: x.mean for name, x in model.decode(z, pictures).items()}
+            right["+".join(subset)] += int((classifier(generated) == truth).sum())
+    return {label: count / len(rows) for label, count in right.items()}
+
+
+STAGES: dict[str, Stage] = {
+    "errors": errors,
+    "likelihoods": likelihoods,
+    "probes": probes,
+    "generated_contact": generated_contact,
+}
+DEDICATED_STAGES = ("errors",)
+
+
+@dataclass(frozen=True, eq=False)
+class _Labelled:
+    """Steps that have everything, and whose next step is in the logs: rows (n,), contact (n,)
+    bool, position (n, 3) metres, and both of the next step."""
+
+    rows: np.ndarray
+    contact: np.ndarray
+    position: np.ndarray
+    next_contact: np.ndarray
+    next_position: np.ndarray
+
+
+def _labelled(cache: LogCache, model: MultimodalVAE) -> _Labelled:
+    _require(cache, "contact", "ee_pos")
+    arrays = cache.arrays
+    position = arrays["ee_pos"].astype(np.float64)
+    rows = _complete(cache, model)
+    rows = rows[rows + 1 < len(cache)]
+    following = rows + 1
+    good = arrays["trajectory"][rows] == arrays["trajectory"][following]
+    good &= arrays["step"][rows] + 1 == arrays["step"][following]
+    good &= np.isfinite(position[rows]).all(1) & np.isfinite(position[following]).all(1)
+    rows, following = rows[good], following[good]
+    contact = arrays["contact"]
+    return _Labelled(rows, contact[rows], position[rows], contact[following], position[following])
+
+
+def _require(cache: LogCache, *labels: str) -> None:
+    missing = [label for label in labels if label not in cache.arrays]
+    if missing:
+        raise ValueError(f"{cache.path}: its logs have no {', '.join(missing)}")
+
+
+def _complete(cache: LogCache, model: MultimodalVAE) -> np.ndarray:
+    """Rows in which every modality of the model is present."""
+    return np.flatnonzero(cache.present[:, [cache.names.index(n) for n in model.names]].all(1))
+
+
+def _spread(rows: np.ndarray, count: int) -> np.ndarray:
+    """At most so many of the rows, evenly spread."""
+    return rows[np.unique(np.linspace(0, len(rows) - 1, min(count, len(rows))).round().astype(int))]
+
+
+def _batches(cache: LogCache, model: MultimodalVAE, rows: np.ndarray, title: str) -> Iterator[Any]:
+    batches = LogBatches(cache, model.names, rows, _BATCH)
+    return iter(tqdm(batches, title, unit="batch", disable=None, leave=False))
+
+
+def _latents(
+    model: MultimodalVAE, prepared: Mapping[str, Tensor], subsets: list[Subset]
+) -> Iterator[tuple[Subset, Tensor]]:
+    """The posterior's mean (B, D) for every subset; the embeddings are computed once."""
+    embeddings = model.embed(
+        {name: to_tensor(model.modalities[name], x) for name, x in prepared.items()}
+    )
+    for subset in subsets:
+        yield subset, model.encode_embeddings({name: embeddings[name] for name in subset}).mean
+
+
+@torch.inference_mode()
+def _posterior_means(
+    model: MultimodalVAE, cache: LogCache, rows: np.ndarray, subsets: list[Subset]
+) -> dict[str, np.ndarray]:
+    """Subset → (n, D)."""
+    parts: dict[str, list[np.ndarray]] = {"+".join(subset): [] for subset in subsets}
+    for batch in _batches(cache, model, rows, "latents"):
+        for subset, z in _latents(model, batch.prepared, subsets):
+            parts["+".join(subset)].append(z.numpy())
+    return {label: np.concatenate(chunks) for label, chunks in parts.items()}
+
+
+def _classify(x: np.ndarray, y: np.ndarray, test_x: np.ndarray, test_y: np.ndarray) -> float:
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    if len(np.unique(y)) < 2:
+        raise ValueError("the training logs never change in contact, so there is no probe of it")
+    regression = LogisticRegression(max_iter=1000, class_weight="balanced")
+    return _balanced(test_y, make_pipeline(StandardScaler(), regression).fit(x, y).predict(test_x))
+
+
+def _balanced(truth: np.ndarray, guess: np.ndarray) -> float:
+    """Mean of the shares of right answers among the steps with and without contact."""
+    return float(np.mean([np.mean(guess[truth == value] == value) for value in np.unique(truth)]))
+
+
+def _regress(x: np.ndarray, y: np.ndarray, test_x: np.ndarray, test_y: np.ndarray) -> float:
+    """Mean squared error of least squares with a constant."""
+    design, test_design = (np.column_stack([a, np.ones(len(a))]) for a in (x, test_x))
+    solution = np.linalg.lstsq(design, y, rcond=None)[0]
+    return float(np.mean((test_design @ solution - test_y) ** 2))

@@ -1,0 +1,167 @@
+"""The robot study's runs: which model is trained, on what, and with what budget."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from smvae_core.data.log_dataset import LogCache
+from smvae_core.evaluation import Subset
+
+# Networks, weights and rates are those of the bundled model.
+CONFIGURATION = Path(__file__).parents[1] / "config" / "training" / "insertion.yaml"
+
+# Row of the tables → model and objective of `smvae_core.methods`.
+METHODS: dict[str, tuple[str, str]] = {
+    "smvae": ("smvae", "masked"),
+    "mvae": ("mvae", "subsampled"),
+    "mmvae": ("mmvae", "elbo"),
+    "mopoe": ("mopoe", "elbo"),
+}
+DEDICATED = "dedicated"
+# What dedicated networks predict, and from what: the limit for one model of all subsets.
+TARGETS = ("rgb", "depth")
+ALL = ("rgb", "depth", "force", "action", "proprio")
+
+
+def dedicated_subsets(target: str) -> list[Subset]:
+    """What a target is predicted from: force and action, proprioception, the other image, all."""
+    (other,) = set(TARGETS) - {target}
+    return [("force", "action"), ("proprio",), (other,), ALL]
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """What all runs of a table have in common.
+
+    Attributes:
+        epochs: of training at most; the state with the best validation counts.
+        patience: epochs without a better validation after which training ends.
+        batch_size: samples in a step.
+        warm_up_steps: in which β rises from 0 to 1.
+        likelihood_steps: test steps on which log-likelihoods are estimated.
+        importance_samples: K.
+        picture_steps: test steps on which SSIM is measured.
+        classifier_steps: training steps of the classifier that judges generated images.
+    """
+
+    epochs: int = 40
+    patience: int = 10
+    batch_size: int = 64
+    warm_up_steps: int = 1000
+    likelihood_steps: int = 50
+    importance_samples: int = 100
+    picture_steps: int = 200
+    classifier_steps: int = 1000
+
+
+@dataclass(frozen=True)
+class Run:
+    """One model to train: a method with a seed, or a network dedicated to one subset and target.
+
+    Attributes:
+        method: of :data:`METHODS`, or ``dedicated``.
+        seed: of initialisation, subsets, noise and order.
+        protocol: see :class:`Protocol`.
+        data: what the caches hold, see :func:`describe_data`.
+        given, target: of a dedicated network.
+    """
+
+    method: str
+    seed: int
+    protocol: Protocol
+    data: Mapping[str, Any]
+    given: Subset = ()
+    target: str = ""
+
+    @property
+    def title(self) -> str:
+        """For people."""
+        what = f" {self.target} from {'+'.join(self.given)}" if self.given else ""
+        return f"{self.method}{what}, seed {self.seed}"
+
+    @property
+    def configuration(self) -> dict[str, Any]:
+        """All that decides the result, as plain values."""
+        own: dict[str, Any] = {"study": "insertion", "method": self.method, "seed": self.seed}
+        if self.given:
+            own |= {"given": list(self.given), "target": self.target}
+        shared = {"protocol": asdict(self.protocol), "data": dict(self.data)}
+        return json.loads(json.dumps({**own, **shared, "training": self.training("")}))
+
+    @property
+    def key(self) -> str:
+        """Hash of the configuration: 16 hexadecimal digits."""
+        text = json.dumps(self.configuration, sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    def training(self, cache: str) -> dict[str, Any]:
+        """The configuration of `training.train` for this run on a cache."""
+        whole = yaml.safe_load(CONFIGURATION.read_text(encoding="utf-8"))
+        protocol, model = self.protocol, whole["model"]
+        name, objective = METHODS.get(self.method, ("smvae", "regression"))
+        model |= {
+            "name": name,
+            "objective": objective,
+            "warm_up_steps": protocol.warm_up_steps,
+            "seed": self.seed,
+        }
+        if self.given:
+            # No networks that it does not use.
+            used = {*self.given, self.target}
+            model["modalities"] = {n: m for n, m in model["modalities"].items() if n in used}
+            model |= {"given": list(self.given), "targets": [self.target]}
+        trainer = whole["trainer"] | {"max_epochs": protocol.epochs}
+        data = whole["data"] | {
+            "cache": cache,
+            "batch_size": protocol.batch_size,
+            "order_seed": self.seed,
+        }
+        return {
+            "seed_everything": self.seed,
+            "patience": protocol.patience,
+            "trainer": trainer,
+            "data": data,
+            "model": model,
+        }
+
+
+def wanted_runs(
+    methods: Sequence[str], seeds: Sequence[int], protocol: Protocol, data: Mapping[str, Any]
+) -> list[Run]:
+    """All runs of these methods, one seed after the other; dedicated networks once each."""
+    runs = []
+    for seed in seeds:
+        for method in methods:
+            if method != DEDICATED:
+                runs.append(Run(method, seed, protocol, data))
+                continue
+            runs += [
+                Run(method, seed, protocol, data, given, target)
+                for target in TARGETS
+                for given in dedicated_subsets(target)
+            ]
+    return runs
+
+
+def describe_data(training: LogCache, test: LogCache) -> dict[str, Any]:
+    """What tells these two caches from others: sizes, and a digest of some of their content."""
+    return {"training": _describe(training), "test": _describe(test)}
+
+
+def _describe(cache: LogCache) -> dict[str, Any]:
+    digest = hashlib.sha256()
+    for name in sorted(cache.names):
+        # Some rows of all: reading everything would take longer than it is worth.
+        digest.update(cache.arrays[name][:: max(1, len(cache) // 64)].tobytes())
+    return {
+        "steps": len(cache),
+        "trajectories": len(set(cache.arrays["trajectory"].tolist())),
+        "digest": digest.hexdigest()[:16],
+    }

@@ -1,0 +1,138 @@
+"""Completes one run of the robot study: trains its model, measures it, and writes it down.
+
+What was measured of a run is in RUNS/<key>.json, a section for each stage, as in
+:mod:`training.study`; its training is an ordinary run of `training.train` in WORK/<key>, which an
+interruption does not harm.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import redirect_stdout
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from smvae_core.checkpoint import Checkpoint, CheckpointError, load_checkpoint
+from smvae_ros.report import write_text
+from training import train
+from training.insertion_measures import DEDICATED_STAGES, STAGES, Caches
+from training.insertion_protocol import Protocol, Run
+from training.protocol import RunFailed
+from training.study import alone, commit
+
+
+def complete(
+    run: Run, caches: Caches, runs: Path, work: Path, stages: Sequence[str] = tuple(STAGES)
+) -> bool:
+    """Trains and measures what is missing of a run; the file grows by a section after each stage.
+
+    Args:
+        run: what to do.
+        caches: the data.
+        runs: folder of the runs' files.
+        work: folder of unfinished runs and of trained models.
+        stages: of :data:`training.insertion_measures.STAGES`, the wanted ones.
+
+    Returns:
+        Whether there was anything to do.
+
+    Raises:
+        RunFailed: where training failed, or another process works on the run.
+        ValueError: where data or the run's file cannot be used.
+    """
+    path, folder = runs / f"{run.key}.json", work / run.key
+    if run.given:
+        stages = [stage for stage in stages if stage in DEDICATED_STAGES]
+    with alone(folder):
+        record = _read(path) if path.exists() else {"configuration": run.configuration}
+        missing = [stage for stage in stages if stage not in record]
+        if not missing:
+            return False
+        checkpoint = trained(run, caches, folder)
+        record.setdefault("training", _training(checkpoint))
+        for stage in missing:
+            begin = time.monotonic()
+            record[stage] = _rounded(STAGES[stage](checkpoint.model, run, caches))
+            record.setdefault("measured", {})[stage] = {
+                "seconds": round(time.monotonic() - begin, 1),
+                "weights": checkpoint.weights_hash,
+                "commit": commit(),
+            }
+            write_text(path, json.dumps(record, indent=1, allow_nan=False) + "\n")
+    return True
+
+
+def trained(run: Run, caches: Caches, folder: Path) -> Checkpoint:
+    """The run's model; trained, or trained to the end, where it is not there.
+
+    Raises:
+        RunFailed: where training ends without a model.
+    """
+    model = folder / "model"
+    try:
+        return load_checkpoint(model)
+    except CheckpointError:
+        configuration = folder / "study.yaml"
+        content = run.training(str(caches.training.path))
+        write_text(configuration, yaml.safe_dump(content, sort_keys=False))
+        arguments = ["--config", str(configuration), "--output", str(folder)]
+        resume = ["--resume"] if train.last_state(folder).exists() else []
+        try:
+            with redirect_stdout(sys.stderr):
+                failed = train.main([*arguments, *resume])
+        except SystemExit as end:
+            if end.code == 1:  # Lightning's way after Ctrl-C; the state is saved
+                raise KeyboardInterrupt from None
+            failed = True
+        if failed:
+            raise RunFailed(f"{run.title}: training failed") from None
+    return load_checkpoint(model)
+
+
+def _training(checkpoint: Checkpoint) -> dict[str, Any]:
+    own = {key: checkpoint.training[key] for key in ("epochs", "steps", "metrics")}
+    parameters = sum(parameter.numel() for parameter in checkpoint.model.parameters())
+    weights = checkpoint.weights_hash
+    return {**_rounded(own), "parameters": parameters, "weights": weights, "commit": commit()}
+
+
+def _rounded(value: Any) -> Any:
+    """Six significant digits: the files are read by people and kept in git."""
+    if isinstance(value, Mapping):
+        return {key: _rounded(entry) for key, entry in value.items()}
+    return float(f"{value:.6g}") if isinstance(value, float) else value
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+        record["configuration"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{path}: not the file of a run ({error!r}); remove it") from error
+    return record
+
+
+def finished(
+    runs: Path, protocol: Protocol, data: Mapping[str, Any] | None
+) -> list[dict[str, Any]]:
+    """Records of all runs of the robot study with this protocol and data (``None``: any data).
+
+    Raises:
+        ValueError: for a file that is not a run's.
+    """
+    wanted = json.loads(json.dumps(asdict(protocol)))
+    records = []
+    for path in sorted(runs.glob("*.json")):
+        record = _read(path)
+        configuration = record["configuration"]
+        if configuration.get("study") != "insertion" or configuration["protocol"] != wanted:
+            continue
+        if data is None or configuration["data"] == data:
+            records.append(record)
+    return records
