@@ -93,11 +93,17 @@ def _summarise_fault(key: str, scenes: Sequence[dict[str, Any]]) -> dict[str, An
             run["error_delay"] is not None and run["error_delay"] <= IN_TIME for run in runs
         )
         / len(runs),
-        "delay_frames_median": delays[len(delays) // 2] if delays else None,
-        "delay_frames_p90": delays[int(0.9 * (len(delays) - 1))] if delays else None,
+        "delay_frames_median": _quantile(delays, len(runs), 0.5),
+        "delay_frames_p90": _quantile(delays, len(runs), 0.9),
         "statistics": {name: statistics.count(name) for name in sorted(set(statistics))},
         "another_sensor_named_too": sum(bool(run["others_named"]) for run in runs) / len(runs),
     }
+
+
+def _quantile(delays: Sequence[int], runs: int, share: float) -> int | None:
+    """Frames after which this share of all runs was noticed; None where it never was."""
+    needed = math.ceil(share * runs)
+    return delays[needed - 1] if needed <= len(delays) else None
 
 
 def print_summary(summary: dict[str, Any]) -> None:
@@ -110,8 +116,8 @@ def print_summary(summary: dict[str, Any]) -> None:
         by = ", ".join(sorted(entry["statistics"], key=entry["statistics"].get, reverse=True))
         print(
             f"| {entry['title']} | {entry['runs']} | {entry['noticed_in_1_s']:.0%} | "
-            f"{entry['noticed_in_3_s']:.0%} | {entry['delay_frames_median']} "
-            f"({entry['delay_frames_p90']}) | {by} |"
+            f"{entry['noticed_in_3_s']:.0%} | {_cell(entry['delay_frames_median'])} "
+            f"({_cell(entry['delay_frames_p90'])}) | {by} |"
         )
     healthy = summary["healthy"]
     for level in ("warn", "error"):
@@ -120,6 +126,10 @@ def print_summary(summary: dict[str, Any]) -> None:
             f"{healthy[f'{level}_alarms']}, {healthy[f'{level}_alarms_per_hour']:.1f} an hour, "
             f"95 % bound {healthy[f'{level}_alarms_per_hour_bound_95']:.1f}"
         )
+
+
+def _cell(value: int | None) -> str:
+    return "-" if value is None else str(value)
 
 
 def _start_worker(model: Path) -> None:

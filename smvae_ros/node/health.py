@@ -158,7 +158,7 @@ class HealthMonitor:
         self._earn(now)
         posteriors = {tuple(arrays): encoding}
         found: dict[str, Judgement] = {}
-        names = list(arrays)
+        names, following = list(arrays), self._turn
         for k in range(len(names)):
             if self._credit <= 0 and self.settings.share < 1:
                 break
@@ -169,9 +169,11 @@ class HealthMonitor:
                 found[name] = judgement
                 self.checks += 1
             cost = self._clock() - start
-            self._credit -= cost
             self.seconds += cost
-        self._turn += len(found)
+            if self.settings.share < 1:
+                self._credit -= cost
+            following = self._turn + k + 1
+        self._turn = following
         self._decide(found, now)
 
     # -- one frame ---------------------------------------------------------------------------------
@@ -239,7 +241,7 @@ class HealthMonitor:
             sensor.averaged = sensor.averaged + share * (standard - sensor.averaged)
             sensor.checked = now
             scores |= reference.scores(sensor.averaged)
-        elif not sensor.repeats:
+        elif not sensor.repeats and not self._is_suspect(name):
             return None
         statistic = max(scores, key=scores.__getitem__)
         score = scores[statistic]
