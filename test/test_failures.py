@@ -80,6 +80,10 @@ def test_kill_9_of_the_publisher_the_node_and_both(
             timeout=60,
         )
 
+    def all_at(level: bytes) -> bool:
+        report = robot.diagnostics
+        return report is not None and all(report.levels[name] == level for name in ALL)
+
     with ExitStack() as processes:
 
         def new_node() -> Process:
@@ -93,7 +97,7 @@ def test_kill_9_of_the_publisher_the_node_and_both(
 
         kill_9(publisher)
         robot.wait(
-            lambda: all(robot.diagnostics.levels[name] == DiagnosticStatus.STALE for name in ALL),
+            lambda: all_at(DiagnosticStatus.STALE),
             "diagnostics that all sensors stopped",
         )
         assert "stopped" in robot.diagnostics.messages["rgb"]
@@ -110,7 +114,7 @@ def test_kill_9_of_the_publisher_the_node_and_both(
         node, publisher = new_node(), new_publisher()
         expect_frames()
         robot.wait(
-            lambda: all(robot.diagnostics.levels[name] == DiagnosticStatus.OK for name in ALL),
+            lambda: all_at(DiagnosticStatus.OK),
             "diagnostics that all is well",
         )
         node.interrupt()

@@ -21,6 +21,7 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 from ros_processes import ros_environment, start, unique_domain_id
+from sensor_msgs.msg import Image
 
 from smvae_ros.simulation.faults import FAULTS
 from smvae_ros.simulation.graphics import SimulationUnavailable
@@ -45,6 +46,8 @@ class Watcher:
         rclpy.init(context=self._context, domain_id=domain)
         self._node = Node("watcher", context=self._context, start_parameter_services=False)
         self._node.create_subscription(DiagnosticArray, "/diagnostics", self._hear, 10)
+        # While nobody listens to it, the node makes a frame a second.
+        self._node.create_subscription(Image, "/smvae_perception/latent", lambda _: None, 5)
         self._client = self._node.create_client(SetParameters, "/smvae_simulation/set_parameters")
         self._executor = SingleThreadedExecutor(context=self._context)
         self._executor.add_node(self._node)
