@@ -230,6 +230,13 @@ def slow_figures(result: Run) -> dict[str, float]:
     }
 
 
+def scheduling() -> str:
+    """How this run's processes compete with others for the cores."""
+    policies = {os.SCHED_OTHER: "SCHED_OTHER", os.SCHED_RR: "SCHED_RR", os.SCHED_FIFO: "SCHED_FIFO"}
+    policy = os.sched_getscheduler(0)
+    return f"{policies.get(policy, policy)}, nice {os.nice(0)}"
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -284,6 +291,7 @@ def main() -> None:
             "force": f"{WRENCH_RATE} Hz",
             "model": "bundled",
             "load": f"{os.getloadavg()[0]:.1f} processes wanted a core when it ended",
+            "scheduling": scheduling(),
         },
     )
 
