@@ -103,6 +103,13 @@ class MatrixRuntime(_MaskedRuntime):
 class CompiledRuntime(_MaskedRuntime):
     """``compiled``. Functions are compiled when they are called first."""
 
+    def __init__(self, model: MultimodalVAE) -> None:
+        # To torch all networks are versions of one function, of which it compiles eight at most and
+        # runs the others uncompiled.
+        settings = torch._dynamo.config
+        settings.recompile_limit = max(settings.recompile_limit, 8 + 2 * len(model.names))
+        super().__init__(model)
+
     def _function(self, network: nn.Module, shape: tuple[int, ...]) -> Function:
         return self._compile(network)
 
