@@ -13,16 +13,22 @@ from smvae_core.data.vision_touch import log_file_name, write_log
 
 
 def make_cache(
-    folder: Path, trajectories: int = 5, parts: int = 2, steps: int = 5, gaps: bool = True
+    folder: Path,
+    trajectories: int = 5,
+    parts: int = 2,
+    steps: int = 5,
+    gaps: bool = True,
+    first: int = 0,
 ) -> Path:
     """Writes logs and converts them at the size of `small_modalities`; returns the cache's path.
 
+    first: number of the first trajectory.
     gaps: the force is NaN in the first step of every file, and the depth image of the second is
     empty; so these are absent there.
     """
     logs = folder / "logs"
     logs.mkdir(parents=True)
-    for trajectory in range(trajectories):
+    for trajectory in range(first, first + trajectories):
         for part in range(parts):
             arrays = log_arrays(steps, seed=100 * trajectory + part)
             if gaps:

@@ -1,6 +1,7 @@
 """The simulated insertion robot: real MuJoCo, real pictures, real HDF5 files and bags."""
 
 import dataclasses
+import json
 import os
 import signal
 import subprocess
@@ -12,9 +13,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from small_models import save_small_checkpoint, small_modalities
 
+from smvae_core.data.log_cache import convert_logs
 from smvae_core.data.vision_touch import DATASETS, log_file_name, parse_log_name, validate_log
 from smvae_core.modalities import Modality
+from smvae_ros import evaluate
 from smvae_ros.bags import BagReader
 from smvae_ros.messages import adapter, stamp_ns
 from smvae_ros.simulation.camera import DISPARITY_OF_ONE_METRE, CameraNoise
@@ -23,6 +27,7 @@ from smvae_ros.simulation.insertion import InsertionRobot, Step
 from smvae_ros.simulation.policy import LARGEST_ACTION, LEASH
 from smvae_ros.simulation.scene import BOX_HEIGHT
 from smvae_ros.simulation.textures import Texture
+from training import evaluate as evaluate_logs
 from training import simulate
 
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -424,6 +429,25 @@ class TestBag:
             for topic in set(messages) - {"/wrench"}:
                 assert stamp_ns(messages[topic][index]) == stamp
             assert stamp_ns(messages["/wrench"][50 * index + 49]) == stamp
+
+    def test_its_evaluation_is_that_of_the_log_of_the_same_run(self, tmp_path):
+        options = ["--trajectories", "1", "--steps", "50", "--seed", "3", "--workers", "1"]
+        paths = ["--output", str(tmp_path / "logs"), "--bag", str(tmp_path / "bag")]
+        assert simulate.main([*paths, *options]) == 0
+        checkpoint = save_small_checkpoint(tmp_path / "model")
+        convert_logs(tmp_path / "logs", tmp_path / "cache", small_modalities(), progress=False)
+        found = {}
+        for name, command in (("bag", evaluate.main), ("cache", evaluate_logs.main)):
+            output = tmp_path / f"{name}.json"
+            model = ["--checkpoint", str(checkpoint)] if name == "bag" else [str(checkpoint)]
+            assert command([*model, str(tmp_path / name), "--output", str(output)]) == 0
+            found[name] = json.loads(output.read_text())["subsets"]
+        assert found["bag"].keys() == found["cache"].keys()
+        assert len(found["cache"]) == 32
+        for subset, expected in found["cache"].items():
+            # Before the first picture the bag has frames of force alone, which a log has not.
+            tolerance = 0.05 if subset in ("force", "training_mean") else 1e-4
+            assert found["bag"][subset] == pytest.approx(expected, rel=tolerance, abs=tolerance)
 
 
 class TestSurroundings:

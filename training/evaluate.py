@@ -20,6 +20,7 @@ from smvae_core.checkpoint import CheckpointError, load_checkpoint
 from smvae_core.data.batches import LogBatches
 from smvae_core.data.log_dataset import CacheError, open_cache
 from smvae_core.evaluation import SubsetErrors, print_summary
+from smvae_ros.report import write_text
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -50,9 +51,8 @@ def main(arguments: list[str] | None = None) -> int:
     summary = errors.summary()
     print_summary(summary)
     if options.output:
-        options.output.parent.mkdir(parents=True, exist_ok=True)
         report = {"samples": errors.samples, "subsets": summary}
-        options.output.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+        write_text(options.output, json.dumps(report, indent=1) + "\n")
     return 0
 
 
