@@ -440,6 +440,7 @@ def test_help_explains(capsys: pytest.CaptureFixture[str]) -> None:
         (["--model.modalities.rgb.embedding.name=big"], ["'rgb'", "unknown network 'big'"]),
         (["--model.objective=regression"], ["`given`", "rgb"]),
         (["--model.objective=regression", "--model.given=[smell]"], ["`given`"]),
+        (["--model.targets=[rgb]"], ["`targets` are for objective regression"]),
         (["--model.objective=best"], ["model smvae has no objective 'best'", "masked, subset"]),
         (["--model.name=vae"], ["unknown model 'vae'", "mopoe"]),
         (["--model.name=mvae", "--model.objective=masked"], ["model mvae", "'masked'"]),
