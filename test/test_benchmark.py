@@ -188,3 +188,12 @@ def test_other_networks_are_another_table(arguments: list[str], results: Path) -
 def test_unknown_network_is_named(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main([*arguments, "--methods", "mvae", "--image-network", "unheard_of"]) == 2
     assert "unheard_of" in capsys.readouterr().err
+
+
+def test_runs_of_other_studies_may_lie_in_the_same_folder(results: Path) -> None:
+    before = finished(results / "runs", PROTOCOL)
+    other = {"configuration": {"study": "insertion", "method": "dedicated", "protocol": {}}}
+    path = results / "runs" / "0123456789abcdef.json"
+    path.write_text(json.dumps(other))
+    assert finished(results / "runs", PROTOCOL) == before
+    path.unlink()

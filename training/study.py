@@ -110,7 +110,10 @@ def alone(folder: Path) -> Iterator[None]:
 def _read(path: Path) -> dict[str, Any]:
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
-        METHODS[record["configuration"]["method"]], record["configuration"]["protocol"]
+        configuration = record["configuration"]
+        if "study" not in configuration:  # other studies keep their runs in the same folder
+            METHODS[configuration["method"]]
+        configuration["protocol"]
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(f"{path}: not the file of a run ({error!r}); remove it") from error
     return record
