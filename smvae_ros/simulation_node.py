@@ -52,6 +52,7 @@ class Settings:
 
     seed: int = 0
     rate: float = 1.0
+    realistic: bool = False
     cut: frozenset[str] = frozenset()
     faults: Faults = dataclasses.field(default_factory=Faults)
 
@@ -67,6 +68,7 @@ class Settings:
         return cls(
             values.get("seed", 0),
             values.get("rate", 1.0),
+            values.get("realistic", False),
             frozenset(name for name in FAULTS if values.get(f"cut.{name}")),
             Faults(**words, force_bias=bias),
         )
@@ -87,7 +89,7 @@ class Parameters:
             node.declare_parameter(name, default, descriptor)
 
     def _on_set(self, parameters: list[Parameter]) -> SetParametersResult:
-        known = ("seed", "rate", "cut.", "corrupt.")
+        known = ("seed", "rate", "realistic", "cut.", "corrupt.")
         changes = {p.name: p.value for p in parameters if p.name.startswith(known)}
         try:
             settings = Settings.of({**self._values, **changes})
@@ -110,6 +112,10 @@ def _parameters() -> Iterator[tuple[str, Any, ParameterDescriptor]]:
         floating_point_range=[FloatingPointRange(from_value=0.05, to_value=10.0)],
     )
     yield "rate", 1.0, rate
+    realistic = ParameterDescriptor(
+        description="Textures and a stereo camera's depth; changing it begins the trajectory again."
+    )
+    yield "realistic", False, realistic
     for name, faults in FAULTS.items():
         topics = ", ".join(topic for topic, (owner, _) in TOPICS.items() if owner == name)
         cut = ParameterDescriptor(description=f"Publish nothing on {topics}.")
@@ -141,12 +147,12 @@ class Simulation:
             for topic, (_, type_name) in TOPICS.items()
         }
         self._robot = self._other = None
-        self._open(parameters.settings.seed)
+        self._open(parameters.settings)
 
-    def _open(self, seed: int) -> None:
+    def _open(self, settings: Settings) -> None:
         self.close()
-        self._robot = InsertionRobot(seed)
-        self._injector = FaultInjector(seed, self._other_depth)
+        self._robot = InsertionRobot(settings.seed, realistic=settings.realistic)
+        self._injector = FaultInjector(settings.seed, self._other_depth)
 
     def close(self) -> None:
         """Frees the graphics memory."""
@@ -174,8 +180,9 @@ class Simulation:
         end = time.monotonic()
         while True:
             settings = self._parameters.settings
-            if settings.seed != self._robot.seed:
-                self._open(settings.seed)
+            robot = self._robot
+            if (settings.seed, settings.realistic) != (robot.seed, robot.realistic):
+                self._open(settings)
             step = self._step(settings)
             end += 1 / CONTROL_RATE / settings.rate
             late = time.monotonic() - end
@@ -209,7 +216,8 @@ class Simulation:
 
     def _other_depth(self) -> np.ndarray:
         if self._other is None:
-            self._other = InsertionRobot(self._robot.seed + OTHER_SCENE)
+            robot = self._robot
+            self._other = InsertionRobot(robot.seed + OTHER_SCENE, realistic=robot.realistic)
         return self._other.step().depth
 
     def _publish(self, step: Step, end: float, rate: float) -> None:
@@ -259,6 +267,7 @@ def make_parser() -> argparse.ArgumentParser:
         f"`ros2 param set /{NODE_NAME} cut.rgb true`, or at the start after --ros-args -p:\n"
         "  seed             of scene, behaviour and noise\n"
         "  rate             simulated seconds in each second\n"
+        "  realistic        true: textures and a stereo camera's depth\n"
         f"  cut.SENSOR       true: publish nothing ({', '.join(FAULTS)})\n"
         f"{faults}\n"
         "  corrupt.force_bias  added to fx, fy, fz in N, such as '[10.0, 0.0, 0.0]'\n\n"

@@ -21,9 +21,9 @@ from smvae_core.modalities import Modality
 from smvae_ros import evaluate
 from smvae_ros.bags import BagReader
 from smvae_ros.messages import adapter, stamp_ns
-from smvae_ros.simulation.camera import DISPARITY_OF_ONE_METRE, CameraNoise
+from smvae_ros.simulation.camera import DISPARITY_OF_ONE_METRE, MILD, STEREO, CameraNoise
 from smvae_ros.simulation.graphics import SimulationUnavailable, find_mujoco
-from smvae_ros.simulation.insertion import InsertionRobot, Step
+from smvae_ros.simulation.insertion import GENERATOR_VERSION, InsertionRobot, Step
 from smvae_ros.simulation.policy import LARGEST_ACTION, LEASH
 from smvae_ros.simulation.scene import BOX_HEIGHT
 from smvae_ros.simulation.textures import Texture
@@ -32,7 +32,7 @@ from training import simulate
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 PICTURES = ("image", "depth")
-PERFECT = CameraNoise(0, 0, 0, 0, 0, 0, 0)
+PERFECT = CameraNoise()
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -195,9 +195,10 @@ class TestPictures:
             assert np.sum(seen == "box") > 1500
             assert np.sum(seen == "hole") > 40
 
-    def test_things_have_clearly_different_colours(self):
+    @pytest.mark.parametrize("realistic", [False, True])
+    def test_things_have_clearly_different_colours(self, realistic):
         for seed in range(4):
-            with InsertionRobot(seed, camera_noise=PERFECT) as robot:
+            with InsertionRobot(seed, camera_noise=0, realistic=realistic) as robot:
                 image = robot.step().image.astype(float)
                 seen = robot.seen()
             things = ("peg", "box", "hole", "table")
@@ -207,34 +208,38 @@ class TestPictures:
             assert np.linalg.norm(colour["box"] - colour["table"]) > 40
 
     def test_depth_is_the_distance_along_the_view(self):
-        with InsertionRobot(0, camera_noise=PERFECT) as robot:
+        with InsertionRobot(0, camera_noise=0) as robot:
             depth = robot.step().depth
         assert depth.dtype == np.float32
         assert 0.15 < depth.min() < 0.45
         assert 0.7 < depth.max() < 1.2
 
-    def test_noise_is_mild(self):
-        clean = record(0, 1, render=True, camera_noise=PERFECT)[0]
-        noisy = record(0, 1, render=True)[0]
-        seen = noisy.depth > 0
-        assert 0.9 < seen.mean() < 0.99
-        assert 0.0002 < np.std((noisy.depth - clean.depth)[seen]) < 0.003
+    @pytest.mark.parametrize(("realistic", "largest"), [(False, 0.001), (True, 0.003)])
+    def test_noise_is_mild(self, realistic, largest):
+        clean = record(0, 1, render=True, camera_noise=0, realistic=realistic)[0]
+        noisy = record(0, 1, render=True, realistic=realistic)[0]
+        seen = (noisy.depth > 0) & (clean.depth > 0)
+        assert 0.9 < seen.mean() < 1
+        assert 0.0002 < np.std((noisy.depth - clean.depth)[seen]) < largest
         assert 0.5 < np.std(noisy.image.astype(float) - clean.image) < 3
 
-    def test_every_trajectory_has_its_own_strength_of_noise(self):
-        flat, depth = np.full((64, 64, 3), 128, np.uint8), np.full((64, 64), 0.5, np.float32)
-        strengths = []
-        for seed in range(6):
-            noise = InsertionRobot(seed)._noise
-            image, _ = noise.apply(flat, depth, np.random.default_rng(0))
-            strengths.append(image.std())
+    def test_every_realistic_trajectory_has_its_own_strength_of_noise(self):
+        strengths = [InsertionRobot(seed, realistic=True)._noise.colour for seed in range(6)]
         assert max(strengths) > 1.5 * min(strengths)
+        assert {InsertionRobot(seed)._noise for seed in range(6)} == {MILD}
+
+    def test_realistic_pictures_are_of_the_same_movement(self):
+        plain, realistic = (record(3, 20, True, realistic=value) for value in (False, True))
+        assert_equal_steps(plain, realistic, without=PICTURES)
+        for one, other in zip(plain, realistic, strict=True):
+            assert not np.array_equal(one.image, other.image)
+            assert (other.depth == 0).sum() > (one.depth == 0).sum()
 
     def test_things_differ_in_texture_from_trajectory_to_trajectory(self):
-        scenes = [InsertionRobot(seed).scene for seed in range(12)]
+        scenes = [InsertionRobot(seed, realistic=True).scene for seed in range(12)]
         patterns = {texture.pattern for scene in scenes for texture in scene.textures.values()}
         assert patterns == {"speckle", "blotches", "grain", "tiles"}
-        with InsertionRobot(0, camera_noise=PERFECT) as robot:
+        with InsertionRobot(0, camera_noise=0, realistic=True) as robot:
             image = robot.step().image.astype(float)
             seen = robot.seen()
         # Within one thing brightness varies, by its texture and by light and shadow.
@@ -286,12 +291,17 @@ class TestPictures:
         assert 40 < hole.sum() < 90
 
     @settings(max_examples=25, deadline=None)
-    @given(factor=st.floats(0, 20), seed=st.integers(0, 2**32), level=st.integers(0, 255))
-    def test_noisy_pictures_keep_type_and_range(self, factor, seed, level):
+    @given(
+        noise=st.sampled_from([MILD, STEREO]),
+        factor=st.floats(0, 20),
+        seed=st.integers(0, 2**32),
+        level=st.integers(0, 255),
+    )
+    def test_noisy_pictures_keep_type_and_range(self, noise, factor, seed, level):
         rng = np.random.default_rng(seed)
         image = np.full((8, 9, 3), level, np.uint8)
         depth = rng.uniform(0.2, 1, (8, 9)).astype(np.float32)
-        noisy, noisy_depth = CameraNoise().scaled(factor).apply(image, depth, rng)
+        noisy, noisy_depth = noise.scaled(factor).apply(image, depth, rng)
         assert (noisy.dtype, noisy.shape) == (np.uint8, image.shape)
         assert (noisy_depth.dtype, noisy_depth.shape) == (np.float32, depth.shape)
         assert np.isfinite(noisy_depth).all()
@@ -321,7 +331,8 @@ class TestLogs:
             with h5py.File(path) as file:
                 assert file.attrs["simulated"]
                 assert file.attrs["seed"] == name.trajectory
-                assert file.attrs["generator_version"] == simulate.GENERATOR_VERSION
+                assert file.attrs["generator_version"] == GENERATOR_VERSION
+                assert not file.attrs["realistic"]
                 assert file.attrs["mujoco_version"] == find_mujoco().__version__
 
     def test_a_file_holds_the_steps_of_its_seed(self, logs):
@@ -349,7 +360,30 @@ class TestLogs:
         before = {path: path.stat().st_mtime_ns for path in logs.iterdir()}
         assert make_logs(logs, "--workers", 1, "--camera-noise", 0.5) == 1
         assert "was made with camera_noise = 1.0, now it is 0.5" in capfd.readouterr().err
+        assert make_logs(logs, "--workers", 1, "--realistic") == 1
+        assert "was made with realistic = False, now it is True" in capfd.readouterr().err
         assert {path: path.stat().st_mtime_ns for path in logs.iterdir()} == before
+
+    def test_logs_from_before_there_was_a_choice_are_plain(self, logs, tmp_path, capfd):
+        for path in logs.iterdir():
+            copy = tmp_path / path.name
+            copy.write_bytes(path.read_bytes())
+            with h5py.File(copy, "a") as file:
+                del file.attrs["realistic"]
+        before = {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
+        assert make_logs(tmp_path, "--workers", 1) == 0
+        assert make_logs(tmp_path, "--workers", 1, "--realistic") == 1
+        assert "was made with realistic = False, now it is True" in capfd.readouterr().err
+        assert {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()} == before
+
+    def test_realistic_logs_hold_the_realistic_steps(self, tmp_path):
+        size = ["--trajectories", "1", "--steps", "50", "--workers", "1"]
+        assert simulate.main(["--output", str(tmp_path), "--realistic", *size]) == 0
+        with h5py.File(tmp_path / log_file_name("simulated_000000", 0, 0)) as file:
+            assert file.attrs["realistic"]
+            steps = record(0, 50, render=True, realistic=True)
+            for key, expected in simulate.log_arrays(steps).items():
+                np.testing.assert_array_equal(file[key][()], expected, err_msg=key)
 
     def test_the_length_must_be_whole_parts(self, tmp_path, capsys):
         with pytest.raises(SystemExit):

@@ -15,7 +15,7 @@ from smvae_core.health.suspicion import Level
 from smvae_core.inference import Inference
 from smvae_core.preprocessing import prepare
 from smvae_ros.node.health import HealthMonitor, HealthSettings, Judgement
-from smvae_ros.simulation.camera import CameraNoise
+from smvae_ros.simulation.camera import MILD
 from smvae_ros.simulation.faults import FaultInjector, Faults
 from smvae_ros.simulation.insertion import CONTROL_RATE, InsertionRobot, Step
 
@@ -84,7 +84,7 @@ def _bias(seed: int) -> Faults:
 def _noisy_freeze(seed: int, steps: Sequence[Step]) -> Iterator[Sample]:
     random = np.random.default_rng(seed)
     for step in steps:
-        image, _ = CameraNoise().apply(steps[0].image, steps[0].depth, random)
+        image, _ = MILD.apply(steps[0].image, steps[0].depth, random)
         yield {**sample_of(step), "rgb": image}
 
 

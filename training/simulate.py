@@ -2,10 +2,13 @@
 
     python -m training.simulate --output data/simulated --trajectories 40
 
-Each trajectory has its own box position, colours, textures, light and camera noise. Trajectory k
-has the seed SEED + k and is the same however many others are made, by however many workers, in one
-go or in several. A part file that is already there is not made again. The files say in their
-attributes that they are simulated, by which generator, from which seed and settings.
+Each trajectory has its own box position, colours and light. With --realistic, it has its own
+textures on table, wall and box, too, and the depth is that of a stereo camera, with a strength of
+noise of its own.
+
+Trajectory k has the seed SEED + k and is the same however many others are made, by however many
+workers, in one go or in several. A part file that is already there is not made again. The files say
+in their attributes that they are simulated, by which generator, from which seed and settings.
 
 Optical flow, optional in the format and over half of its bytes, is not written.
 """
@@ -31,7 +34,6 @@ from tqdm import tqdm
 from smvae_core.data.vision_touch import STEPS_PER_FILE, log_file_name, write_log
 from smvae_ros.bags import BagError, BagWriter
 from smvae_ros.messages import bag_types
-from smvae_ros.simulation.camera import CameraNoise
 from smvae_ros.simulation.graphics import SimulationUnavailable, find_mujoco
 from smvae_ros.simulation.insertion import GENERATOR_VERSION, InsertionRobot, Step
 from smvae_ros.simulation.topics import step_messages
@@ -47,17 +49,23 @@ class Settings:
     Attributes:
         box_variation: the box lies within this many metres of the origin in x and in y.
         camera_noise: noise of the camera as a multiple of the default; 0 is none, but depth is
-            rounded and has shadows all the same.
+            rounded all the same.
+        realistic: textures and a stereo camera, as in :class:`InsertionRobot`.
         compression: of the HDF5 files, ``None`` or ``"gzip"``.
     """
 
     box_variation: float = 0.01
     camera_noise: float = 1.0
+    realistic: bool = False
     compression: str | None = None
 
     def robot(self, seed: int) -> InsertionRobot:
-        noise = CameraNoise().scaled(self.camera_noise)
-        return InsertionRobot(seed, box_variation=self.box_variation, camera_noise=noise)
+        return InsertionRobot(
+            seed,
+            box_variation=self.box_variation,
+            camera_noise=self.camera_noise,
+            realistic=self.realistic,
+        )
 
     def attributes(self, seed: int) -> dict[str, Any]:
         """The attributes of a log of the trajectory with this seed."""
@@ -69,6 +77,7 @@ class Settings:
             "seed": seed,
             "box_variation": self.box_variation,
             "camera_noise": self.camera_noise,
+            "realistic": self.realistic,
         }
 
 
@@ -127,13 +136,14 @@ def _is_written(path: Path, attributes: Mapping[str, Any]) -> bool:
         return False
     try:
         with h5py.File(path, "r") as file:
-            found = {name: file.attrs.get(name) for name in attributes}
+            # Files made before there was a choice do not name it: they are plain.
+            found = {"realistic": False, **file.attrs}
     except OSError:
         return False
     for name, expected in attributes.items():
-        if found[name] != expected:
+        if found.get(name) != expected:
             raise ValueError(
-                f"{path} was made with {name} = {found[name]}, now it is {expected}. "
+                f"{path} was made with {name} = {found.get(name)}, now it is {expected}. "
                 "Use another --output, or remove the old files."
             )
     return True
@@ -271,8 +281,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         type=_not_negative,
         default=1.0,
         metavar="FACTOR",
-        help="multiple of the camera's mild noise; without any, depth is still rounded and has "
-        "shadows, as that of a stereo camera (%(default)s)",
+        help="multiple of the camera's noise; 0 is none, but depth is still rounded, and a stereo "
+        "camera's still has shadows (%(default)s)",
+    )
+    add(
+        "--realistic",
+        action="store_true",
+        help="textures, and a stereo camera's depth: noise and steps grow with the distance, with "
+        "shadows and patches without readings; otherwise colours are plain and the noise is mild",
     )
     add("--compression", choices=["gzip"], help="of the HDF5 files; none reads fastest (none)")
     options = parser.parse_args(arguments)
@@ -284,7 +300,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error("--seed must be 0 or more")
     # A polite kill ends as Ctrl-C does.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    settings = Settings(options.box_variation, options.camera_noise, options.compression)
+    settings = Settings(
+        options.box_variation, options.camera_noise, options.realistic, options.compression
+    )
     try:
         if options.output is not None:
             write_logs(

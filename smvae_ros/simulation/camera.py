@@ -1,4 +1,4 @@
-"""The RGB-D camera: a clean rendering, and what a real sensor makes of it."""
+"""The RGB-D camera: a clean rendering, and what a sensor makes of it."""
 
 from __future__ import annotations
 
@@ -22,36 +22,35 @@ _PATCH = 8  # pixels, about the width of a patch without readings
 
 @dataclass(frozen=True)
 class CameraNoise:
-    """What the sensor adds to a picture. The depth is that of a small stereo camera.
-
-    Two eyes at a distance measure disparity, in pixels of the sensor, and depth is inverse to it:
-    noise and steps grow with the square of the distance (at 0.4 m half a millimetre and 0.9 mm, at
-    0.9 m 2.8 mm and 4.3 mm). Beside a near thing stands the shadow that only one eye sees.
+    """What the sensor adds to a picture; nothing by default. See :data:`MILD`, :data:`STEREO`.
 
     Attributes:
         colour: standard deviation of Gaussian noise, in steps of the 0..255 scale.
-        disparity: standard deviation of Gaussian noise, pixels of the sensor.
+        depth: standard deviation of Gaussian noise that is the same at every distance, metres.
         edges: probability that a depth pixel beside an edge of more than 2 cm has no reading (0).
+        unit: depth is said in multiples of this, metres, as in messages; 0 does not round.
+        disparity: standard deviation of Gaussian noise, pixels of the sensor.
         patches: share of the depth pixels that have no reading, in patches, because nothing there
             can be matched.
         step: disparity is rounded to multiples of this, pixels of the sensor; 0 does not round.
         baseline: distance of the eyes, metres; 0 casts no shadows.
-        unit: depth is said in multiples of this, metres, as in messages; 0 does not round.
     """
 
-    colour: float = 1.5
-    disparity: float = 0.04
-    edges: float = 0.15
-    patches: float = 0.005
-    step: float = 1 / 16
-    baseline: float = 0.018
-    unit: float = 0.001
+    colour: float = 0.0
+    depth: float = 0.0
+    edges: float = 0.0
+    unit: float = 0.0
+    disparity: float = 0.0
+    patches: float = 0.0
+    step: float = 0.0
+    baseline: float = 0.0
 
     def scaled(self, factor: float) -> CameraNoise:
         """The same with noise and random holes times ``factor``; rounding and shadows stay."""
         return dataclasses.replace(
             self,
             colour=self.colour * factor,
+            depth=self.depth * factor,
             disparity=self.disparity * factor,
             edges=min(self.edges * factor, 1.0),
             patches=min(self.patches * factor, 1.0),
@@ -65,20 +64,42 @@ class CameraNoise:
         image = np.clip(np.rint(noisy), 0, 255).astype(np.uint8)
 
         hole = (rng.random(depth.shape, np.float32) < self.edges) & _beside_edge(depth, 0.02)
-        hole |= _patches(depth.shape, self.patches, rng)
+        if self.patches:
+            hole |= _patches(depth.shape, self.patches, rng)
         if self.baseline:
             focal = camera_matrix(*depth.shape)[0, 0]
             hole |= _shadows(np.float32(focal * self.baseline) / depth)
-        disparity = DISPARITY_OF_ONE_METRE / depth
-        disparity += np.float32(self.disparity) * rng.standard_normal(depth.shape, np.float32)
-        if self.step:
-            disparity = np.rint(disparity / np.float32(self.step)) * np.float32(self.step)
-        # Nothing to be seen within 50 m is as far as no reading.
-        hole |= disparity < DISPARITY_OF_ONE_METRE / 50
-        depth = DISPARITY_OF_ONE_METRE / np.where(hole, 1, disparity)
+        if self.depth:
+            depth = depth + np.float32(self.depth) * rng.standard_normal(depth.shape, np.float32)
+        if self.disparity or self.step:
+            disparity = DISPARITY_OF_ONE_METRE / depth
+            disparity += np.float32(self.disparity) * rng.standard_normal(depth.shape, np.float32)
+            if self.step:
+                disparity = np.rint(disparity / np.float32(self.step)) * np.float32(self.step)
+            # Nothing to be seen within 50 m is as far as no reading.
+            hole |= disparity < DISPARITY_OF_ONE_METRE / 50
+            depth = DISPARITY_OF_ONE_METRE / np.where(hole, 1, disparity)
         if self.unit:
             depth = np.rint(depth / np.float32(self.unit)) * np.float32(self.unit)
         return image, np.where(hole, 0, depth).astype(np.float32)
+
+
+# A mild sensor: half a millimetre of noise at every distance, holes only beside edges.
+MILD = CameraNoise(colour=1.5, depth=0.0005, edges=0.15, unit=0.001)
+
+# A small stereo camera. Two eyes at a distance measure disparity, in pixels of the sensor, and
+# depth is inverse to it: noise and steps grow with the square of the distance (at 0.4 m half a
+# millimetre and 0.9 mm, at 0.9 m 2.8 mm and 4.3 mm). Beside a near thing stands the shadow that
+# only one eye sees.
+STEREO = CameraNoise(
+    colour=1.5,
+    edges=0.15,
+    unit=0.001,
+    disparity=0.04,
+    patches=0.005,
+    step=1 / 16,
+    baseline=0.018,
+)
 
 
 class Camera:
@@ -128,7 +149,7 @@ def _patches(shape: tuple[int, ...], share: float, rng: np.random.Generator) -> 
     """Random patches that cover about this share of the picture, bool."""
     coarse = rng.random(tuple(length // _PATCH + 2 for length in shape), np.float32)
     field = cv2.resize(coarse, shape[::-1], interpolation=cv2.INTER_CUBIC)
-    return field > np.quantile(field, 1 - share) if share else np.zeros(shape, bool)
+    return field > np.quantile(field, 1 - share)
 
 
 def _shadows(disparity: np.ndarray) -> np.ndarray:

@@ -11,12 +11,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from smvae_ros.simulation.camera import Camera, CameraNoise
+from smvae_ros.simulation.camera import MILD, STEREO, Camera
 from smvae_ros.simulation.graphics import find_mujoco
 from smvae_ros.simulation.policy import Policy, Sensed
 from smvae_ros.simulation.scene import Scene
 
-GENERATOR_VERSION = 2  # to be raised whenever the same seed no longer gives the same trajectory
+GENERATOR_VERSION = 1  # to be raised whenever the same seed no longer gives the same trajectory
 
 CONTROL_RATE = 20.0  # Hz
 READINGS = 50  # wrenches in a control step, one for each millisecond of the physics
@@ -80,29 +80,40 @@ class InsertionRobot:
 
     Attributes:
         seed: of this trajectory.
+        realistic: whether it looks realistic.
         scene: the random scene.
         policy: the scripted behaviour, with its phase and its counts of attempts and insertions.
     """
 
     def __init__(
-        self, seed: int, *, box_variation: float = 0.01, camera_noise: CameraNoise | None = None
+        self,
+        seed: int,
+        *,
+        box_variation: float = 0.01,
+        camera_noise: float = 1.0,
+        realistic: bool = False,
     ) -> None:
         """Builds the scene; graphics are opened by the first rendered step.
 
         Args:
             seed: any whole number from 0.
             box_variation: the box lies within this many metres of the origin in x and in y.
-            camera_noise: of the RGB-D camera, mild by default; this trajectory's is between half
-                and one and a half times as strong.
+            camera_noise: multiple of the camera's noise.
+            realistic: textures on table, wall and box, and a stereo camera
+                (:data:`~smvae_ros.simulation.camera.STEREO`) with between half and one and a half
+                times that noise, instead of plain colours and a mild camera (``MILD``). Movement
+                and forces are the same.
 
         Raises:
             SimulationUnavailable: MuJoCo is not installed.
         """
         self._mujoco = find_mujoco()
         self.seed = seed
-        noise = CameraNoise() if camera_noise is None else camera_noise
-        self._noise = noise.scaled(self._random(_NOISE_LEVEL).uniform(0.5, 1.5))
-        self.scene = Scene.draw(self._random(_SCENE), box_variation)
+        self.realistic = realistic
+        self._noise = (STEREO if realistic else MILD).scaled(camera_noise)
+        if realistic:
+            self._noise = self._noise.scaled(self._random(_NOISE_LEVEL).uniform(0.5, 1.5))
+        self.scene = Scene.draw(self._random(_SCENE), box_variation, textured=realistic)
         self._model = self._mujoco.MjModel.from_xml_string(self.scene.xml(), self.scene.assets())
         self._data = self._mujoco.MjData(self._model)
         self._camera: Camera | None = None

@@ -49,7 +49,7 @@ class Scene:
         light_position: of the main lamp, metres.
         light: brightness of the main lamp, 0..1.
         ambient: brightness from everywhere, 0..1.
-        textures: patterns of ``table``, ``wall`` and ``box``.
+        textures: patterns of ``table``, ``wall`` and ``box``, or none at all.
     """
 
     box_position: tuple[float, float]
@@ -62,10 +62,13 @@ class Scene:
     textures: dict[str, Texture]
 
     @classmethod
-    def draw(cls, rng: np.random.Generator, box_variation: float = 0.01) -> Scene:
+    def draw(
+        cls, rng: np.random.Generator, box_variation: float = 0.01, textured: bool = False
+    ) -> Scene:
         """Draws a scene; the box lies within ± ``box_variation`` metres in x and y.
 
-        Its yaw varies with it, by 6 rad for every metre (±3.4° at the default 1 cm).
+        Its yaw varies with it, by 6 rad for every metre (±3.4° at the default 1 cm). Textured or
+        not, everything else is the same.
         """
         x, y = rng.uniform(-box_variation, box_variation, 2)
         return cls(
@@ -84,7 +87,7 @@ class Scene:
             light_position=(rng.uniform(-0.5, 0.1), rng.uniform(-0.9, -0.5), rng.uniform(0.7, 1.0)),
             light=rng.uniform(0.4, 0.55),
             ambient=rng.uniform(0.28, 0.36),
-            textures={name: Texture.draw(rng) for name in TEXTURED},
+            textures={name: Texture.draw(rng) for name in TEXTURED} if textured else {},
         )
 
     def assets(self) -> dict[str, bytes]:
@@ -94,6 +97,10 @@ class Scene:
     def xml(self) -> str:
         """The scene as a MuJoCo model (MJCF)."""
         colour = {name: "{:.4f} {:.4f} {:.4f} 1".format(*rgb) for name, rgb in self.colours.items()}
+        surface = {
+            name: f'material="{name}"' if name in self.textures else f'rgba="{colour[name]}"'
+            for name in TEXTURED
+        }
         peg = _triangle(PEG_RADIUS)
         hole = _triangle(PEG_RADIUS + 2 * CLEARANCE)  # a triangle's corners move twice as far
         pieces = [_prism(piece, 0.0, BOX_HEIGHT) for piece in _ring(hole, BOX_HALF_WIDTH)]
@@ -101,16 +108,18 @@ class Scene:
             f'<mesh name="box{i}" vertex="{vertices}"/>' for i, vertices in enumerate(pieces)
         )
         box = "".join(
-            f'<geom name="box{i}" class="touching" type="mesh" mesh="box{i}" material="box"/>'
+            f'<geom name="box{i}" class="touching" type="mesh" mesh="box{i}" {surface["box"]}/>'
             for i in range(len(pieces))
         )
         walls = "".join(_liner(hole, side, colour["hole"]) for side in range(3))
-        surfaces = "".join(
+        materials = "".join(
             f'<texture name="{name}" type="2d" file="{name}.png"/>'
             f'<material name="{name}" texture="{name}" rgba="{colour[name]}" texuniform="true" '
-            f'texrepeat="{repeat} {repeat}"/>'
-            for name, repeat in TEXTURED.items()
+            f'texrepeat="{TEXTURED[name]} {TEXTURED[name]}"/>'
+            for name in self.textures
         )
+        # A flat texture lies on the faces across z, so a textured wall is a plate set upright.
+        wall = 'size="0.8 0.6 0.02" euler="1.5708 0 0"' if self.textures else 'size="0.8 0.02 0.6"'
         right, up = _camera_axes()
         gains = "\n".join(
             f'<position name="{joint}" joint="{joint}" kp="{stiffness}" dampratio="1"/>'
@@ -147,7 +156,7 @@ class Scene:
   <asset>
     <mesh name="peg" vertex="{_prism(peg, 0.0, PEG_LENGTH)}"/>
     {meshes}
-    {surfaces}
+    {materials}
     <material name="metal" rgba="{colour["arm"]}" specular="0.4" shininess="0.5"/>
   </asset>
   <worldbody>
@@ -156,9 +165,8 @@ class Scene:
     <camera name="{CAMERA}" pos="{_numbers(CAMERA_POSITION)}" fovy="{FIELD_OF_VIEW}"
       xyaxes="{_numbers(right)} {_numbers(up)}"/>
     <geom name="table" class="touching" type="box" size="0.6 0.6 0.02" pos="0 0 -0.02"
-      material="table"/>
-    <geom name="wall" type="box" size="0.8 0.6 0.02" euler="1.5708 0 0" pos="0 0.35 0.3"
-      material="wall"/>
+      {surface["table"]}/>
+    <geom name="wall" type="box" {wall} pos="0 0.35 0.3" {surface["wall"]}/>
     <body name="box" pos="{_numbers(self.box_position)} 0" euler="0 0 {self.box_yaw}">
       {box}
       <geom name="hole3" class="touching" type="box" rgba="{colour["hole"]}"

@@ -1,4 +1,4 @@
-"""Patterns on the surfaces of a scene: one grey picture each, which multiplies the colour there."""
+"""Patterns on surfaces of a realistic scene: a grey picture each, which multiplies the colour."""
 
 from __future__ import annotations
 
