@@ -185,6 +185,18 @@ class TestRobot:
         assert np.mean(across) < 3 * np.mean(within)
 
 
+def test_plain_trajectories_are_those_of_the_bundled_model():
+    """As the first generator made them; other numbers need another GENERATOR_VERSION, and a model
+    trained on them."""
+    with InsertionRobot(0) as robot:
+        *_, last = robot.steps(60, render=False)
+        assert robot.scene.ambient == pytest.approx(0.3320367421)
+    pose = [0.0282674702, -0.0589181117, 0.0806982248, 0.4404183455]
+    np.testing.assert_allclose(last.ee_yaw, pose, rtol=0, atol=1e-5)
+    force = [-0.06890625, -0.03078125, 0.02484375]
+    np.testing.assert_allclose(last.forces[:, :3].mean(0), force, rtol=0, atol=0.01)
+
+
 class TestPictures:
     def test_they_show_peg_box_and_hole(self):
         for seed in range(4):
