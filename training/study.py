@@ -50,8 +50,8 @@ def complete(
         data: folder of the data set.
         runs: folder of the runs' files.
         work: folder of unfinished runs, of trained models and of what is computed from the data
-            once. Without the model the run is trained
-            again if there is anything to measure; ``measured`` names the weights of each section.
+            once. Without the model the run is trained again if there is anything to measure;
+            ``measured`` names the weights of each section.
         stages: of :data:`STAGES`, the wanted ones; by default all that the data set has.
 
     Returns:
