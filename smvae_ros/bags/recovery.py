@@ -95,6 +95,19 @@ def _close_mcap(file: BinaryIO) -> None:
     raise OSError(errno.ENOSPC, "there is no room for the end of the file; free some")
 
 
+def _written(file: BinaryIO, size: int) -> int:
+    """The size without zeros at the end: after a crash they stand for what was never written, and
+    would pass for the rest of a torn record."""
+    while size:
+        block = min(size, 2**16)
+        file.seek(size - block)
+        rest = file.read(block).rstrip(b"\0")
+        size -= block - len(rest)
+        if rest:
+            break
+    return size
+
+
 def _record_ends(file: BinaryIO) -> list[int]:
     """Where the whole records of the data section end; empty for a file that was closed.
 
@@ -109,13 +122,14 @@ def _record_ends(file: BinaryIO) -> list[int]:
         file.seek(-len(MAGIC), 2)
         if file.read() == MAGIC:
             return []
+    size = _written(file, size)
     ends = []
     place = len(MAGIC)
     while place + _RECORD.size <= size:
         file.seek(place)
         opcode, length = _RECORD.unpack(file.read(_RECORD.size))
         place += _RECORD.size + length
-        if opcode in (0x00, 0x0F) or place > size:  # never written, the end of the data, torn
+        if opcode == 0x0F or place > size:  # the end of the data, torn
             break
         ends.append(place)
     if not ends:
