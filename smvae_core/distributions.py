@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -36,6 +37,10 @@ class Gaussian:
         """z = μ + σ ⊙ ε (Eq. 6); ``noise`` is ε, (..., D), broadcast against the batch.
         ``position`` is for mixtures (:meth:`smvae_core.mixture.Mixture.sample`)."""
         return self.mean + (0.5 * self.log_variance).exp() * noise
+
+    def unflatten(self, shape: Sequence[int]) -> Gaussian:
+        """The same with the batch in this shape, so that parameters are (*shape, D)."""
+        return Gaussian(*(p.unflatten(0, shape) for p in (self.mean, self.log_variance)))
 
     def log_prob(self, z: Tensor) -> Tensor:
         """log density of z (..., D), summed over D."""

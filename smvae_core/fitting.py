@@ -34,7 +34,8 @@ class SetFitting(L.LightningModule):
         heads: attention heads of the set encoder of `smvae`.
         set_encoder: name of the set encoder of `smvae`.
         name: which model: smvae, jmvae, telbo, mvae, mmvae, mopoe or cvae.
-        objective: of `smvae`: `masked` (Hirt et al. 2023), `subset` (the paper's Eq. 3-4), or
+        objective: of `smvae`: `masked` (Hirt et al. 2023), `subset` (the paper's Eq. 3-4), either
+            with `-pair` for the mean over two subsets of each sample instead of one, or
             `regression`: a network dedicated to predicting the modalities that are not in `given`.
             Of `mmvae`: `elbo` or `dreg`. By default the first; the others have just one.
         given: for `regression` and `cvae`: the modalities that are always given.

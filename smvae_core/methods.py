@@ -15,7 +15,7 @@ from smvae_core.baselines.mopoe import MoPoE, mopoe_bound
 from smvae_core.baselines.mvae import MVAE, subsampled_bound, subsampled_terms
 from smvae_core.baselines.telbo import TELBO, triple_bound
 from smvae_core.multimodal_vae import MultimodalVAE
-from smvae_core.objectives import OBJECTIVES, Bound, draw_subset, full_bound
+from smvae_core.objectives import OBJECTIVES, Bound, draw_subsets, full_bound
 from smvae_core.smvae import SMVAE
 
 
@@ -64,8 +64,8 @@ class Method:
         return self.objectives[name]
 
 
-def _of_random_subset(bound: Callable[..., Bound]) -> Callable[..., Bound]:
-    """The same bound with the subset drawn from ``uniform``."""
+def _of_random_subsets(bound: Callable[..., Bound], count: int) -> Objective:
+    """The bound's mean over so many subsets S of each sample, drawn from ``uniform``."""
 
     def drawn(
         model: MultimodalVAE,
@@ -75,10 +75,10 @@ def _of_random_subset(bound: Callable[..., Bound]) -> Callable[..., Bound]:
         noise: Tensor,
         beta: float = 1.0,
     ) -> Bound:
-        subset = draw_subset(present, uniform)
-        return bound(model, observations, present, subset, noise, beta)
+        subsets = draw_subsets(present, uniform, count)
+        return bound(model, observations, present, subsets, noise, beta)
 
-    return drawn
+    return Objective(drawn, lambda _: count + 1)
 
 
 def _elbo(
@@ -102,7 +102,11 @@ METHODS: dict[str, Method] = {
     for method in (
         Method(
             SMVAE,
-            {n: Objective(_of_random_subset(b), lambda _: 2) for n, b in OBJECTIVES.items()},
+            {
+                f"{name}{suffix}": _of_random_subsets(bound, count)
+                for count, suffix in ((1, ""), (2, "-pair"))
+                for name, bound in OBJECTIVES.items()
+            },
             _FULL,
         ),
         Method(JMVAE, {"kl": Objective(jmvae_kl_bound, lambda _: 1)}, _FULL),

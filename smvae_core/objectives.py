@@ -15,7 +15,7 @@ a model for all subsets is held against.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
@@ -24,6 +24,7 @@ from torch import Tensor
 from smvae_core.distributions import Gaussian
 from smvae_core.mixture import Mixture
 from smvae_core.multimodal_vae import MultimodalVAE
+from smvae_core.terms import log_likelihoods, weighted_sum
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,24 @@ def draw_subset(present: Tensor, uniform: Tensor) -> Tensor:
     return (rank < size[:, None]) & present
 
 
+def draw_subsets(present: Tensor, uniform: Tensor, count: int) -> Tensor:
+    """Several subsets of each sample, each drawn as by :func:`draw_subset`, but from evenly spaced
+    uniform numbers (u + r / R mod 1), so that together they are more like all subsets.
+
+    Of two modalities and two draws one is always the pair and one always alone.
+
+    Args:
+        present: (B, M) bool, at least one True a row.
+        uniform: (B, M + 1) numbers in [0, 1).
+        count: R.
+
+    Returns:
+        (R, B, M) bool.
+    """
+    draws = [draw_subset(present, (uniform + r / count) % 1.0) for r in range(count)]
+    return torch.stack(draws)
+
+
 def annealed_beta(step: int, warm_up_steps: int, beta: float = 1.0) -> float:
     """β of Eq. 2, rising linearly from 0 to its final value (Bowman et al. 2015)."""
     return beta * min(1.0, step / warm_up_steps) if warm_up_steps > 0 else beta
@@ -76,63 +95,59 @@ def subset_bound(
     model: MultimodalVAE,
     observations: Mapping[str, Tensor],
     present: Tensor,
-    subset: Tensor,
+    subsets: Tensor,
     noise: Tensor,
     beta: float = 1.0,
 ) -> Bound:
-    """Eq. 3 and 4 of the paper: the ELBO of the subset S by itself.
+    """Eq. 3 and 4 of the paper: the ELBO of the subset S by itself; the mean over several S.
 
     Args:
         model: the model.
         observations: modality → (B, *shape), normalised; rows that are not present are ignored.
         present: (B, M) bool, O; unused here, so that objectives are interchangeable.
-        subset: (B, M) bool, S.
-        noise: (2, B, D) standard normal ε; the first is used.
+        subsets: (R, B, M) bool, R draws of S for each sample.
+        noise: (at least R, B, D) standard normal ε; the first R are used.
         beta: weight of the KL term.
     """
-    posterior = model.encode(observations, subset)
+    posterior = _encode(model, model.embed(observations), subsets)
     kl = posterior.kl(Gaussian.standard(posterior.mean))
-    log_likelihoods = _log_likelihoods(
-        model, observations, subset, lambda _: posterior.sample(noise[0])
-    )
-    value = _weighted(model, log_likelihoods) - beta * kl
-    return Bound(value, log_likelihoods, kl, posterior)
+    z = posterior.sample(noise[: len(subsets)])
+    return _mean_bound(model, log_likelihoods(model, observations, z, subsets), kl, posterior, beta)
 
 
 def masked_bound(
     model: MultimodalVAE,
     observations: Mapping[str, Tensor],
     present: Tensor,
-    subset: Tensor,
+    subsets: Tensor,
     noise: Tensor,
     beta: float = 1.0,
 ) -> Bound:
-    """The masked objective of Hirt et al. 2023; arguments as :func:`subset_bound`, and the second
-    noise is that of q(z|x_O).
+    """The masked objective of Hirt et al. 2023; arguments as :func:`subset_bound`, and the noise
+    after the first R is that of q(z|x_O), which all S share.
 
-    A modality is decoded once for each sample: from the z of S if it is in S, else from that of O.
+    A modality is decoded once for each S: from the z of S if it is in S, else from that of O.
     """
     embeddings = model.embed(observations)
-    given = model.encode_embeddings(embeddings, subset)
-    full = model.encode_embeddings(embeddings, present)
-    z_given, z_full = given.sample(noise[0]), full.sample(noise[1])
+    given = _encode(model, embeddings, subsets)
+    full = _encode(model, embeddings, present[None])
+    z_given, z_full = given.sample(noise[: len(subsets)]), full.sample(noise[len(subsets), None])
     # Where S is all of O, the second term is exactly zero; so it comes out here, too.
     kl = given.kl(Gaussian.standard(given.mean)) + full.kl(given)
-    log_likelihoods = _log_likelihoods(
-        model,
-        observations,
-        present,
-        lambda column: torch.where(subset[:, column, None], z_given, z_full),
-    )
-    value = _weighted(model, log_likelihoods) - beta * kl
-    return Bound(value, log_likelihoods, kl, given)
+    terms = {}
+    for name, x in observations.items():
+        column = model.names.index(name)
+        z = torch.where(subsets[..., column, None], z_given, z_full)
+        counted = present.expand_as(subsets)
+        terms.update(log_likelihoods(model, {name: x}, z, counted))
+    return _mean_bound(model, terms, kl, given, beta)
 
 
 def full_bound(
     model: MultimodalVAE, observations: Mapping[str, Tensor], present: Tensor, noise: Tensor
 ) -> Bound:
     """The ELBO of everything that was observed (Eq. 1), with β = 1; noise (2, B, D)."""
-    return subset_bound(model, observations, present, present, noise)
+    return subset_bound(model, observations, present, present[None], noise)
 
 
 def regression(
@@ -148,36 +163,30 @@ def regression(
     """
     inputs = {n: x for n, x in observations.items() if given[:, model.names.index(n)].any()}
     posterior = model.encode(inputs or observations, given)
-    log_likelihoods = _log_likelihoods(model, observations, targets, lambda _: posterior.mean)
-    kl = 0.0 * posterior.mean.sum(-1)  # none; but a batch without any target has a gradient too
-    return Bound(_weighted(model, log_likelihoods) - kl, log_likelihoods, kl, posterior)
+    terms = log_likelihoods(model, observations, posterior.mean[None], targets[None])
+    kl = 0.0 * posterior.mean.sum(-1)[None]  # none; but a batch without any target has a gradient
+    return _mean_bound(model, terms, kl, posterior, 1.0)
 
 
 OBJECTIVES = {"masked": masked_bound, "subset": subset_bound}  # of SMVAE, the default first
 
 
-def _log_likelihoods(
+def _encode(
+    model: MultimodalVAE, embeddings: Mapping[str, Tensor], subsets: Tensor
+) -> Gaussian | Mixture:
+    """q(z|X_s) for each of (R, B, M) subsets of the same embeddings; parameters (R, B, D)."""
+    repeated = {name: e.repeat(len(subsets), 1) for name, e in embeddings.items()}
+    posterior = model.encode_embeddings(repeated, subsets.flatten(0, 1))
+    return posterior.unflatten(subsets.shape[:-1])
+
+
+def _mean_bound(
     model: MultimodalVAE,
-    observations: Mapping[str, Tensor],
-    counted: Tensor,
-    latent: Callable[[int], Tensor],
-) -> dict[str, Tensor]:
-    """log p(x_i|z_i) for each modality, zero in rows where it is not counted."""
-    terms = {}
-    for name, x in observations.items():
-        column = model.names.index(name)
-        mask = counted[:, column]
-        # Rows that do not count are not decoded, so half of the decoders' work falls away.
-        rows = mask.nonzero()[:, 0]
-        term = x.new_zeros(len(x))
-        if len(rows):
-            likelihood = model.decode(latent(column)[rows], [name])[name]
-            term = term.index_copy(0, rows, likelihood.log_prob(x[rows]).to(term.dtype))
-        terms[name] = term
-    return terms
-
-
-def _weighted(model: MultimodalVAE, log_likelihoods: Mapping[str, Tensor]) -> Tensor:
-    """Σ_i λ_i log p(x_i|z), (B,)."""
-    terms = [model.modalities[n].weight * term for n, term in log_likelihoods.items()]
-    return torch.stack(terms).sum(0)
+    terms: dict[str, Tensor],
+    kl: Tensor,
+    posterior: Gaussian | Mixture,
+    beta: float,
+) -> Bound:
+    """Σ_i λ_i log p(x_i|z) − β KL, averaged over the R subsets; terms and KL are (R, B)."""
+    value = (weighted_sum(model, terms) - beta * kl).mean(0)
+    return Bound(value, {name: term.mean(0) for name, term in terms.items()}, kl.mean(0), posterior)

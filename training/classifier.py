@@ -16,6 +16,7 @@ import safetensors
 import safetensors.torch
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import avg_pool2d
 from tqdm import tqdm
 
 from smvae_core.data.samples import Samples
@@ -33,6 +34,8 @@ _LEAST = 200  # of small data sets
 _BATCH = 128
 _RATE = 2e-3
 _SHIFT = 2  # pixels by which training images are moved in any direction
+_CONTRAST = 0.3  # what is left of it at least: means of p(x|z) are paler than any training image
+_BLUR = 3  # pixels, of the square that half of the training batches are averaged over
 _CHUNK = 1000
 _NO_SCALE = torch.zeros(1)  # y is categorical or Bernoulli
 
@@ -75,8 +78,8 @@ def agreement(first: Tensor, second: Tensor) -> float:
 def trained_classifier(protocol: Protocol, folders: Folders) -> Classifier:
     """The data set's classifier, from FOLDERS.derived if it is there.
 
-    It sees the original values of pixels, whatever the protocol's are: what it judges are means of
-    p(x|z), which are as grey as the originals.
+    It sees the original values of pixels, whatever the protocol's are, and pale and blurred ones,
+    too: what it judges are means of p(x|z), as grey as the originals or greyer.
 
     Raises:
         DataSetError: where the data set cannot be used.
@@ -131,6 +134,9 @@ def _train(
             batch = samples.read(random.choice(rows, _BATCH), [image.name, label.name]).prepared
             shift = tuple(random.integers(-_SHIFT, _SHIFT + 1, 2))
             x = torch.roll(to_tensor(image, batch[image.name]), shift, (2, 3))
+            x = x * torch.empty(len(x), 1, 1, 1).uniform_(_CONTRAST, 1)
+            if random.random() < 0.5:
+                x = avg_pool2d(x, _BLUR, stride=1, padding=_BLUR // 2)
             y = to_tensor(label, batch[label.name])
             loss = -Likelihood(label, network(x), _NO_SCALE).log_prob(y).mean()
             optimiser.zero_grad()
@@ -140,7 +146,9 @@ def _train(
 
 
 def _digest(protocol: Protocol) -> str:
-    text = repr((sorted(asdict(protocol).items()), _HIDDEN, _STEPS, _BATCH, _RATE, _SHIFT))
+    text = repr(
+        (sorted(asdict(protocol).items()), _HIDDEN, _STEPS, _BATCH, _RATE, _SHIFT, _CONTRAST, _BLUR)
+    )
     return f"{protocol.dataset}_{hashlib.sha256(text.encode()).hexdigest()[:8]}"
 
 

@@ -12,6 +12,7 @@ from training.data_sets import DATA_SETS, DataSet
 
 # Row of the table → model and objective of `smvae_core.methods`.
 METHODS: dict[str, tuple[str, str]] = {
+    "smvae-masked-pair": ("smvae", "masked-pair"),
     "smvae-masked": ("smvae", "masked"),
     "smvae-subset": ("smvae", "subset"),
     "jmvae": ("jmvae", "kl"),

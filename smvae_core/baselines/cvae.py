@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from smvae_core.baselines.terms import log_likelihoods, weighted_sum
+from smvae_core.terms import log_likelihoods, weighted_sum
 from smvae_core.distributions import Gaussian
 from smvae_core.modalities import Modality
 from smvae_core.multimodal_vae import MultimodalVAE

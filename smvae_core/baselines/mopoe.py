@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from smvae_core.baselines.experts import ExpertsVAE
-from smvae_core.baselines.terms import log_likelihoods, weighted_sum
+from smvae_core.terms import log_likelihoods, weighted_sum
 from smvae_core.distributions import Gaussian
 from smvae_core.fusion import mixture_of_products, with_prior
 from smvae_core.mixture import Mixture

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from smvae_core.baselines.jmvae import JMVAE
-from smvae_core.baselines.terms import log_likelihoods, weighted_sum
+from smvae_core.terms import log_likelihoods, weighted_sum
 from smvae_core.distributions import Gaussian
 from smvae_core.objectives import Bound
 
