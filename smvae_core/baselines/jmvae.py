@@ -12,13 +12,13 @@ import torch
 from torch import Tensor
 
 from smvae_core.baselines.experts import ExpertsVAE
-from smvae_core.terms import log_likelihoods, weighted_sum
 from smvae_core.distributions import Gaussian
 from smvae_core.fusion import product_of_experts
 from smvae_core.modalities import Modality
 from smvae_core.networks import initialise
 from smvae_core.objectives import Bound
 from smvae_core.posterior_head import JointHead
+from smvae_core.terms import log_likelihoods, weighted_sum
 
 ALPHA = 0.1  # as for MNIST in the paper
 

@@ -14,11 +14,11 @@ import torch
 from torch import Tensor
 
 from smvae_core.baselines.experts import ExpertsVAE
-from smvae_core.terms import log_likelihoods, weighted_sum
 from smvae_core.distributions import Gaussian
 from smvae_core.fusion import mixture_of_experts
 from smvae_core.mixture import Mixture
 from smvae_core.objectives import Bound
+from smvae_core.terms import log_likelihoods, weighted_sum
 
 DREG_SAMPLES = 10  # K, importance samples of each expert
 

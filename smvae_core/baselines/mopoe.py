@@ -13,11 +13,11 @@ import torch
 from torch import Tensor
 
 from smvae_core.baselines.experts import ExpertsVAE
-from smvae_core.terms import log_likelihoods, weighted_sum
 from smvae_core.distributions import Gaussian
 from smvae_core.fusion import mixture_of_products, with_prior
 from smvae_core.mixture import Mixture
 from smvae_core.objectives import Bound
+from smvae_core.terms import log_likelihoods, weighted_sum
 
 
 class MoPoE(ExpertsVAE):

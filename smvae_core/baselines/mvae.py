@@ -12,10 +12,10 @@ import torch
 from torch import Tensor
 
 from smvae_core.baselines.experts import ExpertsVAE
-from smvae_core.terms import log_likelihoods, weighted_sum
 from smvae_core.distributions import Gaussian
 from smvae_core.fusion import product_of_experts, with_prior
 from smvae_core.objectives import Bound, draw_subset
+from smvae_core.terms import log_likelihoods, weighted_sum
 
 
 class MVAE(ExpertsVAE):
