@@ -28,7 +28,7 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 def arguments(folder: Path, output: Path) -> list[str]:
     own = ["--data-dir", str(folder / "data"), "--work", str(folder / "work"), *BUDGET]
-    return [*own, "--figures", str(output)]
+    return [*own, "--figures", str(output), "--results", str(folder / "results")]
 
 
 def test_figures_of_the_models_that_are_there(
@@ -38,7 +38,7 @@ def test_figures_of_the_models_that_are_there(
     assert main([*arguments(study, tmp_path), *methods]) == 0
     assert "mvae is left out" in capsys.readouterr().err
     names = {path.name for path in tmp_path.iterdir()}
-    assert names == {"mnist_latent.png", "mnist_given_label.png"}
+    assert names == {"mnist_latent.png", "mnist_given_label.png", "mnist_curve.png"}
     for path in tmp_path.iterdir():
         assert path.read_bytes()[:4] == b"\x89PNG"
         assert path.stat().st_size < 300_000

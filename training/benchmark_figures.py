@@ -5,7 +5,7 @@
 NAME_latent.png (Fig. 2 of the paper): t-SNE of the posterior's means for test images, from the
 image alone and from both modalities. NAME_given_label.png (Figs. 3-5): images that are generated
 for each label. Models are those that `training.benchmark` with the same options has left in WORK; a
-method without one is left out.
+method without one is left out. NAME_curve.png: how training went, from the files in RESULTS/runs.
 """
 
 from __future__ import annotations
@@ -26,11 +26,13 @@ from smvae_core.data.cache_folder import CacheError
 from smvae_core.multimodal_vae import MultimodalVAE
 from smvae_core.preprocessing import to_raw
 from training.coherence import draws
+from training.curve_figure import curve_figure
 from training.data_sets import LABELLED, DataSet, Folders
 from training.pictures import save_figure, show_mosaic
 from training.protocol import Run
 from training.protocol_options import add_methods, chosen_protocol, page_name, study_parser
 from training.run_data import observations
+from training.study import finished
 
 _POINTS = 1000  # test images in a t-SNE picture
 _ROWS = 6  # images for each label
@@ -55,11 +57,17 @@ def parser() -> argparse.ArgumentParser:
         default=Path("docs/results/figures"),
         help="folder to write to (default: docs/results/figures)",
     )
+    add(
+        "--results",
+        type=Path,
+        default=Path("docs/results"),
+        help="folder of the study's results (default: docs/results)",
+    )
     return parser
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Draws both figures; returns the exit code."""
+    """Draws the figures; returns the exit code."""
     options = parser().parse_args(arguments)
     try:
         protocol = chosen_protocol(options)
@@ -79,6 +87,13 @@ def main(arguments: list[str] | None = None) -> int:
         figures = {f"given_{label}": generated_figure(models, conditions, data_set, seed)}
         if joint := {method: model for method, model in models.items() if not model.given}:
             figures["latent"] = latent_figure(joint, test, data_set, seed)
+        records = [
+            record
+            for record in finished(options.results / "runs", protocol)
+            if record["configuration"]["method"] in options.methods
+        ]
+        if curve := curve_figure(protocol, records):
+            figures["curve"] = curve
         for name, figure in figures.items():
             path = options.figures / f"{page_name(protocol)}_{name}.png"
             save_figure(figure, path)
