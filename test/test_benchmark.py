@@ -15,7 +15,7 @@ from smvae_core.data.labelled_images import SOURCES
 from training import study
 from training.benchmark import main
 from training.protocol import METHODS, Protocol, Run
-from training.study import finished
+from training.run_file import runs_of
 
 METHODS_HERE = ("smvae-masked", "cvae")
 
@@ -44,7 +44,7 @@ def results(arguments: list[str]) -> Path:
 def test_every_run_leaves_one_file(results: Path) -> None:
     paths = {results / "runs" / f"{Run(m, 0, PROTOCOL).key}.json" for m in METHODS_HERE}
     assert set((results / "runs").iterdir()) == paths
-    for record in finished(results / "runs", PROTOCOL):
+    for record in runs_of(results / "runs", PROTOCOL):
         assert record["training"]["commit"]
         assert set(record["measured"]) == set(PROTOCOL.data_set.stages) < set(record)
         assert math.isfinite(record["training"]["validation_elbo"])
@@ -191,9 +191,9 @@ def test_unknown_network_is_named(arguments: list[str], capsys: pytest.CaptureFi
 
 
 def test_runs_of_other_studies_may_lie_in_the_same_folder(results: Path) -> None:
-    before = finished(results / "runs", PROTOCOL)
+    before = runs_of(results / "runs", PROTOCOL)
     other = {"configuration": {"study": "insertion", "method": "dedicated", "protocol": {}}}
     path = results / "runs" / "0123456789abcdef.json"
     path.write_text(json.dumps(other))
-    assert finished(results / "runs", PROTOCOL) == before
+    assert runs_of(results / "runs", PROTOCOL) == before
     path.unlink()

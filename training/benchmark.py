@@ -34,7 +34,8 @@ from training.protocol_options import (
     protocol_options,
     study_parser,
 )
-from training.study import STAGES, commit, complete, finished
+from training.run_file import commit, runs_of
+from training.study import STAGES, complete
 
 
 def parser() -> argparse.ArgumentParser:
@@ -125,7 +126,7 @@ def _complete(title: str, run: Run, runs: Path, options: argparse.Namespace) -> 
 
 def _write_table(protocol: Protocol, runs: Path, path: Path) -> str | None:
     """Writes the table of what there is as PATH.json and PATH.md; returns the page."""
-    records = finished(runs, protocol)
+    records = runs_of(runs, protocol)
     if not records:
         return None
     table = tabulate(protocol, records, _command(protocol, records, path.name), commit())

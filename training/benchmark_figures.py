@@ -32,7 +32,7 @@ from training.pictures import save_figure, show_mosaic
 from training.protocol import Run
 from training.protocol_options import add_methods, chosen_protocol, page_name, study_parser
 from training.run_data import observations
-from training.study import finished
+from training.run_file import runs_of
 
 _POINTS = 1000  # test images in a t-SNE picture
 _ROWS = 6  # images for each label
@@ -89,7 +89,7 @@ def main(arguments: list[str] | None = None) -> int:
             figures["latent"] = latent_figure(joint, test, data_set, seed)
         records = [
             record
-            for record in finished(options.results / "runs", protocol)
+            for record in runs_of(options.results / "runs", protocol)
             if record["configuration"]["method"] in options.methods
         ]
         if curve := curve_figure(protocol, records):

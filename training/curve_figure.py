@@ -23,7 +23,7 @@ def curve_figure(protocol: Protocol, records: Sequence[Mapping[str, Any]]) -> Fi
 
     Args:
         protocol: of the runs.
-        records: see :func:`training.study.finished`.
+        records: see :func:`training.run_file.runs_of`.
 
     Returns:
         None where there is nothing to draw.

@@ -27,10 +27,10 @@ from smvae_core.data.log_dataset import CacheError, open_cache
 from smvae_ros.report import write_text
 from training.insertion_measures import STAGES, Caches
 from training.insertion_protocol import DEDICATED, METHODS, Protocol, describe_data, wanted_runs
-from training.insertion_study import complete, finished
+from training.insertion_study import complete
 from training.insertion_table import tabulate, to_markdown
 from training.protocol import RunFailed
-from training.study import commit
+from training.run_file import commit, runs_of
 
 
 def parser() -> argparse.ArgumentParser:
@@ -130,7 +130,11 @@ def _run(options: argparse.Namespace) -> int:
 
 def _write_table(protocol: Protocol, data: dict, options: argparse.Namespace) -> str | None:
     """Writes the tables of what there is; returns the page."""
-    records = finished(options.results / "runs", protocol, data)
+    records = [
+        record
+        for record in runs_of(options.results / "runs", protocol)
+        if record["configuration"]["data"] == data
+    ]
     if not records:
         return None
     table = tabulate(protocol, records, _command(protocol, records), commit())

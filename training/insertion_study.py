@@ -1,36 +1,34 @@
 """Completes one run of the robot study: trains its model, measures it, and writes it down.
 
-What was measured of a run is in RUNS/<key>.json, a section for each stage, as in
-:mod:`training.study`; its training is an ordinary run of `training.train` in WORK/<key>, which an
-interruption does not harm.
+What was measured of a run is in RUNS/<key>.json, see :mod:`training.run_file`; its training is an
+ordinary run of `training.train` in WORK/<key>, which an interruption does not harm.
 """
 
 from __future__ import annotations
 
-import json
 import sys
-import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import redirect_stdout
-from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from smvae_core.checkpoint import Checkpoint, CheckpointError, load_checkpoint
+from smvae_core.multimodal_vae import MultimodalVAE
 from smvae_ros.report import write_text
 from training import train
 from training.insertion_measures import DEDICATED_STAGES, STAGES, Caches
-from training.insertion_protocol import Protocol, Run
+from training.insertion_protocol import Run
 from training.protocol import RunFailed
-from training.study import alone, commit
+from training.run_file import commit, fill
 
 
 def complete(
     run: Run, caches: Caches, runs: Path, work: Path, stages: Sequence[str] = tuple(STAGES)
 ) -> bool:
-    """Trains and measures what is missing of a run; the file grows by a section after each stage.
+    """Trains and measures what is missing of a run.
 
     Args:
         run: what to do.
@@ -46,26 +44,21 @@ def complete(
         RunFailed: where training failed, or another process works on the run.
         ValueError: where data or the run's file cannot be used.
     """
-    path, folder = runs / f"{run.key}.json", work / run.key
+    folder = work / run.key
     if run.given:
         stages = [stage for stage in stages if stage in DEDICATED_STAGES]
-    with alone(folder):
-        record = _read(path) if path.exists() else {"configuration": run.configuration}
-        missing = [stage for stage in stages if stage not in record]
-        if not missing:
-            return False
-        checkpoint = trained(run, caches, folder)
-        record.setdefault("training", _training(checkpoint))
-        for stage in missing:
-            begin = time.monotonic()
-            record[stage] = _rounded(STAGES[stage](checkpoint.model, run, caches))
-            record.setdefault("measured", {})[stage] = {
-                "seconds": round(time.monotonic() - begin, 1),
-                "weights": checkpoint.weights_hash,
-                "commit": commit(),
-            }
-            write_text(path, json.dumps(record, indent=1, allow_nan=False) + "\n")
-    return True
+    return fill(
+        runs / f"{run.key}.json",
+        run.configuration,
+        folder,
+        {stage: _stage(stage, run, caches) for stage in stages},
+        partial(trained, run, caches, folder),
+        _training,
+    )
+
+
+def _stage(name: str, run: Run, caches: Caches) -> Callable[[MultimodalVAE], Any]:
+    return lambda model: _rounded(STAGES[name](model, run, caches))
 
 
 def trained(run: Run, caches: Caches, folder: Path) -> Checkpoint:
@@ -107,32 +100,3 @@ def _rounded(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {key: _rounded(entry) for key, entry in value.items()}
     return float(f"{value:.6g}") if isinstance(value, float) else value
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-        record["configuration"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"{path}: not the file of a run ({error!r}); remove it") from error
-    return record
-
-
-def finished(
-    runs: Path, protocol: Protocol, data: Mapping[str, Any] | None
-) -> list[dict[str, Any]]:
-    """Records of all runs of the robot study with this protocol and data (``None``: any data).
-
-    Raises:
-        ValueError: for a file that is not a run's.
-    """
-    wanted = json.loads(json.dumps(asdict(protocol)))
-    records = []
-    for path in sorted(runs.glob("*.json")):
-        record = _read(path)
-        configuration = record["configuration"]
-        if configuration.get("study") != "insertion" or configuration["protocol"] != wanted:
-            continue
-        if data is None or configuration["data"] == data:
-            records.append(record)
-    return records

@@ -55,7 +55,7 @@ def tabulate(
 
     Args:
         protocol: of the runs.
-        records: runs, see :func:`training.study.finished`.
+        records: runs, see :func:`training.run_file.runs_of`.
         command: that makes them.
         commit: of the checkout that makes the table.
     """

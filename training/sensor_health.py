@@ -36,7 +36,7 @@ from smvae_ros.report import write_text
 from smvae_ros.simulation.graphics import SimulationUnavailable, find_mujoco
 from smvae_ros.simulation.insertion import CONTROL_RATE
 from training.fault_runs import FAULTS, run_scene, settings
-from training.study import commit
+from training.run_file import commit
 
 IN_TIME = int(CONTROL_RATE)  # frames in a second
 _inference: Inference | None = None
