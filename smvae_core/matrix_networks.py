@@ -18,7 +18,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from smvae_core.posterior_head import LOG_VARIANCE_RANGE
 from smvae_core.set_encoder import AttentionSetEncoder
 
 Step = Callable[[Tensor], Tensor]
@@ -242,7 +241,6 @@ def lower_attention(
         weights = torch.where(present, embeddings @ keys, absent).softmax(0)
         hidden = torch.addmm(offset, (weights.T @ embeddings).view(1, -1), values)
         hidden = functional.silu(feed_forward(hidden), inplace=True) + hidden
-        mean, log_variance = head(hidden).chunk(2, dim=-1)
-        return mean, log_variance.clamp(*LOG_VARIANCE_RANGE)
+        return encoder.posterior(head(hidden))
 
     return run

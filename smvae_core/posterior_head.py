@@ -3,8 +3,21 @@
 from __future__ import annotations
 
 from torch import Tensor, nn
+from torch.nn.functional import logsigmoid
 
 LOG_VARIANCE_RANGE = (-14.0, 6.0)  # keeps exp() finite in half precision too
+
+
+def to_gaussian(output: Tensor) -> tuple[Tensor, Tensor]:
+    """A linear head's output (..., 2 D) → mean and log-variance, each (..., D)."""
+    mean, log_variance = output.chunk(2, dim=-1)
+    return mean, log_variance.clamp(*LOG_VARIANCE_RANGE)
+
+
+def times_prior(mean: Tensor, log_variance: Tensor) -> tuple[Tensor, Tensor]:
+    """The normalised product of N(m, s²) and the prior N(0, I): precisions add up to 1 + 1/s², so
+    the variance is s² / (1 + s²) and the mean m / (1 + s²)."""
+    return mean * (-log_variance).sigmoid(), logsigmoid(log_variance)
 
 
 class PosteriorHead(nn.Module):
@@ -22,8 +35,7 @@ class PosteriorHead(nn.Module):
 
     def forward(self, hidden: Tensor) -> tuple[Tensor, Tensor]:
         """(..., d) → mean and log-variance, each (..., D)."""
-        mean, log_variance = self.head(hidden + self.feed_forward(hidden)).chunk(2, dim=-1)
-        return mean, log_variance.clamp(*LOG_VARIANCE_RANGE)
+        return to_gaussian(self.head(hidden + self.feed_forward(hidden)))
 
 
 class JointHead(nn.Module):

@@ -97,7 +97,8 @@ class MatrixRuntime(_MaskedRuntime):
 
     def _joining(self) -> Function:
         encoder = getattr(self._model, "set_encoder", None)
-        return lower_attention(encoder) if type(encoder) is AttentionSetEncoder else self._join
+        lowered = isinstance(encoder, AttentionSetEncoder)
+        return lower_attention(encoder) if lowered else self._join
 
 
 class CompiledRuntime(_MaskedRuntime):

@@ -13,7 +13,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from smvae_core.posterior_head import LOG_VARIANCE_RANGE
+from smvae_core.posterior_head import times_prior, to_gaussian
 from smvae_core.set_pooling import MeanPooling, SumPooling
 
 
@@ -58,12 +58,31 @@ class AttentionSetEncoder(nn.Module):
         )
         hidden = (query + pooled)[:, 0]
         hidden = hidden + self.feed_forward(hidden)
-        mean, log_variance = self.head(hidden).chunk(2, dim=-1)
-        return mean, log_variance.clamp(*LOG_VARIANCE_RANGE)
+        return self.posterior(self.head(hidden))
+
+    def posterior(self, output: Tensor) -> tuple[Tensor, Tensor]:
+        """The head's output (B, 2 D) → mean and log-variance of q(z|X_s), each (B, D)."""
+        return to_gaussian(output)
+
+
+class PriorAttentionSetEncoder(AttentionSetEncoder):
+    """The same, but what comes out of the head is a factor beside the prior:
+
+        q(z|X_s) ∝ p(z) N(z; m, s²),   (m, log s²) = g_φ(X_s)
+
+    as Bayes' rule has it, with a Gaussian in place of the likelihood. Evidence can only narrow the
+    prior, and without any the posterior is the prior. A product of experts has the same factor
+    (Wu & Goodman 2018); here one network makes the other factor from the whole set. Arguments as
+    :class:`AttentionSetEncoder`.
+    """
+
+    def posterior(self, output: Tensor) -> tuple[Tensor, Tensor]:
+        return times_prior(*to_gaussian(output))
 
 
 SET_ENCODERS = {
     "attention": AttentionSetEncoder,
+    "prior_attention": PriorAttentionSetEncoder,
     "sum_pooling": SumPooling,
     "mean_pooling": MeanPooling,
 }

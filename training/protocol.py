@@ -10,18 +10,31 @@ from typing import Any, Literal
 from smvae_core.modalities import ModalityOptions
 from training.data_sets import DATA_SETS, DataSet
 
-# Row of the table → model and objective of `smvae_core.methods`.
-METHODS: dict[str, tuple[str, str]] = {
-    "smvae-masked-pair": ("smvae", "masked-pair"),
-    "smvae-masked": ("smvae", "masked"),
-    "smvae-subset": ("smvae", "subset"),
-    "jmvae": ("jmvae", "kl"),
-    "mvae": ("mvae", "subsampled"),
-    "mmvae": ("mmvae", "elbo"),
-    "mmvae-dreg": ("mmvae", "dreg"),
-    "mopoe": ("mopoe", "elbo"),
-    "cvae": ("cvae", "elbo"),
-    "telbo": ("telbo", "triple"),
+
+@dataclass(frozen=True)
+class Method:
+    """A row of the table: model and objective of `smvae_core.methods`.
+
+    Attributes:
+        set_encoder: of SMVAE, if not the usual one.
+    """
+
+    model: str
+    objective: str
+    set_encoder: str | None = None
+
+
+METHODS: dict[str, Method] = {
+    "smvae": Method("smvae", "masked-pair", "prior_attention"),
+    "smvae-masked": Method("smvae", "masked"),
+    "smvae-subset": Method("smvae", "subset"),
+    "jmvae": Method("jmvae", "kl"),
+    "mvae": Method("mvae", "subsampled"),
+    "mmvae": Method("mmvae", "elbo"),
+    "mmvae-dreg": Method("mmvae", "dreg"),
+    "mopoe": Method("mopoe", "elbo"),
+    "cvae": Method("cvae", "elbo"),
+    "telbo": Method("telbo", "triple"),
 }
 
 
@@ -99,8 +112,8 @@ class Run:
     @property
     def configuration(self) -> dict[str, Any]:
         """All that decides the result, as plain values."""
-        model, objective = METHODS[self.method]
-        own = {"method": self.method, "model": model, "objective": objective, "seed": self.seed}
+        chosen = {key: value for key, value in asdict(METHODS[self.method]).items() if value}
+        own = {"method": self.method, **chosen, "seed": self.seed}
         return json.loads(json.dumps({**own, "protocol": asdict(self.protocol)}))
 
     @property

@@ -57,14 +57,15 @@ def train(run: Run, folders: Folders, folder: Path, commit: str) -> None:
         DataSetError, ValueError: where data or configuration cannot be used.
     """
     protocol = run.protocol
-    model, objective = METHODS[run.method]
+    method = METHODS[run.method]
     module = SetFitting(
         protocol.modalities(),
         latent_size=protocol.latent_size,
         embedding_size=protocol.embedding_size,
-        name=model,
-        objective=objective,
-        given=[protocol.data_set.label] if model == "cvae" else None,
+        name=method.model,
+        objective=method.objective,
+        set_encoder=method.set_encoder or "attention",
+        given=[protocol.data_set.label] if method.model == "cvae" else None,
         learning_rate=protocol.learning_rate,
         warm_up_steps=protocol.warm_up_steps,
         seed=run.seed,
