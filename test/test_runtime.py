@@ -17,7 +17,7 @@ from smvae_core.inference import DeviceError, Inference, to_host
 from smvae_core.matrix_networks import lower, lower_attention
 from smvae_core.modalities import Modality
 from smvae_core.runtime import RUNTIMES, CompiledRuntime, find_runtime
-from smvae_core.set_encoder import AttentionSetEncoder
+from smvae_core.set_encoder import AttentionSetEncoder, PriorAttentionSetEncoder
 from smvae_core.smvae import SMVAE
 
 NAMES = ("rgb", "depth", "force", "action", "proprio")
@@ -105,9 +105,10 @@ def test_a_lowered_network_is_the_network(name: str, memory_format: torch.memory
 
 
 @torch.inference_mode()
-def test_the_lowered_set_encoder_is_the_masked_set_encoder() -> None:
+@pytest.mark.parametrize("kind", [AttentionSetEncoder, PriorAttentionSetEncoder])
+def test_the_lowered_set_encoder_is_the_masked_set_encoder(kind: type[AttentionSetEncoder]) -> None:
     torch.manual_seed(0)
-    encoder = AttentionSetEncoder(12, 5, heads=3)
+    encoder = kind(12, 5, heads=3)
     nn.init.normal_(encoder.attention.in_proj_bias)
     nn.init.normal_(encoder.attention.out_proj.bias)
     lowered = lower_attention(encoder)

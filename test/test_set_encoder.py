@@ -10,9 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from smvae_core.distributions import Gaussian
+from smvae_core.fusion import product_of_experts, with_prior
+from smvae_core.posterior_head import LOG_VARIANCE_RANGE
 from smvae_core.set_encoder import (
-    LOG_VARIANCE_RANGE,
     AttentionSetEncoder,
+    PriorAttentionSetEncoder,
     build_set_encoder,
 )
 
@@ -104,6 +107,32 @@ def test_log_variance_stays_in_range() -> None:
     assert module(torch.randn(1, 1, 8).double())[1].max() == LOG_VARIANCE_RANGE[1]
     torch.nn.init.constant_(module.head.bias, -1e4)
     assert module(torch.randn(1, 1, 8).double())[1].min() == LOG_VARIANCE_RANGE[0]
+
+
+@torch.no_grad()
+def test_prior_attention_is_a_product_with_the_prior() -> None:
+    plain = encoder()
+    module = PriorAttentionSetEncoder(embedding_size=8, latent_size=3, heads=2).double()
+    module.load_state_dict(plain.state_dict())
+    embeddings = torch.randn(
+        6, 4, 8, dtype=torch.float64, generator=torch.Generator().manual_seed(1)
+    )
+    factor = Gaussian(*(parameter[:, None] for parameter in plain(embeddings)))
+    expected = product_of_experts(with_prior(factor))
+    mean, log_variance = module(embeddings)
+    torch.testing.assert_close(mean, expected.mean)
+    torch.testing.assert_close(log_variance, expected.log_variance)
+    assert (log_variance < 0).all()
+
+
+@torch.no_grad()
+def test_prior_attention_that_has_no_evidence_gives_the_prior() -> None:
+    module = PriorAttentionSetEncoder(embedding_size=8, latent_size=3, heads=2)
+    torch.nn.init.zeros_(module.head.weight)
+    module.head.bias.copy_(torch.tensor([1.0] * 3 + [1e4] * 3))
+    mean, log_variance = module(torch.randn(2, 2, 8))
+    assert mean.abs().max() < 0.003  # the factor's variance is at its limit, not infinite
+    assert log_variance.abs().max() < 0.003
 
 
 def test_what_does_not_fit_is_refused() -> None:
