@@ -24,11 +24,12 @@ from typing import Any
 
 from smvae_core.data.cache_folder import CacheError
 from smvae_ros.report import write_text
-from training.data_sets import DATA_SETS, LABELLED
+from training.data_sets import LABELLED
 from training.likelihood_table import tabulate, to_markdown
 from training.protocol import METHODS, Protocol, Run, RunFailed
 from training.protocol_options import (
     add_methods,
+    add_runs,
     chosen_protocol,
     page_name,
     protocol_options,
@@ -42,26 +43,11 @@ def parser() -> argparse.ArgumentParser:
     """The command line."""
     parser = study_parser("python -m training.benchmark", __doc__, LABELLED, data_required=False)
     add_methods(parser)
-    add = parser.add_argument
-    add("--seeds", nargs="+", type=int, default=[0], metavar="SEED", help="default: 0")
-    add(
-        "--results",
-        type=Path,
-        default=Path("docs/results"),
-        help="folder of tables and of the runs' files (default: docs/results)",
-    )
-    add(
-        "--stages",
-        nargs="+",
-        choices=STAGES,
-        metavar="STAGE",
-        help=f"what is measured, of {', '.join(DATA_SETS[LABELLED[0]].stages)} (default: all)",
-    )
-    add(
+    add_runs(parser, tuple(STAGES), "table")
+    parser.add_argument(
         "--name",
         help="of the table's files (default: the data set, with pixels and network if unusual)",
     )
-    add("--only-table", action="store_true", help="make the table of what has been measured")
     return parser
 
 

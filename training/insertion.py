@@ -30,6 +30,7 @@ from training.insertion_protocol import DEDICATED, METHODS, Protocol, describe_d
 from training.insertion_study import complete
 from training.insertion_table import tabulate, to_markdown
 from training.protocol import RunFailed
+from training.protocol_options import add_methods, add_runs
 from training.run_file import commit, runs_of
 
 
@@ -43,40 +44,17 @@ def parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("training", type=Path, metavar="TRAINING_CACHE", help="converted logs to train on")
     add("test", type=Path, metavar="TEST_CACHE", help="converted logs of other trajectories")
-    choices = [*METHODS, DEDICATED]
-    add(
-        "--methods",
-        nargs="+",
-        choices=choices,
-        default=choices,
-        metavar="METHOD",
-        help=f"of {', '.join(choices)} (default: all)",
-    )
-    add("--seeds", nargs="+", type=int, default=[0], metavar="SEED", help="default: 0")
+    add_methods(parser, [*METHODS, DEDICATED])
+    add_runs(parser, tuple(STAGES), "tables")
     for field in fields(Protocol):
         option = "--" + field.name.replace("_", "-")
         add(option, type=int, default=field.default, metavar="N", help=f"default: {field.default}")
-    add(
-        "--stages",
-        nargs="+",
-        choices=STAGES,
-        default=list(STAGES),
-        metavar="STAGE",
-        help=f"what is measured, of {', '.join(STAGES)} (default: all)",
-    )
-    add(
-        "--results",
-        type=Path,
-        default=Path("docs/results"),
-        help="folder of the tables and of the runs' files (default: docs/results)",
-    )
     add(
         "--work",
         type=Path,
         default=Path("out/insertion"),
         help="folder of unfinished runs and trained models (default: out/insertion)",
     )
-    add("--only-table", action="store_true", help="make the tables of what has been measured")
     return parser
 
 

@@ -26,7 +26,7 @@ from training.run_file import commit, fill
 
 
 def complete(
-    run: Run, caches: Caches, runs: Path, work: Path, stages: Sequence[str] = tuple(STAGES)
+    run: Run, caches: Caches, runs: Path, work: Path, stages: Sequence[str] | None = None
 ) -> bool:
     """Trains and measures what is missing of a run.
 
@@ -35,7 +35,8 @@ def complete(
         caches: the data.
         runs: folder of the runs' files.
         work: folder of unfinished runs and of trained models.
-        stages: of :data:`training.insertion_measures.STAGES`, the wanted ones.
+        stages: of :data:`training.insertion_measures.STAGES`, the wanted ones; by default all that
+            there are for such a run.
 
     Returns:
         Whether there was anything to do.
@@ -45,13 +46,13 @@ def complete(
         ValueError: where data or the run's file cannot be used.
     """
     folder = work / run.key
-    if run.given:
-        stages = [stage for stage in stages if stage in DEDICATED_STAGES]
+    possible = DEDICATED_STAGES if run.given else tuple(STAGES)
+    chosen = [stage for stage in possible if stages is None or stage in stages]
     return fill(
         runs / f"{run.key}.json",
         run.configuration,
         folder,
-        {stage: _stage(stage, run, caches) for stage in stages},
+        {stage: _stage(stage, run, caches) for stage in chosen},
         partial(trained, run, caches, folder),
         _training,
     )

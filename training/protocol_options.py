@@ -86,16 +86,42 @@ def study_parser(
     return parser
 
 
-def add_methods(parser: argparse.ArgumentParser) -> None:
-    """Adds the option for the methods to work on."""
+def add_methods(parser: argparse.ArgumentParser, methods: Sequence[str] = tuple(METHODS)) -> None:
+    """Adds the option for the methods to work on, all by default."""
     parser.add_argument(
         "--methods",
         nargs="+",
-        choices=METHODS,
-        default=list(METHODS),
+        choices=methods,
+        default=list(methods),
         metavar="METHOD",
-        help=f"of {', '.join(METHODS)} (default: all)",
+        help=f"of {', '.join(methods)} (default: all)",
     )
+
+
+def add_runs(parser: argparse.ArgumentParser, stages: Sequence[str], tables: str) -> None:
+    """Adds the options of a command that completes runs: seeds, stages and results.
+
+    Args:
+        parser: to add to.
+        stages: what can be measured.
+        tables: what the command makes of finished runs, for its help.
+    """
+    add = parser.add_argument
+    add("--seeds", nargs="+", type=int, default=[0], metavar="SEED", help="default: 0")
+    add(
+        "--stages",
+        nargs="+",
+        choices=stages,
+        metavar="STAGE",
+        help=f"what is measured, of {', '.join(stages)} (default: all)",
+    )
+    add(
+        "--results",
+        type=Path,
+        default=Path("docs/results"),
+        help=f"folder of the {tables} and of the runs' files (default: docs/results)",
+    )
+    add("--only-table", action="store_true", help=f"make the {tables} of what has been measured")
 
 
 def _listed(usual: Mapping[str, float]) -> str:
