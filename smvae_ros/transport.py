@@ -1,4 +1,4 @@
-"""Fast DDS' transport for large messages, and why it may not be in use although it was asked for."""
+"""Fast DDS' transport for large messages, and why it may not be used although it was asked for."""
 
 from __future__ import annotations
 
