@@ -36,12 +36,12 @@ from benchmarks.sensors import IMAGE_RATE, TOPICS, WRENCH_RATE, Published, publi
 from benchmarks.slow_model import save_slow_model
 from smvae_ros.configuration import NODE_NAME
 from smvae_ros.programs import isolate
+from smvae_ros.transport import LARGE_DATA, VARIABLE
 
 STAGES = ("gather", "convert", "prepare", "encode", "latent", "decode", "publish")
 WARM_UP = 3.0  # seconds that are not counted: readers are still being matched
 WITHOUT_DEPTH = 2.0  # seconds at the end
 SLOW = 3  # times the period of images that the slow model takes
-LARGE_DATA = "LARGE_DATA?max_msg_size=2MB&sockets_size=2MB&non_blocking=true"
 Start = Callable[[], subprocess.Popen]
 
 
@@ -165,12 +165,18 @@ def start_naive() -> subprocess.Popen:
 
 @contextlib.contextmanager
 def large_data() -> Iterator[None]:
-    """Fast DDS' transport for large data in this process and those it starts."""
-    os.environ["FASTDDS_BUILTIN_TRANSPORTS"] = LARGE_DATA
+    """Fast DDS' transport for large data in this process and those it starts.
+
+    With the discovery range LOCALHOST it would not be used (:mod:`smvae_ros.transport`); from
+    others on the network they stay apart by their ROS_DOMAIN_ID.
+    """
+    before = dict(os.environ)
+    os.environ |= {VARIABLE: LARGE_DATA, "ROS_AUTOMATIC_DISCOVERY_RANGE": "SUBNET"}
     try:
         yield
     finally:
-        del os.environ["FASTDDS_BUILTIN_TRANSPORTS"]
+        del os.environ[VARIABLE]
+        os.environ |= before
 
 
 def percentiles(name: str, values: list[float] | np.ndarray) -> dict[str, float]:

@@ -47,7 +47,8 @@ ARGUMENTS = [
         "transport",
         default_value="default",
         choices=["default", "large_data"],
-        description="Transport of Fast DDS, set for both processes.",
+        description="Transport of Fast DDS, set for both processes. large_data has no effect with "
+        "ROS_AUTOMATIC_DISCOVERY_RANGE=LOCALHOST, of which the node then warns.",
     ),
 ]
 

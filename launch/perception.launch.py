@@ -11,8 +11,7 @@ from launch_ros.actions import LifecycleNode
 from launch_ros.parameter_descriptions import ParameterValue
 from launch_ros.substitutions import FindPackageShare
 
-# Fast DDS' default shared memory is smaller than a 640x480 image, and loses such images.
-LARGE_DATA = "LARGE_DATA?max_msg_size=2MB&sockets_size=2MB&non_blocking=true"
+from smvae_ros.transport import LARGE_DATA, VARIABLE
 
 ARGUMENTS = [
     DeclareLaunchArgument(
@@ -65,7 +64,8 @@ ARGUMENTS = [
         default_value="default",
         choices=["default", "large_data"],
         description="Transport of Fast DDS. large_data is for images of 640x480 and more, and has "
-        "to be set for the camera's driver too (FASTDDS_BUILTIN_TRANSPORTS).",
+        f"to be set for the camera's driver too ({VARIABLE}). It has no effect with "
+        "ROS_AUTOMATIC_DISCOVERY_RANGE=LOCALHOST, of which the node then warns.",
     ),
 ]
 
@@ -74,7 +74,7 @@ def start(context: LaunchContext) -> list[Action]:
     """The node; only arguments that are given take precedence over the parameters file."""
     actions: list[Action] = []
     if LaunchConfiguration("transport").perform(context) == "large_data":
-        actions.append(SetEnvironmentVariable("FASTDDS_BUILTIN_TRANSPORTS", LARGE_DATA))
+        actions.append(SetEnvironmentVariable(VARIABLE, LARGE_DATA))
     use_sim_time = ParameterValue(LaunchConfiguration("use_sim_time"), value_type=bool)
     parameters = {"use_sim_time": use_sim_time}
     for name in ("checkpoint", "model_folder", "device"):

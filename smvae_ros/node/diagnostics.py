@@ -65,6 +65,7 @@ class NodeHealth:
         deadline: seconds after which a frame is late.
         calibrated: whether the model says what is normal for sensors.
         health_seconds: spent on checking sensors since the last report.
+        transport: why the middleware's transport is not the one that was asked for, or empty.
     """
 
     state: str
@@ -77,6 +78,7 @@ class NodeHealth:
     deadline: float = 0.0
     calibrated: bool = False
     health_seconds: float = 0.0
+    transport: str = ""
 
 
 class HealthReport:
@@ -133,12 +135,14 @@ class HealthReport:
             message = node.state
         elif progress.failures > self._progress.failures:
             level, message = DiagnosticStatus.ERROR, f"frames fail: {progress.last_error}"
-        elif not any(health.live for health in sensors.values()):
-            level, message = DiagnosticStatus.WARN, "no modality is live"
         elif node.times.late >= min(node.late_limits):
             failed = node.times.late >= node.late_limits[1]
             level = DiagnosticStatus.ERROR if failed else DiagnosticStatus.WARN
             message = _late(node, rate)
+        elif node.transport:
+            level, message = DiagnosticStatus.WARN, node.transport
+        elif not any(health.live for health in sensors.values()):
+            level, message = DiagnosticStatus.WARN, "no modality is live"
         elif progress.idle:
             message += ", since nobody listens (idle_rate)"
         return make_status(level, f"{self._node_name}: perception", message, values)

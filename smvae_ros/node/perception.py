@@ -8,6 +8,7 @@ of the inputs.
 
 from __future__ import annotations
 
+import os
 import time
 from typing import Any
 
@@ -15,6 +16,7 @@ import torch
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from rclpy.utilities import get_rmw_implementation_identifier
 
 from smvae_core.checkpoint import CheckpointError
 from smvae_core.inference import Inference
@@ -31,6 +33,7 @@ from smvae_ros.node.throttle import Throttle
 from smvae_ros.node.worker import Progress, Worker
 from smvae_ros.sensor_set import SensorSet
 from smvae_ros.specifications import health_settings, sensor_settings
+from smvae_ros.transport import transport_problem
 
 DIAGNOSTICS_PERIOD = 1.0  # seconds
 EVENTS_PERIOD = 0.2  # seconds
@@ -46,6 +49,7 @@ class PerceptionNode(LifecycleNode):
         self._outputs: Outputs | None = None
         self._worker: Worker | None = None
         self._failure = ""
+        self._transport_problem = transport_problem(os.environ, get_rmw_implementation_identifier())
         self._health = HealthMonitor()
         self._health_seconds = 0.0  # that it had spent at the last report
         self._warn = Throttle(self.get_logger().warning)
@@ -155,6 +159,8 @@ class PerceptionNode(LifecycleNode):
             f"{time.monotonic() - start:.1f} s; subscribed to "
             + ", ".join(self._inputs.topic(name) for name in sources if sources[name].topic)
         )
+        if self._transport_problem:
+            self.get_logger().warning(self._transport_problem)
         if inference.calibration is None:
             self.get_logger().info(
                 "the model does not say what is normal for its sensors, so their health is not "
@@ -261,6 +267,7 @@ class PerceptionNode(LifecycleNode):
             self._settings["deadline_ms"] / 1000,
             worker is not None and worker.inference.calibration is not None,
             max(0.0, self._health.seconds - self._health_seconds),
+            self._transport_problem,
         )
         self._health_seconds = self._health.seconds
         message = DiagnosticArray(status=self._report(node, healths, now))
