@@ -81,6 +81,9 @@ class SensorSet:
         self._counters = {name: Counters() for name in self._modalities}
         self._permitted_ns: int | None = None  # the rate limit allows no frame before
         self._gathering: tuple[str, int] | None = None  # the trigger, and since when it is pending
+        # Receipt of a trigger found old, and how long its successor is awaited; decided once for
+        # each frame.
+        self._successor: tuple[int, int] | None = None
         self._wakers: Collection[str] = self._slots
         self._resting = False
         self.configure(settings or SensorSettings())
@@ -176,6 +179,8 @@ class SensorSet:
             if trigger is None or self._is_limited(now):
                 self._gathering = None
                 return None
+            if self._awaits_successor(trigger, now):
+                return None
             if self._gathering is None or self._gathering[0] != trigger:
                 self._gathering = (trigger, now)
             if now < self._gather_until(self._gathering) and self.awaited(now):
@@ -190,6 +195,8 @@ class SensorSet:
             if trigger is not None:
                 if self._is_limited(now):
                     return self._permitted_ns
+                if self._awaits_successor(trigger, now):
+                    return self._successor[1]
                 return now if self._gathering is None else self._gather_until(self._gathering)
             if self._settings.trigger == TIMER:
                 return self._permitted_ns if self.live(now) else None
@@ -275,7 +282,7 @@ class SensorSet:
             for name in inputs:
                 self._slots[name].unused = False
             self._count_rate(now)
-            self._gathering = None
+            self._gathering = self._successor = None
             timed = self._settings.trigger == TIMER
             waited = 0.0 if timed else (now - self._slots[trigger].received_ns) / NANOSECONDS
             return SensorSample(inputs, TIMER if timed else trigger, now, waited, left_out)
@@ -344,6 +351,28 @@ class SensorSet:
         trigger, since = gathering
         received = since if trigger == TIMER else self._slots[trigger].received_ns
         return min(since, received) + self._gather_ns
+
+    def _awaits_successor(self, trigger: str, now: int) -> bool:
+        """Whether the trigger's sample is so old that the next one is awaited instead.
+
+        A model that is slower than the trigger can become free just before the next sample is due;
+        what it began with then would be a whole period older than need be. With r the receipt of
+        the sample, P the distance of its stamps and w the smaller of ``gather_ms`` and P/4, that is
+        so from r + P - w until the next one arrives, or until r + P + w. It is asked when a frame
+        is first due, and once for each frame, so that nothing can put it off for ever. Readings of
+        a series come too often for it to matter.
+        """
+        slot = None if trigger == TIMER else self._slots[trigger]
+        if slot is None or isinstance(slot, SeriesHistory) or self._gathering is not None:
+            return False
+        if self._successor is None:
+            period = slot.period_ns
+            wait = 0 if period is None else min(self._gather_ns, period // 4)
+            due = slot.received_ns + (period or 0)
+            late = wait > 0 and now >= due - wait
+            self._successor = (slot.received_ns, due + wait if late else 0)
+        received, until = self._successor
+        return slot.received_ns == received and now < until
 
     def _is_limited(self, now: int) -> bool:
         return self._permitted_ns is not None and now < self._permitted_ns

@@ -292,6 +292,47 @@ def test_a_worker_that_was_busy_does_not_wait_for_what_had_its_time() -> None:
     assert sample.waited == pytest.approx(0.021)
 
 
+def five_images(sensors: SensorSet) -> None:
+    """33 ms apart, the last one at 132 ms."""
+    for i in range(5):
+        sensors.store("rgb", i, EPOCH + i * 33 * MS, i * 33 * MS)
+
+
+@pytest.mark.parametrize(("busy_until_ms", "waits"), [(133, False), (150, False), (160, True)])
+def test_a_worker_that_is_free_just_before_an_image_waits_for_it(
+    busy_until_ms: int, waits: bool
+) -> None:
+    sensors = sensor_set()
+    five_images(sensors)
+    assert (sensors.poll(busy_until_ms * MS) is None) == waits
+    if waits:
+        assert sensors.next_wake(busy_until_ms * MS) == (165 + 33 // 4) * MS + 250_000
+        sensors.store("rgb", 5, EPOCH + 165 * MS, 166 * MS)
+        sample = sensors.poll(166 * MS)
+        assert sample is not None
+        assert sample.inputs["rgb"].value == 5
+
+
+def test_a_worker_does_not_wait_for_a_camera_that_has_stopped() -> None:
+    sensors = sensor_set()
+    five_images(sensors)
+    assert sensors.poll(160 * MS) is None
+    wake = sensors.next_wake(160 * MS)
+    assert wake is not None
+    sample = sensors.poll(wake)
+    assert sample is not None
+    assert sample.inputs["rgb"].value == 4
+
+
+def test_waiting_for_the_next_image_is_done_once_for_each_frame() -> None:
+    """However late each of them comes."""
+    sensors = sensor_set()
+    five_images(sensors)
+    assert sensors.poll(160 * MS) is None
+    sensors.store("rgb", 5, EPOCH + 165 * MS, 165 * MS)
+    assert sensors.poll(195 * MS) is not None  # the worker woke up late
+
+
 # -- clocks --------------------------------------------------------------------------------------
 
 
@@ -316,7 +357,10 @@ def test_however_slow_the_model_its_frame_is_at_most_a_period_old(
                 now = received_ns if wake is None else min(received_ns, max(wake, now + 1))
                 continue
             ages = {sample.inputs[name].age for name in ("rgb", "depth") if name in sample.inputs}
-            assert max(ages) <= 1 / camera_hz + 1e-6
+            # Less by what the node itself takes, while the period is known and the camera works.
+            known = 0.4 * SECOND < received_ns < 0.9 * SECOND
+            spare = min(0.01, 0.25 / camera_hz) if known else 0.0
+            assert max(ages) <= 1 / camera_hz - spare + 1e-6
             now += round(model_ms * MS)
         sensors.store(name, value, stamp, received_ns)
 
