@@ -17,6 +17,7 @@ from rclpy.serialization import deserialize_message, serialize_message
 
 from smvae_core.modalities import Modality
 from smvae_ros.messages import MessageError, adapter, frame_id, installed_types, stamp_ns
+from smvae_ros.messages.latent import SerialisedLatents, latent_to_message
 from smvae_ros.messages.serialised import SerialisedMessage
 
 FORCE = Modality("force", "vector", (6,))
@@ -99,3 +100,25 @@ def test_a_truncated_message_is_refused_with_its_length() -> None:
         adapter("geometry_msgs/msg/WrenchStamped").to_array(
             serialised("geometry_msgs/msg/WrenchStamped", data[:-1]), FORCE
         )
+
+
+@settings(deadline=None)
+@given(
+    size=st.integers(1, 70),
+    frame=st.text(st.characters(codec="ascii", exclude_characters="\0"), max_size=9),
+    stamps=st.lists(st.integers(0, 2**31 * 10**9 - 1), min_size=1, max_size=3),
+    seed=st.integers(0, 99),
+)
+def test_serialised_latents_are_the_messages(
+    size: int, frame: str, stamps: list[int], seed: int
+) -> None:
+    latents = SerialisedLatents(size, frame, installed_types, serialize_message)
+    random = np.random.default_rng(seed)
+    for stamp in stamps:
+        mean, log_variance = random.normal(size=(2, size)).astype(np.float32)
+        whole = latent_to_message(
+            mean, log_variance, installed_types, stamp_ns=stamp, frame_id=frame
+        )
+        found = latents(mean, log_variance, stamp)
+        assert len(found) == len(serialize_message(whole))
+        assert deserialize_message(found, installed_types("sensor_msgs/msg/Image")) == whole

@@ -15,7 +15,7 @@ MAXIMUM_NAME = 256  # characters of a frame, a joint, ...; longer ones are attac
 # OMG DDSI-RTPS 10.2: the first two bytes name the encoding. Plain CDR is what every middleware of
 # ROS 2 sends; anything else is left to it to decode.
 _ORDERS = {b"\0\0": ">", b"\0\1": "<"}
-_START = 4  # of the message; its fields are aligned to multiples of their sizes, counted from here
+START = 4  # of the message; its fields are aligned to multiples of their sizes, counted from here
 
 
 class SerialisedMessage:
@@ -38,16 +38,16 @@ class SerialisedMessage:
     @property
     def stamp_ns(self) -> int | None:
         """As :func:`smvae_ros.messages.stamp_ns`."""
-        if not self._has_header or not self._order or len(self._data) < _START + 8:
+        if not self._has_header or not self._order or len(self._data) < START + 8:
             return None
-        seconds, nanoseconds = struct.unpack_from(self._order + "iI", self._data, _START)
+        seconds, nanoseconds = struct.unpack_from(self._order + "iI", self._data, START)
         total = seconds * NANOSECONDS + nanoseconds
         return total if total > 0 else None
 
     @property
     def frame_id(self) -> str:
         """As :func:`smvae_ros.messages.frame_id`; empty where it is cut off."""
-        start = _START + 12
+        start = START + 12
         text = bytes(self._data[start : start + self._frame_id_length])
         return text.rstrip(b"\0").decode("utf-8", "replace")[:MAXIMUM_NAME]
 
@@ -57,7 +57,7 @@ class SerialisedMessage:
         Raises:
             ValueError: where the message is too short.
         """
-        start = _START
+        start = START
         if self._has_header:
             start += -(-(12 + self._frame_id_length) // 8) * 8
         if not self._order or len(self._data) < start + 8 * count:
@@ -75,6 +75,6 @@ class SerialisedMessage:
 
     @property
     def _frame_id_length(self) -> int:
-        if not self._has_header or not self._order or len(self._data) < _START + 12:
+        if not self._has_header or not self._order or len(self._data) < START + 12:
             return 0
-        return struct.unpack_from(self._order + "I", self._data, _START + 8)[0]
+        return struct.unpack_from(self._order + "I", self._data, START + 8)[0]

@@ -16,6 +16,7 @@ from typing import Any
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.lifecycle import LifecycleNode
 from rclpy.lifecycle import LifecyclePublisher as Publisher
+from rclpy.serialization import serialize_message
 from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import Float32MultiArray
 
@@ -28,7 +29,7 @@ from smvae_ros.messages import (
     make_message,
     scale_camera_info,
 )
-from smvae_ros.messages.latent import latent_to_message
+from smvae_ros.messages.latent import SerialisedLatents
 from smvae_ros.node.frame import Frame
 from smvae_ros.node.frame_status import make_frame_status
 from smvae_ros.node.health import Judgement
@@ -78,6 +79,7 @@ class Outputs:
         }
         self._publishers: list[Publisher] = []
         self._latent = self._create(Image, "~/latent")
+        self._latents: SerialisedLatents | None = None
         self._latent_plot = self._create(Float32MultiArray, "~/latent_plot")
         self._status = self._create(DiagnosticArray, "~/status")
         self._overview = self._create(Image, "~/overview")
@@ -117,15 +119,11 @@ class Outputs:
 
     def publish_latent(self, encoding: Encoding, stamp_ns: int) -> None:
         """Sends the posterior, before anything is predicted from it."""
-        self._latent.publish(
-            latent_to_message(
-                encoding.mean,
-                encoding.log_variance,
-                installed_types,
-                stamp_ns=stamp_ns,
-                frame_id=self._frame_id(None),
-            )
-        )
+        frame_id, size = self._frame_id(None), len(encoding.mean)
+        if self._latents is None or self._latents.made_for != (size, frame_id):
+            self._latents = SerialisedLatents(size, frame_id, installed_types, serialize_message)
+        message = self._latents(encoding.mean, encoding.log_variance, stamp_ns)
+        self._latent.publish(message)
 
     def publish(self, frame: Frame) -> None:
         """Sends everything else but the status.

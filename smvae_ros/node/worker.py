@@ -21,7 +21,7 @@ from smvae_ros.node.health import HealthMonitor
 from smvae_ros.node.outputs import Outputs
 from smvae_ros.sensor_sample import SensorSample
 from smvae_ros.sensor_set import SensorSet
-from smvae_ros.sources import Source, observe
+from smvae_ros.sources import Observer, Source
 
 LISTENERS_PERIOD = 0.1  # seconds; how often an idle node looks whether somebody listens
 
@@ -81,6 +81,7 @@ class Worker:
         self._health = health
         self._worked = 0.0  # when a frame was last begun, monotonic
         self._sensors, self._sources, self._outputs = sensors, sources, outputs
+        self._observer = Observer(sources)
         self._warn = warn
         self._running = False
         self._thread: threading.Thread | None = None
@@ -119,8 +120,10 @@ class Worker:
 
     def _next_sample(self) -> SensorSample | None:
         """The next frame; None when the work is over."""
-        with self._sensors.condition:
-            while self._running:
+        while True:
+            with self._sensors.condition:
+                if not self._running:
+                    return None
                 rest = self._seconds_to_rest()
                 if rest > 0:
                     self._sensors.rest(min(rest, LISTENERS_PERIOD))
@@ -130,8 +133,12 @@ class Worker:
                 if sample is not None:
                     self._worked = time.monotonic()
                     return sample
-                self._sensors.wait(now)
-        return None
+                early = self._observer.missing(self._sensors.gathered(now))
+                if not early:
+                    self._sensors.wait(now)
+            # Not while holding the condition: what is awaited must be able to come in.
+            for name, value in early.items():
+                self._observer.prepare(name, value)
 
     def _seconds_to_rest(self) -> float:
         """How long no frame is needed, since nobody would notice; 0 or less for not at all."""
@@ -142,7 +149,7 @@ class Worker:
 
     def _work(self, sample: SensorSample) -> None:
         inference, outputs = self.inference, self._outputs
-        observations = observe(sample, self._sources)
+        observations = self._observer(sample)
         for name, reason in observations.invalid.items():
             self._sensors.reject(name, reason)
             self._warn(name, f"unusable message on {self._sources[name].topic}: {reason}")
