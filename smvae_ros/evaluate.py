@@ -37,7 +37,7 @@ from smvae_ros.messages.fields import stamp_ns
 from smvae_ros.programs import print_error
 from smvae_ros.report import write_text
 from smvae_ros.sensor_set import SensorSet
-from smvae_ros.sources import Observations, Observer, Source
+from smvae_ros.sources import Observations, Source, observe
 from smvae_ros.specifications import sensor_settings
 
 log = logging.getLogger(__name__)
@@ -103,10 +103,10 @@ def evaluate_bag(
         for name, source in missing_sources(reader, sources).items():
             log.warning("%s has no topic %s, so there is no %s", path, source.topic, name)
         sensors = SensorSet(modalities, sensor_settings(modalities, values))
-        frames, waiting, observer = [], [], Observer(sources)
+        frames, waiting = [], []
         samples = lockstep(bag_events(reader, sources, sensors), sensors)
         for sample in tqdm(samples, desc=path.name, unit="frame", disable=None):
-            observations = observer(sample)
+            observations = observe(sample, sources)
             for name, reason in observations.invalid.items():
                 sensors.reject(name, reason)
             if not observations.arrays:

@@ -16,8 +16,7 @@ and so is the same live and offline:
 1. ``store(name, value, stamp_ns, received_ns)`` for each message, in order of receipt.
 2. ``poll(now)`` after each message, and at the time that ``next_wake(now)`` names. It returns a
    :class:`SensorSample` when a frame is due, otherwise None. It is made of three questions that can
-   be asked alone: ``pending_trigger(now)``, ``awaited(now)`` and ``take(now)``. ``gathered(now)``
-   tells what the frame will have, so that it can be made ready meanwhile.
+   be asked alone: ``pending_trigger(now)``, ``awaited(now)`` and ``take(now)``.
 
 The node's worker calls ``poll`` and sleeps in ``wait`` (:mod:`smvae_ros.node.worker`), offline
 tools use :func:`smvae_ros.lockstep.lockstep`. All methods may be called from any thread; they share
@@ -187,18 +186,6 @@ class SensorSet:
             if now < self._gather_until(self._gathering) and self.awaited(now):
                 return None
             return self.take(now)
-
-    def gathered(self, now: int) -> dict[str, Any]:
-        """While others are awaited: the values that the frame will have unless newer ones come.
-        Series are not among them, whose windows are cut when the frame is taken."""
-        with self.condition:
-            if self._gathering is None:
-                return {}
-            return {
-                name: slot.value
-                for name, slot in self._slots.items()
-                if slot.unused and not isinstance(slot, SeriesHistory) and self._is_live(name, now)
-            }
 
     def next_wake(self, now: int) -> int | None:
         """When to poll again if nothing arrives before; None if only an arrival can make a frame.

@@ -86,65 +86,23 @@ class Observations:
     timings: dict[str, float]
 
 
-class Observer:
-    """Decodes and prepares the inputs of frames, each value once: those that a frame is known to
-    need can be done while others are awaited.
-
-    Args:
-        sources: by modality.
-    """
-
-    def __init__(self, sources: Mapping[str, Source]) -> None:
-        self._sources = sources
-        # modality → what was decoded last, and what came of it
-        self._done: dict[str, tuple[Any, _Prepared]] = {}
-
-    def __call__(self, sample: SensorSample) -> Observations:
-        """Values that are arrays already, in raw units, are only prepared. Nothing is raised for
-        bad messages: they are left out and named."""
-        arrays: dict[str, np.ndarray] = {}
-        invalid: dict[str, str] = {}
-        timings = {"convert": 0.0, "prepare": 0.0}
-        for name, entry in sample.inputs.items():
-            prepared = self.prepare(name, entry.value)
-            if prepared.array is None:
-                invalid[name] = prepared.problem
-                continue
-            arrays[name] = prepared.array
-            timings["convert"] += prepared.convert
-            timings["prepare"] += prepared.prepare
-        self._done.clear()
-        return Observations(sample.without(invalid), arrays, invalid, timings)
-
-    def missing(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        """Those of the values that :meth:`prepare` has not seen since the last frame."""
-        return {
-            n: value for n, value in values.items() if self._done.get(n, (None,))[0] is not value
-        }
-
-    def prepare(self, name: str, value: Any) -> _Prepared:
-        """What comes of a modality's value."""
-        if self.missing({name: value}):
-            self._done[name] = value, _prepare(self._sources[name], value)
-        return self._done[name][1]
-
-
-@dataclass(frozen=True)
-class _Prepared:
-    """The array, or None and why there is none; seconds that the two stages took."""
-
-    array: np.ndarray | None
-    problem: str = ""
-    convert: float = 0.0
-    prepare: float = 0.0
-
-
-def _prepare(source: Source, value: Any) -> _Prepared:
-    start = time.perf_counter()
-    try:
-        array = value if isinstance(value, np.ndarray) else source.decode(value)
-        converted = time.perf_counter()
-        array = prepare(source.modality, array)
-    except ValueError as error:
-        return _Prepared(None, str(error))
-    return _Prepared(array, "", converted - start, time.perf_counter() - converted)
+def observe(sample: SensorSample, sources: Mapping[str, Source]) -> Observations:
+    """Decodes and prepares the inputs of a frame. Values that are arrays already, in raw units, are
+    only prepared. Nothing is raised for bad messages: they are left out and named."""
+    arrays: dict[str, np.ndarray] = {}
+    invalid: dict[str, str] = {}
+    timings = {"convert": 0.0, "prepare": 0.0}
+    for name, entry in sample.inputs.items():
+        source = sources[name]
+        start = time.perf_counter()
+        try:
+            value = entry.value
+            array = value if isinstance(value, np.ndarray) else source.decode(value)
+            converted = time.perf_counter()
+            arrays[name] = prepare(source.modality, array)
+        except ValueError as error:
+            invalid[name] = str(error)
+            continue
+        timings["convert"] += converted - start
+        timings["prepare"] += time.perf_counter() - converted
+    return Observations(sample.without(invalid), arrays, invalid, timings)

@@ -569,19 +569,3 @@ def test_what_arrives_while_no_frame_is_wanted_is_live_but_makes_none_and_is_not
     assert sample is not None
     assert sample.inputs["rgb"].value == "after"
     assert dataclasses.astuple(sensors.counters()["rgb"])[:2] == (4, 0)
-
-
-def test_what_a_frame_has_gathered_is_told_while_others_are_awaited() -> None:
-    sensors = sensor_set()
-    for i in range(3):
-        sensors.store("depth", f"depth {i}", EPOCH + i * 33 * MS, i * 33 * MS)
-        sensors.store("rgb", f"rgb {i}", EPOCH + i * 33 * MS, i * 33 * MS)
-        assert sensors.poll(i * 33 * MS) is not None
-    assert sensors.gathered(66 * MS) == {}
-    sensors.store("rgb", "rgb 3", EPOCH + 99 * MS, 99 * MS)
-    assert sensors.poll(99 * MS) is None  # depth is awaited
-    assert sensors.gathered(99 * MS) == {"rgb": "rgb 3"}
-    sensors.store("depth", "depth 3", EPOCH + 99 * MS, 101 * MS)
-    assert sensors.gathered(101 * MS) == {"rgb": "rgb 3", "depth": "depth 3"}
-    assert sensors.poll(101 * MS) is not None
-    assert sensors.gathered(101 * MS) == {}

@@ -21,7 +21,7 @@ from smvae_ros.node.health import HealthMonitor
 from smvae_ros.node.outputs import Outputs
 from smvae_ros.sensor_sample import SensorSample
 from smvae_ros.sensor_set import SensorSet
-from smvae_ros.sources import Observer, Source
+from smvae_ros.sources import Source, observe
 
 LISTENERS_PERIOD = 0.1  # seconds; how often an idle node looks whether somebody listens
 
@@ -81,7 +81,6 @@ class Worker:
         self._health = health
         self._worked = 0.0  # when a frame was last begun, monotonic
         self._sensors, self._sources, self._outputs = sensors, sources, outputs
-        self._observer = Observer(sources)
         self._warn = warn
         self._running = False
         self._thread: threading.Thread | None = None
@@ -120,10 +119,8 @@ class Worker:
 
     def _next_sample(self) -> SensorSample | None:
         """The next frame; None when the work is over."""
-        while True:
-            with self._sensors.condition:
-                if not self._running:
-                    return None
+        with self._sensors.condition:
+            while self._running:
                 rest = self._seconds_to_rest()
                 if rest > 0:
                     self._sensors.rest(min(rest, LISTENERS_PERIOD))
@@ -133,12 +130,8 @@ class Worker:
                 if sample is not None:
                     self._worked = time.monotonic()
                     return sample
-                early = self._observer.missing(self._sensors.gathered(now))
-                if not early:
-                    self._sensors.wait(now)
-            # Not while holding the condition: what is awaited must be able to come in.
-            for name, value in early.items():
-                self._observer.prepare(name, value)
+                self._sensors.wait(now)
+        return None
 
     def _seconds_to_rest(self) -> float:
         """How long no frame is needed, since nobody would notice; 0 or less for not at all."""
@@ -149,7 +142,7 @@ class Worker:
 
     def _work(self, sample: SensorSample) -> None:
         inference, outputs = self.inference, self._outputs
-        observations = self._observer(sample)
+        observations = observe(sample, self._sources)
         for name, reason in observations.invalid.items():
             self._sensors.reject(name, reason)
             self._warn(name, f"unusable message on {self._sources[name].topic}: {reason}")
