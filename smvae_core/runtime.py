@@ -25,7 +25,7 @@ from torch import Tensor, nn
 
 from smvae_core.matrix_networks import lower, lower_attention
 from smvae_core.multimodal_vae import MultimodalVAE
-from smvae_core.set_encoder import AttentionSetEncoder
+from smvae_core.set_encoder import AttentionSetEncoder, PriorAttentionSetEncoder
 
 Function = Callable[..., Any]
 
@@ -97,7 +97,7 @@ class MatrixRuntime(_MaskedRuntime):
 
     def _joining(self) -> Function:
         encoder = getattr(self._model, "set_encoder", None)
-        lowered = isinstance(encoder, AttentionSetEncoder)
+        lowered = type(encoder) in (AttentionSetEncoder, PriorAttentionSetEncoder)
         return lower_attention(encoder) if lowered else self._join
 
 

@@ -33,7 +33,7 @@ class AttentionSetEncoder(nn.Module):
         self.feed_forward = nn.Sequential(nn.Linear(embedding_size, embedding_size), nn.SiLU())
         self.head = nn.Linear(embedding_size, 2 * latent_size)
 
-    def forward(self, embeddings: Tensor, present: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    def forward(self, embeddings: Tensor, present: Tensor | None = None) -> tuple[Tensor, ...]:
         """Parameters of q(z|X_s).
 
         Args:
@@ -44,6 +44,10 @@ class AttentionSetEncoder(nn.Module):
         Returns:
             Mean and log-variance, each (B, D).
         """
+        return self.posterior(self.head(self.pool(embeddings, present)))
+
+    def pool(self, embeddings: Tensor, present: Tensor | None) -> Tensor:
+        """g_φ, (B, d); arguments as :meth:`forward`."""
         if present is not None:
             # Whatever stands in masked rows: zero times infinity would not be zero.
             embeddings = torch.where(present[..., None], embeddings, 0.0)
@@ -57,8 +61,7 @@ class AttentionSetEncoder(nn.Module):
             need_weights=False,
         )
         hidden = (query + pooled)[:, 0]
-        hidden = hidden + self.feed_forward(hidden)
-        return self.posterior(self.head(hidden))
+        return hidden + self.feed_forward(hidden)
 
     def posterior(self, output: Tensor) -> tuple[Tensor, Tensor]:
         """The head's output (B, 2 D) → mean and log-variance of q(z|X_s), each (B, D)."""
@@ -80,9 +83,30 @@ class PriorAttentionSetEncoder(AttentionSetEncoder):
         return times_prior(*to_gaussian(output))
 
 
+class CorrelatedAttentionSetEncoder(PriorAttentionSetEncoder):
+    """The same, and latent variables are correlated in the posterior, which is a Gaussian with a
+    full covariance matrix (:class:`smvae_core.correlated_gaussian.CorrelatedGaussian`).
+
+    Only an encoder of the whole set can have one for all of it: experts of single modalities would
+    have to know each other's. Arguments as :class:`AttentionSetEncoder`.
+    """
+
+    def __init__(self, embedding_size: int, latent_size: int, heads: int = 4) -> None:
+        super().__init__(embedding_size, latent_size, heads)
+        self.correlations = nn.Linear(embedding_size, latent_size * (latent_size - 1) // 2)
+
+    def forward(self, embeddings: Tensor, present: Tensor | None = None) -> tuple[Tensor, ...]:
+        """Arguments of :meth:`CorrelatedGaussian.from_scales`, (B, D), (B, D) and (B, D (D-1)/2);
+        arguments as attention's."""
+        hidden = self.pool(embeddings, present)
+        # Small at first, since the initialisation of a layer gives numbers around 1.
+        return *self.posterior(self.head(hidden)), 0.1 * self.correlations(hidden)
+
+
 SET_ENCODERS = {
     "attention": AttentionSetEncoder,
     "prior_attention": PriorAttentionSetEncoder,
+    "correlated_attention": CorrelatedAttentionSetEncoder,
     "sum_pooling": SumPooling,
     "mean_pooling": MeanPooling,
 }

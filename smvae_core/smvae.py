@@ -11,6 +11,7 @@ from typing import Any
 
 from torch import Tensor
 
+from smvae_core.correlated_gaussian import CorrelatedGaussian
 from smvae_core.distributions import Gaussian
 from smvae_core.modalities import Modality
 from smvae_core.multimodal_vae import MultimodalVAE
@@ -59,6 +60,10 @@ class SMVAE(MultimodalVAE):
 
     def encode_embeddings(
         self, embeddings: Mapping[str, Tensor], present: Tensor | None = None
-    ) -> Gaussian:
-        """q(z|X_s) = N(μ, σ²), (μ, log σ²) = g_φ({E_i(x_i)}) (Eq. 7); arguments as the base's."""
-        return Gaussian(*self.set_encoder(*self._stack(embeddings, present)))
+    ) -> Gaussian | CorrelatedGaussian:
+        """q(z|X_s) = N(μ, σ²), (μ, log σ²) = g_φ({E_i(x_i)}) (Eq. 7), or with correlations if the
+        set encoder has them; arguments as the base's."""
+        mean, log_scale, *correlations = self.set_encoder(*self._stack(embeddings, present))
+        if correlations:
+            return CorrelatedGaussian.from_scales(mean, log_scale, *correlations)
+        return Gaussian(mean, log_scale)

@@ -25,7 +25,8 @@ class Method:
 
 
 METHODS: dict[str, Method] = {
-    "smvae": Method("smvae", "masked-pair", "prior_attention"),
+    "smvae": Method("smvae", "masked-pair", "correlated_attention"),
+    "smvae-diagonal": Method("smvae", "masked-pair", "prior_attention"),
     "smvae-masked": Method("smvae", "masked"),
     "smvae-subset": Method("smvae", "subset"),
     "jmvae": Method("jmvae", "kl"),
