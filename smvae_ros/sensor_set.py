@@ -358,9 +358,9 @@ class SensorSet:
         A model that is slower than the trigger can become free just before the next sample is due;
         what it began with then would be a whole period older than need be. With r the receipt of
         the sample, P the distance of its stamps and w the smaller of ``gather_ms`` and P/4, that is
-        so from r + P - w until the next one arrives, or until r + P + w. It is asked when a frame
-        is first due, and once for each frame, so that nothing can put it off for ever. Readings of
-        a series come too often for it to matter.
+        so from r + P - w until the next one arrives, or until r + P + w, but for ``gather_ms`` at
+        most. It is asked when a frame is first due, and once for each frame, so that nothing can
+        put it off for ever. Readings of a series come too often for it to matter.
         """
         slot = None if trigger == TIMER else self._slots[trigger]
         if slot is None or isinstance(slot, SeriesHistory) or self._gathering is not None:
@@ -370,7 +370,8 @@ class SensorSet:
             wait = 0 if period is None else min(self._gather_ns, period // 4)
             due = slot.received_ns + (period or 0)
             late = wait > 0 and now >= due - wait
-            self._successor = (slot.received_ns, due + wait if late else 0)
+            until = min(due + wait, now + self._gather_ns) if late else 0
+            self._successor = (slot.received_ns, until)
         received, until = self._successor
         return slot.received_ns == received and now < until
 

@@ -306,7 +306,7 @@ def test_a_worker_that_is_free_just_before_an_image_waits_for_it(
     five_images(sensors)
     assert (sensors.poll(busy_until_ms * MS) is None) == waits
     if waits:
-        assert sensors.next_wake(busy_until_ms * MS) == (165 + 33 // 4) * MS + 250_000
+        assert sensors.next_wake(busy_until_ms * MS) == (busy_until_ms + 10) * MS
         sensors.store("rgb", 5, EPOCH + 165 * MS, 166 * MS)
         sample = sensors.poll(166 * MS)
         assert sample is not None
@@ -319,6 +319,7 @@ def test_a_worker_does_not_wait_for_a_camera_that_has_stopped() -> None:
     assert sensors.poll(160 * MS) is None
     wake = sensors.next_wake(160 * MS)
     assert wake is not None
+    assert wake <= 170 * MS  # gather_ms is 10
     sample = sensors.poll(wake)
     assert sample is not None
     assert sample.inputs["rgb"].value == 4

@@ -122,3 +122,48 @@ def test_serialised_latents_are_the_messages(
         found = latents(mean, log_variance, stamp)
         assert len(found) == len(serialize_message(whole))
         assert deserialize_message(found, installed_types("sensor_msgs/msg/Image")) == whole
+
+
+IMAGE = "sensor_msgs/msg/Image"
+RGB, DEPTH = Modality("rgb", "image", (3, 4, 4)), Modality("depth", "depth", (1, 4, 4))
+
+
+@settings(deadline=None)
+@given(
+    shape=st.tuples(st.integers(1, 6), st.integers(1, 6)),
+    frame=st.text(st.characters(codec="ascii", exclude_characters="\0"), max_size=9),
+    encoding=st.sampled_from(["rgb8", "bgr8", "rgba8", "mono8", "mono16", "16UC1", "32FC1"]),
+    padding=st.integers(0, 5),
+    big=st.booleans(),
+    seed=st.integers(0, 99),
+)
+def test_images_are_read_where_they_lie(
+    shape: tuple[int, int], frame: str, encoding: str, padding: int, big: bool, seed: int
+) -> None:
+    width_bytes = {"rgba8": 4, "mono8": 1, "mono16": 2, "16UC1": 2, "32FC1": 4}.get(encoding, 3)
+    message = installed_types(IMAGE)()
+    message.header.frame_id = frame
+    message.height, message.width = shape
+    message.encoding, message.is_bigendian = encoding, int(big)
+    message.step = shape[1] * width_bytes + padding
+    random = np.random.default_rng(seed)
+    message.data = random.integers(0, 256, shape[0] * message.step, np.uint8).tobytes()
+    modality = DEPTH if encoding in ("16UC1", "32FC1") else RGB
+    found = adapter(IMAGE).to_array(serialised(IMAGE, serialize_message(message)), modality)
+    np.testing.assert_array_equal(found, adapter(IMAGE).to_array(message, modality))
+
+
+@settings(deadline=None, max_examples=300)
+@given(data=st.data())
+def test_damaged_images_are_refused_or_read(data: st.DataObject) -> None:
+    """Whatever the bytes, there is an image or one clear error."""
+    message = installed_types(IMAGE)(height=2, width=2, encoding="rgb8", step=6, data=[1] * 12)
+    content = bytearray(serialize_message(message))
+    for _ in range(data.draw(st.integers(0, 6))):
+        place = data.draw(st.integers(4, len(content) - 1))
+        content[place] = data.draw(st.integers(0, 255))
+    content = content[: data.draw(st.integers(0, len(content)))]
+    with contextlib.suppress(MessageError):
+        array = adapter(IMAGE).to_array(serialised(IMAGE, bytes(content)), RGB)
+        assert array.dtype == np.uint8
+        assert array.shape[2] == 3

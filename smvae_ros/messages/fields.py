@@ -86,7 +86,7 @@ class Adapter(ABC):
             if isinstance(message, SerialisedMessage):
                 if self.values and message.is_plain:
                     return self._from_values(message.values(self.values), options)
-                message = message.message()
+                message = self._open(message)
             return self._to_array(message, modality, options)
         except MessageError as error:
             raise MessageError(f"{modality.name}: {error}") from error.__cause__
@@ -139,6 +139,10 @@ class Adapter(ABC):
                 f"{modality.kind}, only {' or '.join(sorted(self.kinds))}; "
                 "configure another message type"
             )
+
+    def _open(self, message: SerialisedMessage) -> Any:
+        """What :meth:`_to_array` reads of a serialised message."""
+        return message.message()
 
     def _from_values(self, values: tuple[float, ...], options: Options) -> np.ndarray:
         """As :meth:`_to_array`, of a type with :attr:`values`."""

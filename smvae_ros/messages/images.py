@@ -13,6 +13,7 @@ import numpy as np
 
 from smvae_core.modalities import Modality
 from smvae_ros.messages.fields import Adapter, MessageError, Options, make_message
+from smvae_ros.messages.serialised import SerialisedMessage
 from smvae_ros.messages.types import Types
 
 METRES_PER_DEPTH_COUNT = 1e-3
@@ -41,6 +42,13 @@ class ImageAdapter(Adapter):
 
     type_name = "sensor_msgs/msg/Image"
     kinds = ("depth", "image")
+
+    def _open(self, message: SerialisedMessage) -> Any:
+        if message.is_plain:
+            image = message.image()
+            if image.encoding in COLOUR_ENCODINGS or image.encoding in DEPTH_ENCODINGS:
+                return image
+        return message.message()  # cv_bridge wants the real one
 
     def _to_array(self, message: Any, modality: Modality, options: Options) -> np.ndarray:
         encoding = str(message.encoding)

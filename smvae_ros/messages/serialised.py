@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 NANOSECONDS = 1_000_000_000
 MAXIMUM_NAME = 256  # characters of a frame, a joint, ...; longer ones are attacks or garbage
@@ -16,6 +16,17 @@ MAXIMUM_NAME = 256  # characters of a frame, a joint, ...; longer ones are attac
 # ROS 2 sends; anything else is left to it to decode.
 _ORDERS = {b"\0\0": ">", b"\0\1": "<"}
 START = 4  # of the message; its fields are aligned to multiples of their sizes, counted from here
+
+
+class PlainImage(NamedTuple):
+    """The fields of a sensor_msgs/Image after its header."""
+
+    height: int
+    width: int
+    encoding: str
+    is_bigendian: int
+    step: int
+    data: memoryview
 
 
 class SerialisedMessage:
@@ -64,6 +75,29 @@ class SerialisedMessage:
             raise ValueError(f"{len(self._data)} bytes are too few")
         return struct.unpack_from(f"{self._order}{count}d", self._data, start)
 
+    def image(self) -> PlainImage:
+        """The content of a sensor_msgs/Image, its data where they lie.
+
+        Raises:
+            ValueError: where the message is too short for what it says of itself.
+        """
+        data, order = self._data, self._order
+        try:
+            start = _align(START + 12 + self._frame_id_length)
+            height, width, length = struct.unpack_from(order + "III", data, start)
+            name = start + 12
+            start = name + length
+            is_bigendian = data[start]
+            step, count = struct.unpack_from(order + "II", data, _align(start + 1))
+        except (struct.error, IndexError) as error:
+            raise ValueError(f"{len(data)} bytes are too few") from error
+        begin = _align(start + 1) + 8
+        if len(data) < begin + count:
+            raise ValueError(f"{len(data)} bytes are too few for {count} of pixels")
+        encoding = bytes(data[name:start]).rstrip(b"\0").decode("utf-8", "replace")
+        pixels = memoryview(data)[begin : begin + count]
+        return PlainImage(height, width, encoding, is_bigendian, step, pixels)
+
     def message(self) -> Any:
         """The whole message; whatever the middleware raises where the bytes are none."""
         return self._deserialise(self._data)
@@ -78,3 +112,8 @@ class SerialisedMessage:
         if not self._has_header or not self._order or len(self._data) < START + 12:
             return 0
         return struct.unpack_from(self._order + "I", self._data, START + 8)[0]
+
+
+def _align(offset: int) -> int:
+    """The next offset at which a field of four bytes may begin."""
+    return offset + -(offset - START) % 4
