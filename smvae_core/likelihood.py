@@ -28,6 +28,7 @@ from tqdm import tqdm
 from smvae_core.distributions import Gaussian
 from smvae_core.mixture import Mixture
 from smvae_core.multimodal_vae import MultimodalVAE
+from smvae_core.posterior import Posterior
 
 BLOCK = 64  # draws of a sample that are decoded together
 
@@ -263,7 +264,7 @@ class ImportanceSampler:
 
     def _distributions(
         self, observations: Mapping[str, Tensor], proposal: Collection[str]
-    ) -> tuple[Gaussian, Gaussian | Mixture]:
+    ) -> tuple[Gaussian, Posterior]:
         """p(z) and q(z|x_P)."""
         prior = self.model.prior(observations)
         if not proposal:
@@ -274,7 +275,7 @@ class ImportanceSampler:
         )
 
 
-def _size(posterior: Gaussian | Mixture) -> int:
+def _size(posterior: Posterior) -> int:
     """Numbers that the density of one draw takes."""
     if isinstance(posterior, Mixture):
         posterior = posterior.components

@@ -16,9 +16,9 @@ import torch
 from torch import Tensor, nn
 
 from smvae_core.distributions import Gaussian, Likelihood
-from smvae_core.mixture import Mixture
 from smvae_core.modalities import Modality, check_names
 from smvae_core.networks import build_decoder, build_embedding, initialise
+from smvae_core.posterior import Posterior
 
 
 def without_holes(x: Tensor) -> Tensor:
@@ -122,7 +122,7 @@ class MultimodalVAE(nn.Module):
 
     def encode_embeddings(
         self, embeddings: Mapping[str, Tensor], present: Tensor | None = None
-    ) -> Gaussian | Mixture:
+    ) -> Posterior:
         """q(z|X_s) from embeddings (Eq. 7); cheap, so that many subsets can share one
         :meth:`embed`.
 
@@ -135,7 +135,7 @@ class MultimodalVAE(nn.Module):
 
     def encode(
         self, observations: Mapping[str, Tensor], present: Tensor | None = None
-    ) -> Gaussian | Mixture:
+    ) -> Posterior:
         """q(z|X_s) for any subset of modalities in any order.
 
         Args:

@@ -21,9 +21,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from smvae_core.correlated_gaussian import CorrelatedGaussian
 from smvae_core.distributions import Gaussian
-from smvae_core.mixture import Mixture
 from smvae_core.multimodal_vae import MultimodalVAE
+from smvae_core.posterior import Posterior
 from smvae_core.terms import log_likelihoods, weighted_sum
 
 
@@ -41,7 +42,7 @@ class Bound:
     value: Tensor
     log_likelihoods: dict[str, Tensor]
     kl: Tensor
-    posterior: Gaussian | Mixture
+    posterior: Posterior
 
 
 def draw_subset(present: Tensor, uniform: Tensor) -> Tensor:
@@ -85,7 +86,7 @@ def annealed_beta(step: int, warm_up_steps: int, beta: float = 1.0) -> float:
     return beta * min(1.0, step / warm_up_steps) if warm_up_steps > 0 else beta
 
 
-def regulariser(posterior: Gaussian | Mixture) -> Tensor:
+def regulariser(posterior: Posterior) -> Tensor:
     """The L2 regulariser of section 3.2, which pulls μ to 0 and σ to 1: |μ|² + |σ − 1|², (B,)."""
     scale = (0.5 * posterior.log_variance).exp()
     return posterior.mean.square().sum(-1) + (scale - 1).square().sum(-1)
@@ -132,7 +133,7 @@ def masked_bound(
     given = _encode(model, embeddings, subsets)
     full = _encode(model, embeddings, present[None])
     z_given, z_full = given.sample(noise[: len(subsets)]), full.sample(noise[len(subsets), None])
-    # Where S is all of O, the second term is exactly zero; so it comes out here, too.
+    # Where S is all of O, the second term is zero; so it comes out here, too.
     kl = given.kl(Gaussian.standard(given.mean)) + full.kl(given)
     terms = {}
     for name, x in observations.items():
@@ -173,7 +174,7 @@ OBJECTIVES = {"masked": masked_bound, "subset": subset_bound}  # of SMVAE, the d
 
 def _encode(
     model: MultimodalVAE, embeddings: Mapping[str, Tensor], subsets: Tensor
-) -> Gaussian | Mixture:
+) -> Gaussian | CorrelatedGaussian:
     """q(z|X_s) for each of (R, B, M) subsets of the same embeddings; parameters (R, B, D)."""
     repeated = {name: e.repeat(len(subsets), 1) for name, e in embeddings.items()}
     posterior = model.encode_embeddings(repeated, subsets.flatten(0, 1))
@@ -184,7 +185,7 @@ def _mean_bound(
     model: MultimodalVAE,
     terms: dict[str, Tensor],
     kl: Tensor,
-    posterior: Gaussian | Mixture,
+    posterior: Posterior,
     beta: float,
 ) -> Bound:
     """Σ_i λ_i log p(x_i|z) − β KL, averaged over the R subsets; terms and KL are (R, B)."""

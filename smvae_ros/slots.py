@@ -40,8 +40,6 @@ class NewestSlot:
         self.received_ns = 0
         self.unused = False
         self._stamps: deque[int] = deque(maxlen=PERIODS + 1)
-        self._period_ns: int | None = None
-        self._period_known = True  # until the stamps change
 
     @property
     def complete(self) -> bool:
@@ -51,11 +49,8 @@ class NewestSlot:
     @property
     def period_ns(self) -> int | None:
         """Median distance of the latest stamps; None until there are two of one epoch."""
-        if not self._period_known:  # it is asked for several times for each frame
-            distances = sorted(later - earlier for earlier, later in pairwise(self._stamps))
-            self._period_ns = distances[len(distances) // 2] if distances else None
-            self._period_known = True
-        return self._period_ns
+        distances = sorted(later - earlier for earlier, later in pairwise(self._stamps))
+        return distances[len(distances) // 2] if distances else None
 
     def nearest_ns(self, moment_ns: int) -> int | None:
         """The stamp nearest to a moment that this modality can offer; None without stamps."""
@@ -70,7 +65,6 @@ class NewestSlot:
     def _keep(self, value: Any, stamp_ns: int | None, received_ns: int) -> None:
         self.value, self.stamp_ns, self.received_ns = value, stamp_ns, received_ns
         self.unused = True
-        self._period_known = False
         if stamp_ns is None or (self._stamps and stamp_ns <= self._stamps[-1]):
             self._stamps.clear()  # time runs backwards: what was known of the period is void
         if stamp_ns is not None:

@@ -70,6 +70,20 @@ def test_late_frames_are_a_warning_and_then_an_error(late: int, level: bytes) ->
         assert "most of it is encode (150 ms)" in status.message
 
 
+def test_what_is_said_when_several_things_are_wrong() -> None:
+    """The transport may be why nothing is live; what is late matters more while something is."""
+    mean = {"encode": 0.15, "total": 0.17}
+    late, transport = Times(mean, mean, 9), "the transport has no effect"
+
+    def message(live: bool, **others: object) -> str:
+        return report(node_health(**others), rgb=sensor_health(live=live))["perception"].message
+
+    assert message(live=False, times=late) == "no modality is live"
+    assert message(live=False, times=late, transport=transport) == transport
+    assert "frames in a row" in message(live=True, times=late, transport=transport)
+    assert message(live=True, transport=transport) == transport
+
+
 def judgement(level: Level) -> Judgement:
     return Judgement(level, 6.25, "bias", ("rgb", "depth"), 0, 1.0)
 

@@ -9,9 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from smvae_core.distributions import Gaussian
-from smvae_core.mixture import Mixture
 from smvae_core.multimodal_vae import MultimodalVAE
+from smvae_core.posterior import Posterior
 from training.classifier import Classifier, agreement, likeliest, trained_classifier
 from training.data_sets import Folders
 from training.protocol import Run
@@ -82,9 +81,7 @@ def _shares(
     return shares
 
 
-def draws(
-    posterior: Gaussian | Mixture, count: int, generator: torch.Generator
-) -> Iterator[Tensor]:
+def draws(posterior: Posterior, count: int, generator: torch.Generator) -> Iterator[Tensor]:
     """That many times z (B, D), independent draws from each row's posterior."""
     for _ in range(count):
         shape = posterior.mean.shape

@@ -135,14 +135,15 @@ class HealthReport:
             message = node.state
         elif progress.failures > self._progress.failures:
             level, message = DiagnosticStatus.ERROR, f"frames fail: {progress.last_error}"
+        elif not any(health.live for health in sensors.values()):
+            # The transport may be why.
+            level, message = DiagnosticStatus.WARN, node.transport or "no modality is live"
         elif node.times.late >= min(node.late_limits):
             failed = node.times.late >= node.late_limits[1]
             level = DiagnosticStatus.ERROR if failed else DiagnosticStatus.WARN
             message = _late(node, rate)
         elif node.transport:
             level, message = DiagnosticStatus.WARN, node.transport
-        elif not any(health.live for health in sensors.values()):
-            level, message = DiagnosticStatus.WARN, "no modality is live"
         elif progress.idle:
             message += ", since nobody listens (idle_rate)"
         return make_status(level, f"{self._node_name}: perception", message, values)
