@@ -89,7 +89,9 @@ def _prepare_depth(modality: Modality, array: np.ndarray) -> np.ndarray:
                 f"{modality.name}: no reading in any pixel; valid are {modality.minimum:g} to "
                 f"{modality.maximum:g} m: check the camera and the unit of its depth images"
             )
-        return np.where(measured, array, np.nan).astype(np.float16)
+        prepared = np.full(array.shape, np.nan, dtype=np.float16)
+        np.copyto(prepared, array, where=measured)
+        return prepared
 
 
 def to_tensor(modality: Modality, prepared: np.ndarray | Tensor) -> Tensor:

@@ -75,7 +75,7 @@ class SensorSet:
         self.condition = threading.Condition()
         self._modalities = dict(modalities)
         self._slots: dict[str, NewestSlot] = {
-            name: SeriesHistory(modality, 0) if modality.kind == "series" else NewestSlot()
+            name: SeriesHistory(modality) if modality.kind == "series" else NewestSlot()
             for name, modality in self._modalities.items()
         }
         self._counters = {name: Counters() for name in self._modalities}
@@ -104,12 +104,10 @@ class SensorSet:
             )
         with self.condition:
             self._settings = settings
-            self._slot_settings = {
-                name: settings.slots.get(name, SlotSettings()) for name in self._slots
-            }
+            self._gather_ns = nanoseconds(settings.gather_ms / 1000)
+            self._order = self._trigger_order()
             for name, slot in self._slots.items():
-                if isinstance(slot, SeriesHistory):
-                    slot.max_gap_ns = nanoseconds(self._slot_settings[name].max_gap)
+                slot.configure(settings.slots.get(name, SlotSettings()))
             self.condition.notify_all()
 
     # -- what comes in ---------------------------------------------------------------------------
@@ -168,7 +166,7 @@ class SensorSet:
     def live(self, now: int) -> list[str]:
         """The modalities that are fresh enough to be used, in the model's order."""
         with self.condition:
-            return [name for name in self._slots if self._is_live(name, now)]
+            return [name for name, slot in self._slots.items() if slot.is_live(now)]
 
     # -- what goes out ---------------------------------------------------------------------------
 
@@ -202,7 +200,7 @@ class SensorSet:
                 return self._permitted_ns if self.live(now) else None
             trigger = self._trigger(now)
             # When it stops being live, arrivals of another modality make frames.
-            return None if trigger is None else self._live_until(trigger) + 1
+            return None if trigger is None else self._slots[trigger].live_until_ns + 1
 
     def wait(self, now: int) -> None:
         """Sleeps until :meth:`poll` may have something: a modality that matters has arrived, or the
@@ -231,9 +229,8 @@ class SensorSet:
             if name is None or not self._slots[name].unused:
                 return None
             # A stand-in makes frames of what arrives from now on, not of what it still has.
-            order = self._trigger_order()
-            missed = order[: order.index(name)]
-            since = max((self._live_until(n) for n in missed if self._slots[n].complete), default=0)
+            missed = (self._slots[other] for other in self._order[: self._order.index(name)])
+            since = max((slot.live_until_ns for slot in missed if slot.complete), default=0)
             return name if self._slots[name].received_ns >= since else None
 
     def awaited(self, now: int) -> list[str]:
@@ -253,10 +250,11 @@ class SensorSet:
             latest = moment + self._gather_ns
             names = []
             for name, slot in self._slots.items():
-                stamp, period = slot.stamp_ns, slot.period_ns
-                if name == trigger or stamp is None or period is None:
+                stamp = slot.stamp_ns
+                if name == trigger or stamp is None or stamp >= moment:
                     continue
-                if not self._is_live(name, now) or self._is_skewed(name, moment):
+                period = slot.period_ns
+                if period is None or not slot.is_live(now) or slot.is_skewed(moment):
                     continue
                 if stamp < moment - period / 2 and stamp + period <= latest:
                     names.append(name)
@@ -266,16 +264,17 @@ class SensorSet:
         """The frame of what is live now, whether or not it is due; None if nothing is."""
         with self.condition:
             live = self.live(now)
-            trigger = self._trigger(now)
-            if trigger is None:
+            if not live:
                 return None
+            trigger = next(name for name in self._order if name in live)
             reference = self._reference(trigger, live)
             left_out: dict[str, str] = {}
             for name in live:
-                if name != trigger and self._is_skewed(name, reference):
+                slot = self._slots[name]
+                if name != trigger and slot.is_skewed(reference):
                     left_out[name] = (
-                        f"its stamp is {self._skew(name, reference):.3f} s behind the trigger's, "
-                        f"max_skew is {self._slot_settings[name].max_skew} s"
+                        f"its stamp is {slot.skew_ns(reference) / NANOSECONDS:.3f} s behind the "
+                        f"trigger's, max_skew is {slot.max_skew} s"
                     )
                     self._counters[name].skewed += 1
             inputs = self._inputs([name for name in live if name not in left_out], reference, now)
@@ -308,25 +307,6 @@ class SensorSet:
 
     # -- the rules, each in one place ------------------------------------------------------------
 
-    @property
-    def _gather_ns(self) -> int:
-        return nanoseconds(self._settings.gather_ms / 1000)
-
-    def _live_until(self, name: str) -> int:
-        max_age = nanoseconds(self._slot_settings[name].max_age)
-        return self._slots[name].received_ns + max_age
-
-    def _is_live(self, name: str, now: int) -> bool:
-        return self._slots[name].complete and now <= self._live_until(name)
-
-    def _skew(self, name: str, reference: int | None) -> float:
-        """Seconds by which the best that the modality can offer is behind a stamp."""
-        stamp = None if reference is None else self._slots[name].nearest_ns(reference)
-        return 0.0 if stamp is None or reference is None else (reference - stamp) / NANOSECONDS
-
-    def _is_skewed(self, name: str, reference: int | None) -> bool:
-        return abs(self._skew(name, reference)) > self._slot_settings[name].max_skew
-
     def _trigger_order(self) -> list[str]:
         """The configured trigger, then who stands in for it: the next ones of the model's order,
         and series last, whose every reading would make a frame."""
@@ -337,7 +317,7 @@ class SensorSet:
 
     def _trigger(self, now: int) -> str | None:
         """The modality that makes frames now: the configured one or who stands in for it."""
-        return next((name for name in self._trigger_order() if self._is_live(name, now)), None)
+        return next((name for name in self._order if self._slots[name].is_live(now)), None)
 
     def _reference(self, trigger: str, live: list[str]) -> int | None:
         """The stamp that skew is measured from: the trigger's, or of the first that has one."""
@@ -393,5 +373,4 @@ class SensorSet:
             self._is_limited(now) and self.pending_trigger(now) is not None
         ):
             return ()  # only time can make one
-        order = self._trigger_order()
-        return {*order[: order.index(trigger) + 1], *self.awaited(now)}
+        return {*self._order[: self._order.index(trigger) + 1], *self.awaited(now)}

@@ -7,12 +7,12 @@ run backwards; ``received_ns`` is the monotonic time of receipt.
 from __future__ import annotations
 
 from collections import deque
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
 from smvae_core.modalities import Modality
+from smvae_ros.sensor_settings import SlotSettings
 
 NANOSECONDS = 1_000_000_000
 HISTORY_SECONDS = 1.0  # how far behind its newest reading a series' window may end
@@ -27,6 +27,9 @@ def nanoseconds(seconds: float) -> int:
 class NewestSlot:
     """The newest sample of a modality, which always replaces the one before.
 
+    Args:
+        settings: how it is judged; can be exchanged later with :meth:`configure`.
+
     Attributes:
         value: whatever was stored; None before anything was.
         stamp_ns: its stamp; None where it has none.
@@ -34,12 +37,19 @@ class NewestSlot:
         unused: it has not been part of a frame yet.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, settings: SlotSettings | None = None) -> None:
         self.value: Any = None
         self.stamp_ns: int | None = None
         self.received_ns = 0
         self.unused = False
-        self._stamps: deque[int] = deque(maxlen=PERIODS + 1)
+        self._distances: deque[int] = deque(maxlen=PERIODS)
+        self.configure(settings or SlotSettings())
+
+    def configure(self, settings: SlotSettings) -> None:
+        """Exchanges the settings."""
+        self.max_skew = settings.max_skew
+        self._max_age_ns = nanoseconds(settings.max_age)
+        self._max_skew_ns = nanoseconds(settings.max_skew)
 
     @property
     def complete(self) -> bool:
@@ -47,14 +57,33 @@ class NewestSlot:
         return self.value is not None
 
     @property
+    def live_until_ns(self) -> int:
+        """The last moment at which what was received is fresh enough to be used."""
+        return self.received_ns + self._max_age_ns
+
+    def is_live(self, now: int) -> bool:
+        """Whether there is something to give out that is fresh enough."""
+        return self.complete and now <= self.live_until_ns
+
+    @property
     def period_ns(self) -> int | None:
         """Median distance of the latest stamps; None until there are two of one epoch."""
-        distances = sorted(later - earlier for earlier, later in pairwise(self._stamps))
+        distances = sorted(self._distances)
         return distances[len(distances) // 2] if distances else None
 
     def nearest_ns(self, moment_ns: int) -> int | None:
         """The stamp nearest to a moment that this modality can offer; None without stamps."""
         return self.stamp_ns
+
+    def skew_ns(self, moment_ns: int | None) -> int:
+        """By how much the best that this modality can offer is behind a moment; 0 where one of the
+        two has no stamp."""
+        stamp = None if moment_ns is None else self.nearest_ns(moment_ns)
+        return 0 if stamp is None or moment_ns is None else moment_ns - stamp
+
+    def is_skewed(self, moment_ns: int | None) -> bool:
+        """Whether that is more than a frame may mix."""
+        return abs(self.skew_ns(moment_ns)) > self._max_skew_ns
 
     def store(self, value: Any, stamp_ns: int | None, received_ns: int) -> bool:
         """Keeps a sample. Returns whether another one, never used, was lost by it."""
@@ -63,12 +92,13 @@ class NewestSlot:
         return replaced
 
     def _keep(self, value: Any, stamp_ns: int | None, received_ns: int) -> None:
+        before = self.stamp_ns
+        if stamp_ns is not None and before is not None and stamp_ns > before:
+            self._distances.append(stamp_ns - before)
+        else:  # time runs backwards: what was known of the period is void
+            self._distances.clear()
         self.value, self.stamp_ns, self.received_ns = value, stamp_ns, received_ns
         self.unused = True
-        if stamp_ns is None or (self._stamps and stamp_ns <= self._stamps[-1]):
-            self._stamps.clear()  # time runs backwards: what was known of the period is void
-        if stamp_ns is not None:
-            self._stamps.append(stamp_ns)
 
 
 class SeriesHistory(NewestSlot):
@@ -79,36 +109,42 @@ class SeriesHistory(NewestSlot):
 
     Args:
         modality: of kind series, (channels, samples) at ``rate`` Hz.
-        max_gap_ns: the widest gap that is interpolated.
+        settings: as of any slot.
     """
 
-    def __init__(self, modality: Modality, max_gap_ns: int) -> None:
-        super().__init__()
+    def __init__(self, modality: Modality, settings: SlotSettings | None = None) -> None:
+        super().__init__(settings)
         assert modality.rate is not None  # a series always has one
         channels, samples = modality.shape
         step = NANOSECONDS / modality.rate
-        self.max_gap_ns = max_gap_ns
         self._offsets = np.round(np.arange(1 - samples, 1) * step).astype(np.int64)
-        capacity = samples + int(np.ceil(HISTORY_SECONDS * modality.rate))
-        self._readings = np.empty((capacity, channels), dtype=np.float32)
-        self._times = np.empty(capacity, dtype=np.int64)
-        self._count = 0  # of readings in the ring
-        self._next = 0  # where the next one goes
+        self._length_ns = -int(self._offsets[0])  # from the first to the last of a window
+        self._capacity = samples + int(np.ceil(HISTORY_SECONDS * modality.rate))
+        # Twice as long as needed, so that the history lies in one piece: when the end is reached,
+        # the newer half moves to the front.
+        self._readings = np.empty((2 * self._capacity, channels), dtype=np.float32)
+        self._times = np.empty(2 * self._capacity, dtype=np.int64)
+        self._start = self._end = 0  # of the history
         self._newest_ns = 0
+
+    def configure(self, settings: SlotSettings) -> None:
+        super().configure(settings)
+        self._max_gap_ns = nanoseconds(settings.max_gap)
 
     @property
     def complete(self) -> bool:
         """Whether the readings cover a whole window."""
-        return self._count > 0 and self._oldest_ns <= self._newest_ns + int(self._offsets[0])
+        return self._start < self._end and self._first_end_ns <= self._newest_ns
 
     @property
-    def _oldest_ns(self) -> int:
-        return int(self._times[(self._next - self._count) % len(self._times)])
+    def _first_end_ns(self) -> int:
+        """The earliest moment at which a window can end."""
+        return int(self._times[self._start]) + self._length_ns
 
     def nearest_ns(self, moment_ns: int) -> int | None:
         if self.stamp_ns is None:
             return None
-        return min(max(moment_ns, self._oldest_ns - int(self._offsets[0])), self._newest_ns)
+        return min(max(moment_ns, self._first_end_ns), self._newest_ns)
 
     def store(self, value: Any, stamp_ns: int | None, received_ns: int) -> bool:
         """Appends a reading (channels,). Returns whether it was ignored, being late by less than
@@ -128,16 +164,24 @@ class SeriesHistory(NewestSlot):
             )
         time_ns = received_ns if stamp_ns is None else stamp_ns
         step = time_ns - self._newest_ns
-        if self._count and -self.max_gap_ns < step <= 0:
+        if self._start < self._end and -self._max_gap_ns < step <= 0:
             return True
-        if abs(step) > self.max_gap_ns:
-            self._count = 0
-        self._readings[self._next] = reading
-        self._times[self._next] = self._newest_ns = time_ns
-        self._next = (self._next + 1) % len(self._times)
-        self._count = min(self._count + 1, len(self._times))
+        if abs(step) > self._max_gap_ns:
+            self._start = self._end
+        self._append(reading, time_ns)
         self._keep(reading, stamp_ns, received_ns)
         return False
+
+    def _append(self, reading: np.ndarray, time_ns: int) -> None:
+        if self._end == len(self._times):
+            kept = slice(self._start, self._end)
+            self._start, self._end = 0, self._end - self._start
+            for array in (self._readings, self._times):
+                array[: self._end] = array[kept]
+        self._readings[self._end] = reading
+        self._times[self._end] = self._newest_ns = time_ns
+        self._end += 1
+        self._start = max(self._start, self._end - self._capacity)
 
     def window(self, end_ns: int | None) -> tuple[np.ndarray, int | None]:
         """Readings on the model's grid, as if the last one had been taken at ``end_ns``.
@@ -155,16 +199,14 @@ class SeriesHistory(NewestSlot):
         """
         if end_ns is None or self.stamp_ns is None:
             end_ns = self._newest_ns
-        end_ns = max(end_ns, self._oldest_ns - int(self._offsets[0]))
-        end_ns = min(end_ns, self._newest_ns + self.max_gap_ns)
+        end_ns = min(max(end_ns, self._first_end_ns), self._newest_ns + self._max_gap_ns)
         grid = end_ns + self._offsets
-        order = np.arange(self._next - self._count, self._next)  # negative ones wrap around
-        times = self._times[order]
-        after = np.minimum(np.searchsorted(times, grid), self._count - 1)
+        times, readings = self._times[self._start : self._end], self._readings[self._start :]
+        after = np.minimum(times.searchsorted(grid), len(times) - 1)
         before = np.maximum(after - 1, 0)
         distance = np.maximum(times[after] - times[before], 1)
-        weight = np.clip((grid - times[before]) / distance, 0.0, 1.0)[:, None]
-        readings = self._readings
-        values = readings[order[before]] * (1.0 - weight) + readings[order[after]] * weight
+        weight = np.minimum((grid - times[before]) / distance, 1.0)  # the newest holds its value
+        weight = np.maximum(weight, 0.0)[:, None].astype(np.float32)
+        values = readings[before] * (1.0 - weight) + readings[after] * weight
         stamp_ns = None if self.stamp_ns is None else min(end_ns, self._newest_ns)
-        return values.astype(np.float32), stamp_ns
+        return values, stamp_ns

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from smvae_core.modalities import Modality
+from smvae_ros.sensor_settings import SlotSettings
 from smvae_ros.slots import NANOSECONDS, SeriesHistory, nanoseconds
 
 LEADER = "rgb"
@@ -68,7 +69,7 @@ class StepSampler:
         self._max_age_ns = {name: nanoseconds(age) for name, age in max_age.items()}
         self._max_gap_ns = nanoseconds(max_gap)
         self._series = {
-            modality.name: SeriesHistory(modality, self._max_gap_ns)
+            modality.name: SeriesHistory(modality, SlotSettings(max_gap=max_gap))
             for modality in modalities
             if modality.kind == "series"
         }

@@ -93,7 +93,7 @@ def test_a_window_on_the_grid_returns_the_readings_unchanged() -> None:
 def test_interpolation_reproduces_a_line_at_any_spacing(
     steps: list[int], end: float, slope: float
 ) -> None:
-    history = SeriesHistory(MODALITIES["force"], 20 * MS)
+    history = SeriesHistory(MODALITIES["force"], SlotSettings(max_gap=0.02))
     times = np.cumsum(steps)
     for moment in times:
         seconds = moment / SECOND
@@ -111,7 +111,7 @@ def test_interpolation_reproduces_a_line_at_any_spacing(
 
 
 def test_the_newest_reading_holds_for_one_gap_and_no_longer() -> None:
-    history = SeriesHistory(MODALITIES["force"], 5 * MS)
+    history = SeriesHistory(MODALITIES["force"], SlotSettings(max_gap=0.005))
     for i in range(20):
         history.store(np.array([i, 0]), EPOCH + i * MS, i * MS)
     held, stamp = history.window(EPOCH + 22 * MS)
@@ -123,7 +123,7 @@ def test_the_newest_reading_holds_for_one_gap_and_no_longer() -> None:
 
 
 def test_the_history_is_bounded_and_wraps() -> None:
-    history = SeriesHistory(MODALITIES["force"], 5 * MS)
+    history = SeriesHistory(MODALITIES["force"], SlotSettings(max_gap=0.005))
     for i in range(5000):
         history.store(np.array([i, 0]), EPOCH + i * MS, i * MS)
     window, _ = history.window(EPOCH + 4500 * MS)
@@ -132,7 +132,7 @@ def test_the_history_is_bounded_and_wraps() -> None:
 
 @pytest.mark.parametrize("jump_ms", [-10_000, -30, 30, 10_000])
 def test_a_series_restarts_where_its_stamps_jump(jump_ms: int) -> None:
-    history = SeriesHistory(MODALITIES["force"], 20 * MS)
+    history = SeriesHistory(MODALITIES["force"], SlotSettings(max_gap=0.02))
     for i in range(20):
         history.store(np.array([i, 0]), EPOCH + i * MS, i * MS)
     for i in range(20, 27):

@@ -223,7 +223,7 @@ def test_a_window_never_mixes_epochs_nor_invents_values(
     steps: list[tuple[int, int, float]], gap: int, ends: list[int]
 ) -> None:
     """At any rate, with gaps, repetitions and jumps of the stamps in both directions."""
-    history = SeriesHistory(MODALITIES["force"], gap)
+    history = SeriesHistory(MODALITIES["force"], SlotSettings(max_gap=gap / SECOND))
     received, stamp = 0, EPOCH
     run: list[tuple[int, float]] = []  # readings since the last gap or jump
     for wait, step, value in steps:

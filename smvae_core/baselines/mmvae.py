@@ -20,7 +20,7 @@ from smvae_core.mixture import Mixture
 from smvae_core.objectives import Bound
 from smvae_core.terms import log_likelihoods, weighted_sum
 
-DREG_SAMPLES = 10  # K, importance samples of each expert
+DREG_SAMPLES = 5  # K, importance samples of each expert: the smaller K of Burda et al. (2016)
 
 
 class MMVAE(ExpertsVAE):

@@ -182,8 +182,9 @@ def depth_in_metres(values: np.ndarray) -> np.ndarray:
     if values.dtype.kind == "f":
         return np.require(values, np.float32, "A")  # OpenCV needs aligned rows, a step may be odd
     metres = values.astype(np.float32)
+    missing = metres == 0  # of the aligned copy: comparing the values in the message takes longer
     metres *= np.float32(METRES_PER_DEPTH_COUNT)
-    metres[values == 0] = np.nan
+    metres[missing] = np.nan
     return metres
 
 

@@ -149,8 +149,9 @@ class Worker:
         if not observations.arrays:
             return
         sample = observations.sample
-        encoding = inference.encode(observations.arrays)
-        timings = {"gather": sample.waited, **observations.timings, "encode": encoding.seconds}
+        timings = {"gather": sample.waited, **observations.timings}
+        with _timed(timings, "encode"):
+            encoding = inference.encode(observations.arrays)
         with _timed(timings, "latent"):
             outputs.publish_latent(encoding, sample.stamp_ns or 0)
         with _timed(timings, "decode"):
