@@ -185,6 +185,20 @@ def test_other_networks_are_another_table(arguments: list[str], results: Path) -
     assert (results / "mnist.json").read_text() == before
 
 
+def test_grey_values_are_a_column_labelled_legacy(arguments: list[str], results: Path) -> None:
+    assert "legacy" not in (results / "mnist.md").read_text()
+    assert main([*arguments, "--methods", "smvae-masked", "--pixels", "grey"]) == 0
+    assert main([*arguments, "--methods", *METHODS_HERE]) == 0
+    grey = json.loads((results / "mnist_grey.json").read_text())["methods"]["smvae-masked"]
+    methods = json.loads((results / "mnist.json").read_text())["methods"]
+    assert methods["smvae-masked"]["legacy_grey"]["log_p_xy"] == grey["proposal_xy"]["log_p_xy"]
+    assert methods["smvae-masked"]["proposal_xy"] != grey["proposal_xy"]
+    assert "legacy_grey" not in methods["cvae"]
+    page = (results / "mnist.md").read_text()
+    assert "| legacy: log p(x, y) [xy] of grey values |" in page
+    assert "(mnist_grey.md)" in page
+
+
 def test_unknown_network_is_named(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main([*arguments, "--methods", "mvae", "--image-network", "unheard_of"]) == 2
     assert "unheard_of" in capsys.readouterr().err

@@ -115,7 +115,14 @@ def _write_table(protocol: Protocol, runs: Path, path: Path) -> str | None:
     records = runs_of(runs, protocol)
     if not records:
         return None
-    table = tabulate(protocol, records, _command(protocol, records, path.name), commit())
+    legacy = protocol.legacy
+    table = tabulate(
+        protocol,
+        records,
+        _command(protocol, records, path.name),
+        commit(),
+        runs_of(runs, legacy) if legacy else (),
+    )
     page = to_markdown(protocol, table)
     write_text(path.with_name(f"{path.name}.json"), json.dumps(table, indent=1) + "\n")
     write_text(path.with_name(f"{path.name}.md"), page)

@@ -45,7 +45,11 @@ _PIXELS = {
 
 
 def tabulate(
-    protocol: Protocol, records: Sequence[Mapping[str, Any]], command: str, commit: str
+    protocol: Protocol,
+    records: Sequence[Mapping[str, Any]],
+    command: str,
+    commit: str,
+    legacy: Sequence[Mapping[str, Any]] = (),
 ) -> dict[str, Any]:
     """What docs/results/NAME.json holds.
 
@@ -58,13 +62,16 @@ def tabulate(
         records: runs, see :func:`training.run_file.runs_of`.
         command: that makes them.
         commit: of the checkout that makes the table.
+        legacy: runs of the same on grey values, where ours are binarised; a column beside theirs.
     """
-    methods: dict[str, Any] = {}
-    for method in METHODS:
-        own = [r for r in records if r["configuration"]["method"] == method]
-        if own:
-            own.sort(key=lambda record: record["configuration"]["seed"])
-            methods[method] = _of_method(own)
+    methods = {method: _of_method(own) for method, own in _by_method(records).items()}
+    for method, own in _by_method(legacy).items():
+        measured = [r["likelihoods"]["proposal_xy"] for r in own if "likelihoods" in r]
+        if method in methods and all("log_p_xy" in likelihoods for likelihoods in measured):
+            methods[method]["legacy_grey"] = {
+                "seeds": [record["configuration"]["seed"] for record in own],
+                **{name: _over_seeds([m[name] for m in measured]) for name in MEASURES},
+            }
     sections = [record["training"] for record in records]
     sections += [section for record in records for section in record["measured"].values()]
     return {
@@ -78,6 +85,13 @@ def tabulate(
         **({"classifier": classifier} if (classifier := judge(records)) else {}),
         "methods": methods,
     }
+
+
+def _by_method(records: Sequence[Mapping[str, Any]]) -> dict[str, list[Mapping[str, Any]]]:
+    """In the order of METHODS, the runs of each in that of their seeds."""
+    ordered = sorted(records, key=lambda record: record["configuration"]["seed"])
+    found = {m: [r for r in ordered if r["configuration"]["method"] == m] for m in METHODS}
+    return {method: own for method, own in found.items() if own}
 
 
 def _of_method(records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -139,6 +153,7 @@ def to_markdown(protocol: Protocol, table: Mapping[str, Any]) -> str:
         for proposal in PROPOSALS
         for column in _COLUMNS.values()
     ]
+    legacy = any("legacy_grey" in entry for entry in methods.values())
     rows = [
         [
             method,
@@ -148,6 +163,7 @@ def to_markdown(protocol: Protocol, table: Mapping[str, Any]) -> str:
                 for measure in _COLUMNS
             ),
             _cell(entry.get("log_p_y")),
+            *([_cell(entry.get("legacy_grey", {}).get("log_p_xy"))] if legacy else []),
             ", ".join(map(str, entry["seeds"])),
         ]
         for method, entry in methods.items()
@@ -162,7 +178,8 @@ def to_markdown(protocol: Protocol, table: Mapping[str, Any]) -> str:
         error: max((cell[error] for cell in errors), default=0.0)
         for error in ("standard_error", "monte_carlo_error")
     }
-    header = ["method", *names, "log p(y)", "seeds"]
+    grey = ["legacy: log p(x, y) [xy] of grey values"] if legacy else []
+    header = ["method", *names, "log p(y)", *grey, "seeds"]
     lines = [
         f"# {data_set.title} and {data_set.label.removesuffix('s')}s: log-likelihoods in nats",
         "",
@@ -186,6 +203,13 @@ def to_markdown(protocol: Protocol, table: Mapping[str, Any]) -> str:
         "for all methods. A CVAE models log p(x|y) only, and its proposal always sees the label.",
         "",
     ]
+    if legacy:
+        lines += [
+            "The legacy column is of the same networks and budget on grey values under a Bernoulli "
+            "likelihood, which is no probability of the pixels: it compares only with itself. "
+            f"[All of it, beside the published rows]({protocol.dataset}_grey.md).",
+            "",
+        ]
     lines += _published(protocol)
     if not data_set.caution:
         lines += [_PAPER, ""]

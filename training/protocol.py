@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 from smvae_core.modalities import ModalityOptions
@@ -96,6 +96,11 @@ class Protocol:
     def data_set(self) -> DataSet:
         """What is known of the data set."""
         return DATA_SETS[self.dataset]
+
+    @property
+    def legacy(self) -> Protocol | None:
+        """The same on grey values; None where these are not binarised ones."""
+        return replace(self, pixels="grey") if self.pixels == "dynamic" else None
 
     def modalities(self) -> dict[str, ModalityOptions]:
         """The modalities, with the networks that all methods share."""
