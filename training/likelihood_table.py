@@ -66,11 +66,15 @@ def tabulate(
     """
     methods = {method: _of_method(own) for method, own in _by_method(records).items()}
     for method, own in _by_method(legacy).items():
-        measured = [r["likelihoods"]["proposal_xy"] for r in own if "likelihoods" in r]
-        if method in methods and all("log_p_xy" in likelihoods for likelihoods in measured):
+        measured = {
+            record["configuration"]["seed"]: record["likelihoods"]["proposal_xy"]
+            for record in own
+            if "log_p_xy" in record.get("likelihoods", {}).get("proposal_xy", {})
+        }
+        if method in methods and measured:
             methods[method]["legacy_grey"] = {
-                "seeds": [record["configuration"]["seed"] for record in own],
-                **{name: _over_seeds([m[name] for m in measured]) for name in MEASURES},
+                "seeds": list(measured),
+                **{name: _over_seeds([m[name] for m in measured.values()]) for name in MEASURES},
             }
     sections = [record["training"] for record in records]
     sections += [section for record in records for section in record["measured"].values()]
