@@ -264,9 +264,9 @@ class SensorSet:
         """The frame of what is live now, whether or not it is due; None if nothing is."""
         with self.condition:
             live = self.live(now)
-            if not live:
+            trigger = self._trigger(now)
+            if trigger is None:
                 return None
-            trigger = next(name for name in self._order if name in live)
             reference = self._reference(trigger, live)
             left_out: dict[str, str] = {}
             for name in live:
@@ -274,7 +274,7 @@ class SensorSet:
                 if name != trigger and slot.is_skewed(reference):
                     left_out[name] = (
                         f"its stamp is {slot.skew_ns(reference) / NANOSECONDS:.3f} s behind the "
-                        f"trigger's, max_skew is {slot.max_skew} s"
+                        f"trigger's, max_skew is {slot.max_skew_ns / NANOSECONDS:g} s"
                     )
                     self._counters[name].skewed += 1
             inputs = self._inputs([name for name in live if name not in left_out], reference, now)

@@ -31,6 +31,7 @@ class NewestSlot:
         settings: how it is judged; can be exchanged later with :meth:`configure`.
 
     Attributes:
+        max_skew_ns: with a stamp further than this from the trigger's, it is left out of a frame.
         value: whatever was stored; None before anything was.
         stamp_ns: its stamp; None where it has none.
         received_ns: its monotonic time of receipt.
@@ -47,9 +48,8 @@ class NewestSlot:
 
     def configure(self, settings: SlotSettings) -> None:
         """Exchanges the settings."""
-        self.max_skew = settings.max_skew
         self._max_age_ns = nanoseconds(settings.max_age)
-        self._max_skew_ns = nanoseconds(settings.max_skew)
+        self.max_skew_ns = nanoseconds(settings.max_skew)
 
     @property
     def complete(self) -> bool:
@@ -83,7 +83,7 @@ class NewestSlot:
 
     def is_skewed(self, moment_ns: int | None) -> bool:
         """Whether that is more than a frame may mix."""
-        return abs(self.skew_ns(moment_ns)) > self._max_skew_ns
+        return abs(self.skew_ns(moment_ns)) > self.max_skew_ns
 
     def store(self, value: Any, stamp_ns: int | None, received_ns: int) -> bool:
         """Keeps a sample. Returns whether another one, never used, was lost by it."""

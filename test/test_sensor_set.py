@@ -122,7 +122,7 @@ def test_the_newest_reading_holds_for_one_gap_and_no_longer() -> None:
     np.testing.assert_array_equal(beyond, longest)
 
 
-def test_the_history_is_bounded_and_wraps() -> None:
+def test_the_history_is_bounded_and_stays_in_order() -> None:
     history = SeriesHistory(MODALITIES["force"], SlotSettings(max_gap=0.005))
     for i in range(5000):
         history.store(np.array([i, 0]), EPOCH + i * MS, i * MS)
