@@ -17,6 +17,19 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+@pytest.fixture(scope="session")
+def require_simulation() -> None:
+    """Skips with the robot's own words on what is missing here."""
+    from smvae_ros.simulation.graphics import SimulationUnavailable
+    from smvae_ros.simulation.insertion import InsertionRobot
+
+    try:
+        with InsertionRobot(0) as robot:
+            robot.step()
+    except SimulationUnavailable as error:
+        pytest.skip(str(error))
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_pycollect_makemodule(
     module_path: Path, parent: pytest.Collector

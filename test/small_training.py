@@ -1,12 +1,16 @@
-"""A configuration of `training.train` for small models, and what a run logs."""
+"""A configuration of `training.train` for small models, its runs here, and what they log."""
 
 from __future__ import annotations
 
 import csv
 from pathlib import Path
 
+import pytest
 import yaml
 from small_models import small_modalities
+
+from smvae_core.checkpoint import Checkpoint, load_checkpoint
+from training.train import main
 
 
 def write_config(cache: Path, path: Path, batch_size: int = 5, **data: object) -> Path:
@@ -48,3 +52,21 @@ def metrics(output: Path) -> list[dict[str, str]]:
 def column(output: Path, name: str) -> list[float]:
     """What was logged under a name."""
     return [float(row[name]) for row in metrics(output) if row.get(name)]
+
+
+def train(config: Path, output: Path, *arguments: str) -> Checkpoint:
+    """Trains in this process and returns what was exported."""
+    assert main(["--config", str(config), "--output", str(output), *arguments]) == 0
+    return load_checkpoint(output / "model")
+
+
+def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    """What is said where training does not start; the exit code must tell, too."""
+    try:
+        code = main(list(arguments))
+    except SystemExit as exit_:  # of the argument parser
+        code = exit_.code
+    assert code == 2
+    message = capsys.readouterr().err
+    assert "Traceback" not in message
+    return " ".join(message.split())

@@ -15,7 +15,6 @@ from smvae_core.modalities import Modality
 from smvae_ros.lockstep import lockstep
 from smvae_ros.sensor_set import SensorSet
 from smvae_ros.sensor_settings import SensorSettings, SlotSettings
-from smvae_ros.slots import SeriesHistory
 
 MS = 1_000_000
 SECOND = 1000 * MS
@@ -83,64 +82,6 @@ def test_a_window_on_the_grid_returns_the_readings_unchanged() -> None:
     np.testing.assert_array_equal(sample.inputs["force"].value[:, 0], np.arange(91, 99))
     assert sample.inputs["force"].stamp_ns == EPOCH + 98 * MS
     assert sample.inputs["force"].skew == 0.0
-
-
-@given(
-    steps=st.lists(st.integers(1, 15 * MS), min_size=30, max_size=80),
-    end=st.floats(0.0, 1.0),
-    slope=st.floats(-100, 100),
-)
-def test_interpolation_reproduces_a_line_at_any_spacing(
-    steps: list[int], end: float, slope: float
-) -> None:
-    history = SeriesHistory(MODALITIES["force"], SlotSettings(max_gap=0.02))
-    times = np.cumsum(steps)
-    for moment in times:
-        seconds = moment / SECOND
-        history.store(np.array([slope * seconds, 1.0]), EPOCH + int(moment), int(moment))
-    if not history.complete:
-        assert times[-1] - times[0] < 7 * MS
-        return
-    earliest = times[0] + 7 * MS
-    moment = int(earliest + end * (times[-1] - earliest))
-    window, stamp = history.window(EPOCH + moment)
-    expected = slope * (moment - np.arange(7, -1, -1) * MS) / SECOND
-    np.testing.assert_allclose(window[:, 0], expected, atol=1e-4)
-    np.testing.assert_array_equal(window[:, 1], 1.0)
-    assert stamp == EPOCH + moment
-
-
-def test_the_newest_reading_holds_for_one_gap_and_no_longer() -> None:
-    history = SeriesHistory(MODALITIES["force"], SlotSettings(max_gap=0.005))
-    for i in range(20):
-        history.store(np.array([i, 0]), EPOCH + i * MS, i * MS)
-    held, stamp = history.window(EPOCH + 22 * MS)
-    np.testing.assert_array_equal(held[:, 0], [15, 16, 17, 18, 19, 19, 19, 19])
-    assert stamp == EPOCH + 19 * MS
-    longest, _ = history.window(EPOCH + 24 * MS)
-    beyond, _ = history.window(EPOCH + SECOND)
-    np.testing.assert_array_equal(beyond, longest)
-
-
-def test_the_history_is_bounded_and_stays_in_order() -> None:
-    history = SeriesHistory(MODALITIES["force"], SlotSettings(max_gap=0.005))
-    for i in range(5000):
-        history.store(np.array([i, 0]), EPOCH + i * MS, i * MS)
-    window, _ = history.window(EPOCH + 4500 * MS)
-    np.testing.assert_array_equal(window[:, 0], np.arange(4493, 4501))
-
-
-@pytest.mark.parametrize("jump_ms", [-10_000, -30, 30, 10_000])
-def test_a_series_restarts_where_its_stamps_jump(jump_ms: int) -> None:
-    history = SeriesHistory(MODALITIES["force"], SlotSettings(max_gap=0.02))
-    for i in range(20):
-        history.store(np.array([i, 0]), EPOCH + i * MS, i * MS)
-    for i in range(20, 27):
-        history.store(np.array([i, 0]), EPOCH + (i + jump_ms) * MS, i * MS)
-        assert not history.complete
-    history.store(np.array([27, 0]), EPOCH + (27 + jump_ms) * MS, 27 * MS)
-    assert history.complete
-    np.testing.assert_array_equal(history.window(None)[0][:, 0], np.arange(20, 28))
 
 
 def test_readings_without_a_stamp_are_spaced_by_their_receipt() -> None:

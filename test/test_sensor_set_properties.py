@@ -8,7 +8,7 @@ from collections import Counter
 from typing import Any
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
@@ -16,7 +16,6 @@ from smvae_core.modalities import Modality
 from smvae_ros.sensor_sample import SensorSample
 from smvae_ros.sensor_set import SensorSet
 from smvae_ros.sensor_settings import SensorSettings, SlotSettings
-from smvae_ros.slots import SeriesHistory
 
 settings.register_profile("patient", deadline=None)  # other tests may be using the machine
 settings.load_profile("patient")
@@ -204,55 +203,6 @@ class AnyOrder(RuleBasedStateMachine):
 
 AnyOrder.TestCase.settings = settings(max_examples=40, stateful_step_count=40, deadline=None)
 TestAnyOrder = AnyOrder.TestCase
-
-
-@given(
-    steps=st.lists(
-        st.tuples(
-            st.integers(0, 30 * MS),  # until the next is received
-            st.one_of(st.integers(0, 30 * MS), st.integers(-3 * SECOND, 3 * SECOND)),  # its stamp
-            st.floats(-1e3, 1e3, width=32),
-        ),
-        min_size=1,
-        max_size=80,
-    ),
-    gap=st.sampled_from([0, 5 * MS, 20 * MS, SECOND]),
-    ends=st.lists(st.integers(-2 * SECOND, 2 * SECOND), min_size=1, max_size=5),
-)
-def test_a_window_never_mixes_epochs_nor_invents_values(
-    steps: list[tuple[int, int, float]], gap: int, ends: list[int]
-) -> None:
-    """At any rate, with gaps, repetitions and jumps of the stamps in both directions."""
-    history = SeriesHistory(MODALITIES["force"], SlotSettings(max_gap=gap / SECOND))
-    received, stamp = 0, EPOCH
-    run: list[tuple[int, float]] = []  # readings since the last gap or jump
-    for wait, step, value in steps:
-        received, stamp = received + wait, stamp + step
-        ignored = history.store(np.array([value], np.float32), stamp, received)
-        newest = run[-1][0] if run else None
-        if newest is not None and -gap < stamp - newest <= 0:
-            assert ignored
-        else:
-            assert not ignored
-            if newest is None or abs(stamp - newest) > gap:
-                run = []
-            run.append((stamp, float(np.float32(value))))
-    span = run[-1][0] - run[0][0]
-    assert history.complete == (span >= 3 * MS)
-    if not history.complete:
-        return
-    values = [value for _, value in run]
-    for end in ends:
-        window, newest_ns = history.window(EPOCH + end)
-        assert window.shape == (4, 1)
-        assert min(values) - 1e-3 <= window.min() <= window.max() <= max(values) + 1e-3
-        assert newest_ns is not None
-        assert run[0][0] <= newest_ns <= run[-1][0]
-        moment = min(max(EPOCH + end, run[0][0] + 3 * MS), run[-1][0] + gap)
-        grid = moment - np.arange(3, -1, -1) * MS
-        times = np.array([time for time, _ in run])
-        expected = np.interp(grid - times[0], times - times[0], values)
-        np.testing.assert_allclose(window[:, 0], expected, atol=1e-2)
 
 
 def test_the_machine_makes_frames() -> None:

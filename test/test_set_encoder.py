@@ -1,4 +1,4 @@
-"""The set encoder: Eq. 8 by hand, invariance, and masks."""
+"""The set encoders: Eq. 8 by hand, pooling, invariance, and masks."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch import Tensor
+from torch import Tensor, nn
 
 from smvae_core.distributions import Gaussian
 from smvae_core.fusion import product_of_experts, with_prior
 from smvae_core.posterior_head import LOG_VARIANCE_RANGE
 from smvae_core.set_encoder import (
+    SET_ENCODERS,
     AttentionSetEncoder,
     PriorAttentionSetEncoder,
     build_set_encoder,
@@ -140,3 +141,39 @@ def test_what_does_not_fit_is_refused() -> None:
         build_set_encoder("mean", 8, 3, 2)
     with pytest.raises(ValueError, match=r"embedding_size 8 must be a multiple of heads 3"):
         build_set_encoder("attention", 8, 3, 3)
+
+
+def small_encoder(name: str) -> nn.Module:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        return build_set_encoder(name, 8, 3, 2).double()
+
+
+@pytest.mark.parametrize("name", ["sum_pooling", "mean_pooling"])
+@torch.no_grad()
+def test_pooling_is_a_sum_or_a_mean(name: str) -> None:
+    module = small_encoder(name)
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(2, 5, 8, generator=generator).double()
+    pooled = x.sum(1) if name == "sum_pooling" else x.sum(1) / 5
+    linear, head = module.posterior.feed_forward[0], module.posterior.head
+    hidden = pooled @ linear.weight.T + linear.bias
+    expected = (pooled + hidden * hidden.sigmoid()) @ head.weight.T + head.bias
+    torch.testing.assert_close(torch.cat(module(x), dim=1), expected)
+
+
+@pytest.mark.parametrize("name", SET_ENCODERS)
+@torch.no_grad()
+def test_order_and_masks_of_set_encoders(name: str) -> None:
+    module = small_encoder(name)
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(31, 5, 8, generator=generator).double()
+    present = torch.tensor([[bool(row + 1 >> i & 1) for i in range(5)] for row in range(31)])
+    masked = module(torch.where(present[..., None], x, torch.nan), present)
+    order = torch.randperm(5, generator=generator)
+    for found, expected in zip(module(x[:, order], present[:, order]), masked, strict=True):
+        torch.testing.assert_close(found, expected)
+    for row in range(31):
+        alone = module(x[row : row + 1, present[row]])
+        for found, expected in zip(alone, masked, strict=True):
+            torch.testing.assert_close(found[0], expected[row])
