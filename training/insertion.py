@@ -1,7 +1,7 @@
 """The robot study: SMVAE, its baselines and dedicated networks on logs of insertion.
 
-    python -m training.simulate --realistic --trajectories 40 --output data/insertion/train
-    python -m training.simulate --realistic --trajectories 8 --output data/insertion/test \\
+    python -m training.simulate --output data/insertion/train --trajectories 40 --steps 250
+    python -m training.simulate --output data/insertion/test --trajectories 8 --steps 250 \\
         --seed 1000
     python -m training.convert data/insertion/train data/insertion/train_cache
     python -m training.convert data/insertion/test data/insertion/test_cache
