@@ -13,10 +13,11 @@ Nothing here reads a clock, waits or starts a thread: every method that depends 
 ``now``, the monotonic time in nanoseconds. A run is decided by the order of calls and these times,
 and so is the same live and offline:
 
-1. ``store(name, value, stamp_ns, received_ns)`` for each message, in order of receipt.
+1. ``store(name, value, stamp_ns, received_ns)`` for each message, in order of receipt. Or, where
+   they come at 1 kHz, ``store_later(action)``: the action, which stores a message, is done before
+   anything is asked of this set, and all is decided as if it had been done at once.
 2. ``poll(now)`` after each message, and at the time that ``next_wake(now)`` names. It returns a
-   :class:`SensorSample` when a frame is due, otherwise None. It is made of three questions that can
-   be asked alone: ``pending_trigger(now)``, ``awaited(now)`` and ``take(now)``.
+   :class:`SensorSample` when a frame is due, otherwise None.
 
 The node's worker calls ``poll`` and sleeps in ``wait`` (:mod:`smvae_ros.node.worker`), offline
 tools use :func:`smvae_ros.lockstep.lockstep`. All methods may be called from any thread; they share
@@ -27,7 +28,8 @@ from __future__ import annotations
 
 import dataclasses
 import threading
-from collections.abc import Collection, Mapping
+from collections import deque
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,6 +37,8 @@ from smvae_core.modalities import Modality
 from smvae_ros.sensor_sample import Input, SensorSample
 from smvae_ros.sensor_settings import TIMER, SensorSettings, SlotSettings
 from smvae_ros.slots import NANOSECONDS, NewestSlot, SeriesHistory, nanoseconds
+
+TOGETHER = 32  # messages; one after the other they cost less, the processor's caches being warm
 
 
 @dataclass
@@ -73,6 +77,7 @@ class SensorSet:
         self, modalities: Mapping[str, Modality], settings: SensorSettings | None = None
     ) -> None:
         self.condition = threading.Condition()
+        self._later: deque[Callable[[], None]] = deque()
         self._modalities = dict(modalities)
         self._slots: dict[str, NewestSlot] = {
             name: SeriesHistory(modality) if modality.kind == "series" else NewestSlot()
@@ -84,7 +89,9 @@ class SensorSet:
         # Receipt of a trigger found old, and how long its successor is awaited; decided once for
         # each frame.
         self._successor: tuple[int, int] | None = None
-        self._wakers: Collection[str] = self._slots
+        # Modalities any of which ends the waiting by arriving, and those that do when all have.
+        self._wakers: Collection[str] = ()
+        self._missing: set[str] = set()
         self._resting = False
         self.configure(settings or SensorSettings())
 
@@ -133,8 +140,27 @@ class SensorSet:
                 slot.unused = False
             self._counters[name].received += 1
             self._counters[name].dropped += dropped
-            if name in self._wakers:
+            if name in self._wakers or self._missing == {name}:
                 self.condition.notify_all()
+            self._missing.discard(name)
+
+    def store_later(self, action: Callable[[], None]) -> None:
+        """Stores a message, but while no frame is wanted only together with others, or when
+        somebody asks for what it changes.
+
+        Args:
+            action: calls :meth:`store` or :meth:`reject`, in whatever thread asks, which holds
+                ``condition`` then.
+        """
+        self._later.append(action)  # also where it is done at once, so that order is kept
+        if not self._resting or len(self._later) >= TOGETHER:
+            with self.condition:
+                self._store_now()
+
+    def _store_now(self) -> None:
+        """Does what was kept for later; the caller holds ``condition``."""
+        while self._later:
+            self._later.popleft()()
 
     def reject(self, name: str, reason: str) -> None:
         """Counts an unusable message."""
@@ -150,30 +176,35 @@ class SensorSet:
     def counters(self) -> dict[str, Counters]:
         """A copy of the counters of each modality."""
         with self.condition:
+            self._store_now()
             return {name: dataclasses.replace(entry) for name, entry in self._counters.items()}
 
     def reset_counters(self) -> None:
         """Starts counting anew."""
         with self.condition:
+            self._store_now()
             self._counters = {name: Counters() for name in self._slots}
 
     def age(self, name: str, now: int) -> float | None:
         """Seconds since the modality last arrived; None if it never did."""
         with self.condition:
+            self._store_now()
             slot = self._slots[name]
             return None if slot.value is None else (now - slot.received_ns) / NANOSECONDS
 
     def live(self, now: int) -> list[str]:
         """The modalities that are fresh enough to be used, in the model's order."""
         with self.condition:
-            return [name for name, slot in self._slots.items() if slot.is_live(now)]
+            self._store_now()
+            return self._live(now)
 
     # -- what goes out ---------------------------------------------------------------------------
 
     def poll(self, now: int) -> SensorSample | None:
         """The frame that is due now, or None."""
         with self.condition:
-            trigger = self.pending_trigger(now)
+            self._store_now()
+            trigger = self._pending_trigger(now)
             if trigger is None or self._is_limited(now):
                 self._gathering = None
                 return None
@@ -181,15 +212,22 @@ class SensorSet:
                 return None
             if self._gathering is None or self._gathering[0] != trigger:
                 self._gathering = (trigger, now)
-            if now < self._gather_until(self._gathering) and self.awaited(now):
+            if now < self._gather_until(self._gathering) and self._awaited(now):
                 return None
-            return self.take(now)
+            return self._take(now)
+
+    def take(self, now: int) -> SensorSample | None:
+        """The frame of what is live now, whether or not it is due; None if nothing is."""
+        with self.condition:
+            self._store_now()
+            return self._take(now)
 
     def next_wake(self, now: int) -> int | None:
         """When to poll again if nothing arrives before; None if only an arrival can make a frame.
         Where it is not later than ``now``, a frame may be due."""
         with self.condition:
-            trigger = self.pending_trigger(now)
+            self._store_now()
+            trigger = self._pending_trigger(now)
             if trigger is not None:
                 if self._is_limited(now):
                     return self._permitted_ns
@@ -197,7 +235,7 @@ class SensorSet:
                     return self._successor[1]
                 return now if self._gathering is None else self._gather_until(self._gathering)
             if self._settings.trigger == TIMER:
-                return self._permitted_ns if self.live(now) else None
+                return self._permitted_ns if self._live(now) else None
             trigger = self._trigger(now)
             # When it stops being live, arrivals of another modality make frames.
             return None if trigger is None else self._slots[trigger].live_until_ns + 1
@@ -206,9 +244,9 @@ class SensorSet:
         """Sleeps until :meth:`poll` may have something: a modality that matters has arrived, or the
         time of :meth:`next_wake` has come. The caller holds ``condition``."""
         wake = self.next_wake(now)
-        self._wakers = self._interesting(now)
+        self._wakers, self._missing = self._interesting(now)
         self.condition.wait(None if wake is None else max(0, wake - now) / NANOSECONDS)
-        self._wakers = self._slots
+        self._wakers, self._missing = (), set()
 
     def rest(self, seconds: float) -> None:
         """Sleeps while no frame is wanted. What was stored before and is stored meanwhile makes no
@@ -216,75 +254,73 @@ class SensorSet:
         holds ``condition``."""
         for slot in self._slots.values():
             slot.unused = False
-        self._wakers, self._resting = (), True
+        self._resting = True
         self.condition.wait(seconds)
-        self._wakers, self._resting = self._slots, False
+        self._store_now()
+        self._resting = False
 
-    def pending_trigger(self, now: int) -> str | None:
+    def _pending_trigger(self, now: int) -> str | None:
         """The modality whose newest sample waits to become a frame, "timer", or None."""
-        with self.condition:
-            if self._settings.trigger == TIMER:
-                return TIMER if self.live(now) and not self._is_limited(now) else None
-            name = self._trigger(now)
-            if name is None or not self._slots[name].unused:
-                return None
-            # A stand-in makes frames of what arrives from now on, not of what it still has.
-            missed = (self._slots[other] for other in self._order[: self._order.index(name)])
-            since = max((slot.live_until_ns for slot in missed if slot.complete), default=0)
-            return name if self._slots[name].received_ns >= since else None
+        if self._settings.trigger == TIMER:
+            return TIMER if self._live(now) and not self._is_limited(now) else None
+        name = self._trigger(now)
+        if name is None or not self._slots[name].unused:
+            return None
+        # A stand-in makes frames of what arrives from now on, not of what it still has.
+        missed = (self._slots[other] for other in self._order[: self._order.index(name)])
+        since = max((slot.live_until_ns for slot in missed if slot.complete), default=0)
+        return name if self._slots[name].received_ns >= since else None
 
-    def awaited(self, now: int) -> list[str]:
+    def _awaited(self, now: int) -> list[str]:
         """The live modalities of which a sample nearer to the trigger's moment is due in time.
 
         With s a modality's newest stamp, P the distance of its stamps and t the trigger's stamp,
         these are those with s < t - P/2 and s + P <= t + gather_ms: a 20 Hz action never delays a
         30 Hz camera in vain. Stamps of another epoch are not awaited.
         """
-        with self.condition:
-            trigger = self._trigger(now)
-            if trigger is None or self._settings.trigger == TIMER:
-                return []
-            moment = self._slots[trigger].stamp_ns
-            if moment is None:
-                return []
-            latest = moment + self._gather_ns
-            names = []
-            for name, slot in self._slots.items():
-                stamp = slot.stamp_ns
-                if name == trigger or stamp is None or stamp >= moment:
-                    continue
-                period = slot.period_ns
-                if period is None or not slot.is_live(now) or slot.is_skewed(moment):
-                    continue
-                if stamp < moment - period / 2 and stamp + period <= latest:
-                    names.append(name)
-            return names
+        trigger = self._trigger(now)
+        if trigger is None or self._settings.trigger == TIMER:
+            return []
+        moment = self._slots[trigger].stamp_ns
+        if moment is None:
+            return []
+        latest = moment + self._gather_ns
+        names = []
+        for name, slot in self._slots.items():
+            stamp = slot.stamp_ns
+            if name == trigger or stamp is None or stamp >= moment:
+                continue
+            period = slot.period_ns
+            if period is None or not slot.is_live(now) or slot.is_skewed(moment):
+                continue
+            if stamp < moment - period / 2 and stamp + period <= latest:
+                names.append(name)
+        return names
 
-    def take(self, now: int) -> SensorSample | None:
-        """The frame of what is live now, whether or not it is due; None if nothing is."""
-        with self.condition:
-            live = self.live(now)
-            trigger = self._trigger(now)
-            if trigger is None:
-                return None
-            reference = self._reference(trigger, live)
-            left_out: dict[str, str] = {}
-            for name in live:
-                slot = self._slots[name]
-                if name != trigger and slot.is_skewed(reference):
-                    left_out[name] = (
-                        f"its stamp is {slot.skew_ns(reference) / NANOSECONDS:.3f} s behind the "
-                        f"trigger's, max_skew is {slot.max_skew_ns / NANOSECONDS:g} s"
-                    )
-                    self._counters[name].skewed += 1
-            inputs = self._inputs([name for name in live if name not in left_out], reference, now)
-            for name in inputs:
-                self._slots[name].unused = False
-            self._count_rate(now)
-            self._gathering = self._successor = None
-            timed = self._settings.trigger == TIMER
-            waited = 0.0 if timed else (now - self._slots[trigger].received_ns) / NANOSECONDS
-            return SensorSample(inputs, TIMER if timed else trigger, now, waited, left_out)
+    def _take(self, now: int) -> SensorSample | None:
+        """As :meth:`take`."""
+        live = self._live(now)
+        trigger = self._trigger(now)
+        if trigger is None:
+            return None
+        reference = self._reference(trigger, live)
+        left_out: dict[str, str] = {}
+        for name in live:
+            slot = self._slots[name]
+            if name != trigger and slot.is_skewed(reference):
+                left_out[name] = (
+                    f"its stamp is {slot.skew_ns(reference) / NANOSECONDS:.3f} s behind the "
+                    f"trigger's, max_skew is {slot.max_skew_ns / NANOSECONDS:g} s"
+                )
+                self._counters[name].skewed += 1
+        inputs = self._inputs([name for name in live if name not in left_out], reference, now)
+        for name in inputs:
+            self._slots[name].unused = False
+        self._count_rate(now)
+        self._gathering = self._successor = None
+        timed = self._settings.trigger == TIMER
+        waited = 0.0 if timed else (now - self._slots[trigger].received_ns) / NANOSECONDS
+        return SensorSample(inputs, TIMER if timed else trigger, now, waited, left_out)
 
     def _inputs(self, names: list[str], reference: int | None, now: int) -> dict[str, Input]:
         """Values of the modalities; windows of series end at the newest stamp among the others."""
@@ -305,7 +341,10 @@ class SensorSet:
             inputs[name] = Input(value, stamp, (now - slot.received_ns) / NANOSECONDS, skew)
         return inputs
 
-    # -- the rules, each in one place ------------------------------------------------------------
+    # -- the rules, each in one place; the caller holds `condition` ------------------------------
+
+    def _live(self, now: int) -> list[str]:
+        return [name for name, slot in self._slots.items() if slot.is_live(now)]
 
     def _trigger_order(self) -> list[str]:
         """The configured trigger, then who stands in for it: the next ones of the model's order,
@@ -364,13 +403,13 @@ class SensorSet:
         on_grid = self._permitted_ns is not None and now - self._permitted_ns < period
         self._permitted_ns = (self._permitted_ns if on_grid else now) + period
 
-    def _interesting(self, now: int) -> Collection[str]:
-        """Modalities whose arrival can make a frame; a 1 kHz sensor need not wake the worker."""
-        trigger = self._trigger(now)
+    def _interesting(self, now: int) -> tuple[Collection[str], set[str]]:
+        """Modalities any of which can make a frame by arriving, and those that do only when all of
+        them have; a 1 kHz sensor need not wake the worker."""
+        trigger, pending = self._trigger(now), self._pending_trigger(now)
         if trigger is None:
-            return self._slots
-        if self._settings.trigger == TIMER or (
-            self._is_limited(now) and self.pending_trigger(now) is not None
-        ):
-            return ()  # only time can make one
-        return {*self._order[: self._order.index(trigger) + 1], *self.awaited(now)}
+            return self._slots, set()
+        if self._settings.trigger == TIMER or (pending is not None and self._is_limited(now)):
+            return (), set()  # only time can make one
+        first = self._order[: self._order.index(trigger) + 1]
+        return first, set() if pending is None else set(self._awaited(now))

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import threading
-import time
 
 import numpy as np
 import pytest
@@ -113,9 +111,9 @@ def test_an_unusable_reading_is_refused_and_leaves_the_history_as_it_was(reading
 def test_the_first_live_modality_of_the_model_triggers_by_default() -> None:
     sensors = sensor_set()
     sensors.store("action", 0, EPOCH, 0)
-    assert sensors.pending_trigger(0) == "action"
-    sensors.store("depth", 0, EPOCH, 0)
-    assert sensors.pending_trigger(0) == "depth"
+    assert sensors.poll(0).trigger == "action"
+    sensors.store("depth", 0, EPOCH, 20 * MS)
+    assert sensors.poll(20 * MS).trigger == "depth"
 
 
 def test_a_configured_trigger_alone_makes_frames() -> None:
@@ -452,62 +450,3 @@ def test_a_frame_without_an_unreadable_input_has_the_moment_of_the_others() -> N
     rest = sample.without({"rgb": "zero-sized"})
     assert (list(rest.inputs), rest.stamp_ns) == (["depth"], EPOCH)
     assert rest.left_out["rgb"] == "zero-sized"
-
-
-def test_a_waiting_worker_wakes_for_the_trigger_and_sleeps_through_the_rest() -> None:
-    sensors = sensor_set()
-    woken: list[int] = []
-    frames: list[str] = []
-    waiting = threading.Event()
-
-    def work() -> None:
-        with sensors.condition:
-            while "stop" not in frames:
-                now = time.monotonic_ns()
-                sample = sensors.poll(now)
-                if sample is not None:
-                    frames.append(sample.inputs["rgb"].value)
-                    continue
-                waiting.set()
-                sensors.wait(now)
-                woken.append(1)
-
-    worker = threading.Thread(target=work)
-    worker.start()
-    for value in ("go", "stop"):
-        waiting.clear()
-        sensors.store("rgb", value, EPOCH, time.monotonic_ns())
-        if value == "go":
-            assert waiting.wait(5.0)
-            before = len(woken)
-            for i in range(100):
-                stamp = EPOCH + i * MS
-                sensors.store("force", np.zeros(2), stamp, time.monotonic_ns())
-            assert len(woken) <= before + 1
-    worker.join(5.0)
-    assert not worker.is_alive()
-    assert frames == ["go", "stop"]
-
-
-def test_what_arrives_while_no_frame_is_wanted_is_live_but_makes_none_and_is_not_dropped() -> None:
-    sensors = sensor_set()
-    sensors.store("rgb", "before", EPOCH, 0)
-
-    def arrive() -> None:
-        for time_ms in (10, 20):
-            sensors.store("rgb", time_ms, EPOCH + time_ms * MS, time_ms * MS)
-        with sensors.condition:
-            sensors.condition.notify_all()
-
-    with sensors.condition:
-        thread = threading.Thread(target=arrive)
-        thread.start()
-        sensors.rest(10.0)
-    thread.join()
-    assert sensors.live(30 * MS) == ["rgb"]
-    assert sensors.poll(30 * MS) is None
-    sensors.store("rgb", "after", EPOCH + 40 * MS, 40 * MS)
-    sample = sensors.poll(40 * MS)
-    assert sample is not None
-    assert sample.inputs["rgb"].value == "after"
-    assert dataclasses.astuple(sensors.counters()["rgb"])[:2] == (4, 0)

@@ -33,6 +33,7 @@ except ImportError:  # Humble
     from rclpy.qos_event import SubscriptionEventCallbacks, UnsupportedEventTypeError
 
 Warn = Callable[[str, str], None]
+Read = Callable[[bytes], SerialisedMessage]
 
 
 class Inputs:
@@ -120,9 +121,14 @@ class Inputs:
 
     def _subscribe(self, name: str, source: Source, profile: QoSProfile) -> None:
         message_type = installed_types(source.adapter.type_name)
-        deserialise = partial(deserialize_message, message_type=message_type)
-        has_header = "header" in message_type.get_fields_and_field_types()
-        receive = partial(self._receive, name, deserialise, has_header)
+        read = partial(
+            SerialisedMessage,
+            deserialise=partial(deserialize_message, message_type=message_type),
+            has_header="header" in message_type.get_fields_and_field_types(),
+        )
+        # A series comes at 1 kHz, and all its readings are decoded.
+        series = source.modality.kind == "series"
+        receive = partial(self._receive_later if series else self._receive, name, read)
         incompatible = partial(self._report_incompatible, name)
         try:
             callbacks = SubscriptionEventCallbacks(
@@ -143,11 +149,14 @@ class Inputs:
         self._events.append(PolledEvents(self._node, subscription))
         self._subscriptions[name] = subscription
 
-    def _receive(
-        self, name: str, deserialise: Callable[[bytes], Any], has_header: bool, data: bytes
-    ) -> None:
-        received_ns = time.monotonic_ns()
-        message = self._newest[name] = SerialisedMessage(data, deserialise, has_header)
+    def _receive(self, name: str, read: Read, data: bytes) -> None:
+        self._store(name, read, data, time.monotonic_ns())
+
+    def _receive_later(self, name: str, read: Read, data: bytes) -> None:
+        self._sensors.store_later(partial(self._store, name, read, data, time.monotonic_ns()))
+
+    def _store(self, name: str, read: Read, data: bytes, received_ns: int) -> None:
+        message = self._newest[name] = read(data)
         try:
             value = self._sources[name].incoming(message)
             self._sensors.store(name, value, message.stamp_ns, received_ns)
