@@ -227,24 +227,14 @@ class SensorSet:
         Where it is not later than ``now``, a frame may be due."""
         with self.condition:
             self._store_now()
-            trigger = self._pending_trigger(now)
-            if trigger is not None:
-                if self._is_limited(now):
-                    return self._permitted_ns
-                if self._awaits_successor(trigger, now):
-                    return self._successor[1]
-                return now if self._gathering is None else self._gather_until(self._gathering)
-            if self._settings.trigger == TIMER:
-                return self._permitted_ns if self._live(now) else None
-            trigger = self._trigger(now)
-            # When it stops being live, arrivals of another modality make frames.
-            return None if trigger is None else self._slots[trigger].live_until_ns + 1
+            return self._next_wake(now, self._pending_trigger(now))
 
     def wait(self, now: int) -> None:
         """Sleeps until :meth:`poll` may have something: a modality that matters has arrived, or the
         time of :meth:`next_wake` has come. The caller holds ``condition``."""
-        wake = self.next_wake(now)
-        self._wakers, self._missing = self._interesting(now)
+        pending = self._pending_trigger(now)
+        wake = self._next_wake(now, pending)
+        self._wakers, self._missing = self._interesting(now, pending)
         self.condition.wait(None if wake is None else max(0, wake - now) / NANOSECONDS)
         self._wakers, self._missing = (), set()
 
@@ -403,10 +393,24 @@ class SensorSet:
         on_grid = self._permitted_ns is not None and now - self._permitted_ns < period
         self._permitted_ns = (self._permitted_ns if on_grid else now) + period
 
-    def _interesting(self, now: int) -> tuple[Collection[str], set[str]]:
+    def _next_wake(self, now: int, pending: str | None) -> int | None:
+        """As :meth:`next_wake`, given the pending trigger."""
+        if pending is not None:
+            if self._is_limited(now):
+                return self._permitted_ns
+            if self._awaits_successor(pending, now):
+                return self._successor[1]
+            return now if self._gathering is None else self._gather_until(self._gathering)
+        if self._settings.trigger == TIMER:
+            return self._permitted_ns if self._live(now) else None
+        trigger = self._trigger(now)
+        # When it stops being live, arrivals of another modality make frames.
+        return None if trigger is None else self._slots[trigger].live_until_ns + 1
+
+    def _interesting(self, now: int, pending: str | None) -> tuple[Collection[str], set[str]]:
         """Modalities any of which can make a frame by arriving, and those that do only when all of
         them have; a 1 kHz sensor need not wake the worker."""
-        trigger, pending = self._trigger(now), self._pending_trigger(now)
+        trigger = self._trigger(now)
         if trigger is None:
             return self._slots, set()
         if self._settings.trigger == TIMER or (pending is not None and self._is_limited(now)):

@@ -23,7 +23,7 @@ from smvae_ros.sensor_sample import SensorSample
 from smvae_ros.sensor_set import SensorSet
 from smvae_ros.sources import Source, observe
 
-LISTENERS_PERIOD = 0.1  # seconds; how often an idle node looks whether somebody listens
+LISTENERS_PERIOD = 0.1  # seconds; how often it looks whether somebody listens
 
 
 @dataclass(frozen=True)
@@ -80,6 +80,7 @@ class Worker:
         self.idle_rate = 1.0
         self._health = health
         self._worked = 0.0  # when a frame was last begun, monotonic
+        self._ask_at = 0.0  # when to look again whether somebody listens, monotonic
         self._sensors, self._sources, self._outputs = sensors, sources, outputs
         self._warn = warn
         self._running = False
@@ -135,10 +136,13 @@ class Worker:
 
     def _seconds_to_rest(self) -> float:
         """How long no frame is needed, since nobody would notice; 0 or less for not at all."""
-        idle = not self._outputs.are_heard()
-        if idle != self.progress.idle:
-            self.progress = dataclasses.replace(self.progress, idle=idle)
-        return self._worked + 1 / self.idle_rate - time.monotonic() if idle else 0.0
+        now = time.monotonic()
+        if now >= self._ask_at:  # not whenever it wakes: that is when others need the processor
+            self._ask_at = now + LISTENERS_PERIOD
+            idle = not self._outputs.are_heard()
+            if idle != self.progress.idle:
+                self.progress = dataclasses.replace(self.progress, idle=idle)
+        return self._worked + 1 / self.idle_rate - now if self.progress.idle else 0.0
 
     def _work(self, sample: SensorSample) -> None:
         inference, outputs = self.inference, self._outputs
