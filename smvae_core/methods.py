@@ -15,8 +15,10 @@ from smvae_core.baselines.mopoe import MoPoE, mopoe_bound
 from smvae_core.baselines.mvae import MVAE, subsampled_bound, subsampled_terms
 from smvae_core.baselines.telbo import TELBO, triple_bound
 from smvae_core.multimodal_vae import MultimodalVAE
-from smvae_core.objectives import OBJECTIVES, Bound, draw_subsets, full_bound
+from smvae_core.objectives import OBJECTIVES, Bound, draw_subsets, full_bound, masked_bound
 from smvae_core.smvae import SMVAE
+
+TAUGHT = 8  # draws of S in a step of "masked-many"
 
 
 @dataclass(frozen=True)
@@ -81,6 +83,19 @@ def _of_random_subsets(bound: Callable[..., Bound], count: int) -> Objective:
     return Objective(drawn, lambda _: count + 1)
 
 
+def _masked_many(
+    model: MultimodalVAE,
+    observations: Mapping[str, Tensor],
+    present: Tensor,
+    uniform: Tensor,
+    noise: Tensor,
+    beta: float = 1.0,
+) -> Bound:
+    """The masked bound, with many draws of S where no decoder has to run for them."""
+    taught = draw_subsets(present, uniform, TAUGHT)
+    return masked_bound(model, observations, present, taught[:1], noise, beta, taught)
+
+
 def _elbo(
     model: MultimodalVAE,
     observations: Mapping[str, Tensor],
@@ -106,7 +121,8 @@ METHODS: dict[str, Method] = {
                 f"{name}{suffix}": _of_random_subsets(bound, count)
                 for count, suffix in ((1, ""), (2, "-pair"))
                 for name, bound in OBJECTIVES.items()
-            },
+            }
+            | {"masked-many": Objective(_masked_many, lambda _: 2)},
             _FULL,
         ),
         Method(JMVAE, {"kl": Objective(jmvae_kl_bound, lambda _: 1)}, _FULL),

@@ -123,18 +123,27 @@ def masked_bound(
     subsets: Tensor,
     noise: Tensor,
     beta: float = 1.0,
+    taught: Tensor | None = None,
 ) -> Bound:
     """The masked objective of Hirt et al. 2023; arguments as :func:`subset_bound`, and the noise
     after the first R is that of q(z|x_O), which all S share.
 
     A modality is decoded once for each S: from the z of S if it is in S, else from that of O.
+
+    Args:
+        taught: (T, B, M) bool, subsets over which KL(q(z|x_O) ‖ q(z|x_S)) is averaged instead of
+            over the R of ``subsets``. No decoder has a part in it, so that many of them cost
+            little; drawn as those of ``subsets`` they change no expectation, only its variance.
     """
     embeddings = model.embed(observations)
     given = _encode(model, embeddings, subsets)
     full = _encode(model, embeddings, present[None])
+    covering = full.kl(given)
+    if taught is not None:
+        covering = full.kl(_encode(model, embeddings, taught)).mean(0, keepdim=True)
     z_given, z_full = given.sample(noise[: len(subsets)]), full.sample(noise[len(subsets), None])
     # Where S is all of O, the second term is zero; so it comes out here, too.
-    kl = given.kl(Gaussian.standard(given.mean)) + full.kl(given)
+    kl = given.kl(Gaussian.standard(given.mean)) + covering
     terms = {}
     for name, x in observations.items():
         column = model.names.index(name)

@@ -271,6 +271,24 @@ def test_objectives_agree_where_the_subset_is_everything() -> None:
 
 
 @torch.no_grad()
+def test_subsets_that_are_only_taught_change_nothing_but_their_kl() -> None:
+    """With them the bound is that of the drawn subset, its last term averaged over all of them."""
+    model = literal_model()
+    observations, present, _, noise = literal_case(model, 6)
+    uniform = torch.rand(6, 6, generator=torch.Generator().manual_seed(0))
+    taught = draw_subsets(present, uniform, 8)
+    drawn = taught[:1]
+
+    def bound(**only_taught: Tensor) -> Tensor:
+        return masked_bound(model, observations, present, drawn, noise, 0.3, **only_taught).value
+
+    torch.testing.assert_close(bound(taught=drawn), bound())
+    each = [bound(taught=subsets[None]) for subsets in taught]
+    assert (each[0] - each[1]).abs().max() > 1e-3
+    torch.testing.assert_close(bound(taught=taught), torch.stack(each).mean(0))
+
+
+@torch.no_grad()
 @pytest.mark.parametrize("objective", sorted(OBJECTIVES))
 def test_order_of_rows_and_of_modalities_does_not_matter(objective: str) -> None:
     model = literal_model()
