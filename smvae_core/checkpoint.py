@@ -67,6 +67,7 @@ def save_checkpoint(
     path: str | os.PathLike[str],
     model: MultimodalVAE,
     training: Mapping[str, Any] | None = None,
+    half: bool = False,
 ) -> None:
     """Writes a checkpoint directory; one that stands there already is replaced as a whole.
 
@@ -74,21 +75,25 @@ def save_checkpoint(
         path: the directory.
         model: on any device.
         training: how it was made; plain lists, mappings, numbers and strings.
+        half: whether to round the weights to 16-bit floats, which halves the file. They are
+            computed with as float32 all the same.
 
     Raises:
-        CheckpointError: where a file stands at ``path``.
+        CheckpointError: where a file stands at ``path``, or where weights do not fit into 16 bits.
     """
     path = Path(os.path.realpath(path))  # of a link, what it points to is replaced
     if path.exists() and not path.is_dir():
         raise CheckpointError(f"{path} is a file; a checkpoint is a directory: choose another name")
+    tensors = {name: x.detach().cpu().contiguous() for name, x in model.state_dict().items()}
+    if half:
+        tensors = {name: x.half() for name, x in tensors.items()}
+        _check_finite(path, tensors)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.new")
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir()
     try:
-        weights = safetensors.torch.save(
-            {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
-        )
+        weights = safetensors.torch.save(tensors)
         description = {
             "format": FORMAT,
             "smvae_core": smvae_core.__version__,

@@ -90,6 +90,34 @@ def test_round_trip(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == ["model"]
 
 
+@torch.no_grad()
+def test_half_precision_halves_the_file_and_computes_as_before(tmp_path: Path) -> None:
+    model = small_model(seed=4)
+    save_checkpoint(tmp_path / "whole", model)
+    save_checkpoint(tmp_path / "half", model, half=True)
+    sizes = [(tmp_path / name / WEIGHTS).stat().st_size for name in ("whole", "half")]
+    assert sizes[1] < 0.6 * sizes[0]
+    loaded = load_checkpoint(tmp_path / "half").model
+    for name, value in loaded.state_dict().items():
+        assert value.dtype == torch.float32
+        assert torch.equal(value, model.state_dict()[name].half().float()), name
+    observations = random_observations(model, 2, torch.Generator().manual_seed(0))
+    torch.testing.assert_close(
+        loaded.encode(observations).mean, model.encode(observations).mean, rtol=0, atol=0.02
+    )
+
+
+@torch.no_grad()
+def test_weights_that_do_not_fit_into_half_precision_are_refused(tmp_path: Path) -> None:
+    model = small_model(seed=4)
+    save_checkpoint(tmp_path / "model", model)
+    before = load_checkpoint(tmp_path / "model").weights_hash
+    next(model.parameters()).fill_(1e5)
+    with pytest.raises(CheckpointError, match="NaN or infinite"):
+        save_checkpoint(tmp_path / "model", model, half=True)
+    assert load_checkpoint(tmp_path / "model").weights_hash == before
+
+
 def test_weights_hash_tells_models_apart(tmp_path: Path) -> None:
     hashes = [
         load_checkpoint(save_small_checkpoint(tmp_path / str(n), seed)).weights_hash

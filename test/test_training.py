@@ -144,6 +144,7 @@ def test_every_field_can_be_overridden(config: Path, tmp_path: Path) -> None:
         "data.batch_size": "10",
         "trainer.max_epochs": "1",
         "export": str(export),
+        "half": "true",
     }
     options = [part for name, value in arguments.items() for part in (f"--{name}", value)]
     assert main(["--config", str(config), "--output", str(tmp_path / "run"), *options]) == 0
@@ -158,6 +159,8 @@ def test_every_field_can_be_overridden(config: Path, tmp_path: Path) -> None:
     assert checkpoint.training["model"]["beta"] == 0.5
     assert checkpoint.training["steps"] == 3
     assert yaml.safe_load((export / "model.yaml").read_text())["modalities"][0]["weight"] == 2.0
+    for weights in checkpoint.model.state_dict().values():
+        assert torch.equal(weights, weights.half().float())
     assert not (tmp_path / "run" / "model").exists()
 
 

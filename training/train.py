@@ -19,7 +19,7 @@ from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint, TQDMProg
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 
-from smvae_core.checkpoint import save_calibration, save_checkpoint
+from smvae_core.checkpoint import load_checkpoint, save_calibration, save_checkpoint
 from smvae_core.data.log_dataset import CacheError
 from smvae_core.data.vision_touch import CONTROL_RATE
 from smvae_core.fitting import SetFitting, StopAtBatchEnd, WholeFiles
@@ -41,6 +41,12 @@ class TrainingCommand(LightningCLI):
             type=Path,
             default=None,
             help="checkpoint directory to write at the end (default: OUTPUT/model)",
+        )
+        parser.add_argument(
+            "--half",
+            type=bool,
+            default=False,
+            help="export 16-bit weights, which halves the file (default: false)",
         )
         parser.add_argument(
             "--resume", action="store_true", help="continue the run that stands in OUTPUT"
@@ -119,8 +125,8 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"training.train: error: {error}", file=sys.stderr)
         return 2
     if trainer.is_global_zero:
-        export = cli.config.export or output / "model"
-        save_checkpoint(export, cli.model.model, _record(cli, command, metrics))
+        export, half = cli.config.export or output / "model", cli.config.half
+        save_checkpoint(export, cli.model.model, _record(cli, command, metrics), half)
         print(f"Exported the best state ({MONITOR} {metrics[MONITOR]:.1f}) to {export}")
         _calibrate(cli, export)
     return 0
@@ -131,9 +137,8 @@ def _calibrate(cli: TrainingCommand, export: Path) -> None:
     where this cannot."""
     data = cli.datamodule
     try:
-        calibration = calibrate(
-            cli.model.model.eval(), data.cache, data.split["validation"], CONTROL_RATE
-        )
+        model = load_checkpoint(export).model.to(cli.model.device)  # as it was rounded
+        calibration = calibrate(model, data.cache, data.split["validation"], CONTROL_RATE)
     except ValueError as error:
         print(f"Sensor health is not calibrated: {error}", file=sys.stderr)
         return
