@@ -124,6 +124,7 @@ def masked_bound(
     noise: Tensor,
     beta: float = 1.0,
     taught: Tensor | None = None,
+    predicted: Tensor | None = None,
 ) -> Bound:
     """The masked objective of Hirt et al. 2023; arguments as :func:`subset_bound`, and the noise
     after the first R is that of q(z|x_O), which all S share.
@@ -134,6 +135,9 @@ def masked_bound(
         taught: (T, B, M) bool, subsets over which KL(q(z|x_O) ‖ q(z|x_S)) is averaged instead of
             over the R of ``subsets``. No decoder has a part in it, so that many of them cost
             little; drawn as those of ``subsets`` they change no expectation, only its variance.
+        predicted: (R, B) bool, where modalities that are not in S are decoded from the z of S, too.
+            With True everywhere the first two terms are the ELBO of all of O with q(z|x_S) as its
+            posterior.
     """
     embeddings = model.embed(observations)
     given = _encode(model, embeddings, subsets)
@@ -147,7 +151,10 @@ def masked_bound(
     terms = {}
     for name, x in observations.items():
         column = model.names.index(name)
-        z = torch.where(subsets[..., column, None], z_given, z_full)
+        from_given = subsets[..., column]
+        if predicted is not None:
+            from_given = from_given | predicted
+        z = torch.where(from_given[..., None], z_given, z_full)
         counted = present.expand_as(subsets)
         terms.update(log_likelihoods(model, {name: x}, z, counted))
     return _mean_bound(model, terms, kl, given, beta)

@@ -28,6 +28,7 @@ from smvae_core.objectives import (
     subset_bound,
 )
 from smvae_core.smvae import SMVAE
+from smvae_core.terms import log_likelihoods, weighted_sum
 
 SUBSETS = [s for size in (1, 2, 3) for s in itertools.combinations(SIZES, size)]
 PAIRS = [(s, o) for o in SUBSETS for s in SUBSETS if set(s) <= set(o)]
@@ -286,6 +287,26 @@ def test_subsets_that_are_only_taught_change_nothing_but_their_kl() -> None:
     each = [bound(taught=subsets[None]) for subsets in taught]
     assert (each[0] - each[1]).abs().max() > 1e-3
     torch.testing.assert_close(bound(taught=taught), torch.stack(each).mean(0))
+
+
+@torch.no_grad()
+def test_what_is_predicted_is_decoded_from_the_subset() -> None:
+    """Where everything is predicted, the bound is the ELBO of all with the subset's posterior."""
+    model = literal_model()
+    observations, present, subset, noise = literal_case(model, 6)
+    everywhere = torch.ones(1, 6, dtype=torch.bool)
+    found = masked_bound(
+        model, observations, present, subset[None], noise, 0.3, predicted=everywhere
+    )
+    given, full = model.encode(observations, subset), model.encode(observations, present)
+    kl = given.kl(Gaussian.standard(given.mean)) + full.kl(given)
+    terms = log_likelihoods(model, observations, given.sample(noise[0])[None], present[None])
+    torch.testing.assert_close(found.value, weighted_sum(model, terms)[0] - 0.3 * kl)
+    nowhere = masked_bound(
+        model, observations, present, subset[None], noise, 0.3, predicted=~everywhere
+    )
+    plain = masked_bound(model, observations, present, subset[None], noise, 0.3)
+    assert torch.equal(nowhere.value, plain.value)
 
 
 @torch.no_grad()

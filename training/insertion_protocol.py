@@ -19,11 +19,14 @@ CONFIGURATION = Path(__file__).parents[1] / "config" / "training" / "insertion.y
 
 # Row of the tables → model and objective of `smvae_core.methods`.
 METHODS: dict[str, tuple[str, str]] = {
-    "smvae": ("smvae", "masked"),
+    "smvae": ("smvae", "predictive"),
     "mvae": ("mvae", "subsampled"),
     "mmvae": ("mmvae", "elbo"),
     "mopoe": ("mopoe", "elbo"),
 }
+# Normalised units. A learned scale becomes that of training scenes; on others, whose colours are
+# new, the likelihood of RGB then falls while everything else is still learned, and ends training.
+RGB_SCALE = 0.5
 DEDICATED = "dedicated"
 # What dedicated networks predict, and from what: the limit for one model of all subsets.
 TARGETS = ("rgb", "depth")
@@ -112,6 +115,8 @@ class Run:
             "warm_up_steps": protocol.warm_up_steps,
             "seed": self.seed,
         }
+        if self.target in ("", "rgb"):  # where it is not predicted, it has no likelihood
+            model["modalities"]["rgb"]["scale"] = RGB_SCALE
         if self.given:
             # No networks that it does not use.
             used = {*self.given, self.target}
