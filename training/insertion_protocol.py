@@ -25,7 +25,7 @@ METHODS: dict[str, tuple[str, str]] = {
     "mopoe": ("mopoe", "elbo"),
 }
 # Normalised units. A learned scale becomes that of training scenes; on others, whose colours are
-# new, the likelihood of RGB then falls while everything else is still learned, and ends training.
+# new, the likelihood of RGB then falls while other modalities are still learned, and training ends.
 RGB_SCALE = 0.5
 DEDICATED = "dedicated"
 # What dedicated networks predict, and from what: the limit for one model of all subsets.
@@ -115,9 +115,9 @@ class Run:
             "warm_up_steps": protocol.warm_up_steps,
             "seed": self.seed,
         }
-        if self.target in ("", "rgb"):  # where it is not predicted, it has no likelihood
+        if not self.given:
             model["modalities"]["rgb"]["scale"] = RGB_SCALE
-        if self.given:
+        else:
             # No networks that it does not use.
             used = {*self.given, self.target}
             model["modalities"] = {n: m for n, m in model["modalities"].items() if n in used}
