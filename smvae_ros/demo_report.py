@@ -229,7 +229,7 @@ def _write_page(
         ),
     )
     page.text(
-        "Force and commands say little about where the arm is, so even a network of the same size "
+        "Force and commands say little about where the arm is, so even a network "
         "that does nothing else gains little there.",
         note=True,
     )
