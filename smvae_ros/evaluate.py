@@ -5,7 +5,8 @@
 
 The frames are those that the live node makes of the same messages, and so are the latents; a second
 run gives the same numbers. Reported is how well every subset of modalities predicts every modality
-(:mod:`smvae_core.evaluation`). The truth is what the bag holds.
+(:mod:`smvae_core.evaluation`), and for a calibrated model how healthy its sensors look. The truth
+is what the bag holds.
 """
 
 from __future__ import annotations
@@ -32,13 +33,14 @@ from smvae_ros.bags import BagError, BagReader
 from smvae_ros.bundled import model_path, parameters_path
 from smvae_ros.configuration import make_sources, read_values
 from smvae_ros.frame_records import FrameRecords
+from smvae_ros.health_records import HealthRecords
 from smvae_ros.lockstep import Event, lockstep
 from smvae_ros.messages.fields import stamp_ns
 from smvae_ros.programs import print_error
 from smvae_ros.report import write_text
 from smvae_ros.sensor_set import SensorSet
 from smvae_ros.sources import Observations, Source, observe
-from smvae_ros.specifications import sensor_settings
+from smvae_ros.specifications import health_settings, sensor_settings
 
 log = logging.getLogger(__name__)
 
@@ -83,7 +85,7 @@ def evaluate_bag(
     inference: Inference,
     values: Mapping[str, Any],
     errors: SubsetErrors | None = None,
-    on_frame: Callable[[Observations], object] | None = None,
+    *on_frame: Callable[[Observations], object],
 ) -> BagFrames:
     """Runs one bag through sensor set and model.
 
@@ -92,7 +94,7 @@ def evaluate_bag(
         inference: the model.
         values: of the node's parameters, see :func:`smvae_ros.configuration.read_values`.
         errors: adds the bag's errors to it.
-        on_frame: is given each frame.
+        on_frame: are given each frame.
 
     Raises:
         BagError: where the bag cannot be read, or holds none of the configured topics.
@@ -115,8 +117,8 @@ def evaluate_bag(
             subset = "+".join(observations.arrays)
             stamp = observations.sample.stamp_ns or 0
             frames.append((stamp, prediction.mean, prediction.log_variance, subset))
-            if on_frame is not None:
-                on_frame(observations)
+            for record in on_frame:
+                record(observations)
             if errors is not None:
                 waiting.append(observations)
                 if len(waiting) == BATCH:
@@ -177,13 +179,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         inference = Inference.load(options.checkpoint, options.device)
         values = read_values(options.params, inference.modalities.values())
         errors = SubsetErrors(inference.model)
-        frames, records = {}, {}
+        thresholds = health_settings(values).thresholds
+        frames, records, health = {}, {}, {}
         for path in options.bags:
-            bag, on_frame = str(path), None
+            bag = str(path)
             if options.report:
                 records[bag] = FrameRecords(inference)
-                on_frame = records[bag].add
-            frames[bag] = evaluate_bag(path, inference, values, errors, on_frame)
+            if inference.calibration is not None:
+                health[bag] = HealthRecords(inference, thresholds)
+            on_frame = [kept[bag].add for kept in (records, health) if bag in kept]
+            frames[bag] = evaluate_bag(path, inference, values, errors, *on_frame)
     except (BagError, CheckpointError, ValueError, OSError) as error:
         return print_error("evaluate", error)
     except KeyboardInterrupt:
@@ -195,17 +200,18 @@ def main(argv: Sequence[str] | None = None) -> int:
             "checkpoint": str(options.checkpoint),
             "model_hash": inference.model_hash,
             "frames": errors.samples,
-            "bags": {path: _describe(bag) for path, bag in frames.items()},
+            "bags": {bag: _describe(frames[bag], health.get(bag)) for bag in frames},
             "subsets": summary,
         }
         write_text(options.output, json.dumps(report, indent=1) + "\n")
     if options.report:
-        write_page(options.report, inference, records, summary)
+        write_page(options.report, inference, records, summary, health)
     return 0
 
 
-def _describe(frames: BagFrames) -> dict[str, Any]:
-    return {
+def _describe(frames: BagFrames, health: HealthRecords | None) -> dict[str, Any]:
+    watched = {} if health is None else {"sensor_health": health.summary()}
+    return watched | {
         "frames": len(frames.stamps),
         "live_subsets": dict(Counter(frames.subsets)),
         "invalid": frames.invalid,

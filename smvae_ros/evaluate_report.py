@@ -12,6 +12,7 @@ import numpy as np
 from smvae_core.inference import Inference
 from smvae_ros.figures import clear_ticks, depth_style, displayable, plot_live
 from smvae_ros.frame_records import UNITS, VISUAL, FrameRecords, Picture
+from smvae_ros.health_records import HealthRecords
 from smvae_ros.report import Page
 
 COLUMNS = 6  # moments shown of a bag
@@ -28,6 +29,7 @@ def write_page(
     inference: Inference,
     bags: Mapping[str, FrameRecords],
     summary: Mapping[str, Mapping[str, float]],
+    health: Mapping[str, HealthRecords],
 ) -> None:
     """Writes a self-contained page.
 
@@ -36,6 +38,7 @@ def write_page(
         inference: the model.
         bags: path of a bag → its frames, at least one.
         summary: of all bags, see :meth:`smvae_core.evaluation.SubsetErrors.summary`.
+        health: path of a bag → its sensors' health, where the model is calibrated.
     """
     names = tuple(inference.modalities)
     blind = [name for name in names if inference.modalities[name].kind not in VISUAL]
@@ -61,11 +64,21 @@ def write_page(
                 "that are no images.",
             )
         page.figure(
-            _timeline(inference, records),
+            _timeline(inference, records, health.get(bag)),
             "RMSE of each modality, the live subset, how far the stamp of each input was behind "
-            "the trigger's, how long ago it had been received, and the time for computing a frame "
-            "with all predictions. Time is that of the recording.",
+            "the trigger's, how long ago it had been received, where the model is calibrated the "
+            "health score of each sensor with the thresholds of WARN and ERROR, and the time for "
+            "computing a frame with all predictions. Time is that of the recording.",
         )
+        if bag in health:
+            page.table(
+                ("sensor health", "highest score", "frames at WARN", "frames at ERROR"),
+                [
+                    (name, "" if top is None else f"{top:.1f}", str(e["warn"]), str(e["error"]))
+                    for name, e in health[bag].summary().items()
+                    for top in [e["highest_score"]]
+                ],
+            )
     page.heading("Skill by subset, all bags")
     page.table(("predicted from", *names), list(_skills(names, summary)))
     page.text(f"Model {inference.model_hash}.", note=True)
@@ -115,15 +128,16 @@ def _pictures(inference: Inference, kept: Sequence[Picture]) -> Any:
     return figure
 
 
-def _timeline(inference: Inference, records: FrameRecords) -> Any:
-    """Errors, live modalities, skew, age and computing time over the time in the bag."""
+def _timeline(inference: Inference, records: FrameRecords, health: HealthRecords | None) -> Any:
+    """Errors, live modalities, skew, age, health and computing time over the time in the bag."""
     names = tuple(inference.modalities)
     seconds = np.array(records.seconds)
     count = len(names)
+    rows_of_axes = count + 4 + (health is not None)
     figure, axes = plt.subplots(
-        count + 4,
+        rows_of_axes,
         1,
-        figsize=(10, 1.7 * (count + 4)),
+        figsize=(10, 1.7 * rows_of_axes),
         sharex=True,
         squeeze=False,
         layout="constrained",
@@ -136,7 +150,7 @@ def _timeline(inference: Inference, records: FrameRecords) -> Any:
         axis.set_ylabel(f"{name}\n[{UNITS.get(modality.kind, 'std')}]")
         axis.set_ylim(bottom=0)
     axes[0].legend(loc="upper right", fontsize=8)
-    live, skew, age, computing = axes[count:]
+    live, skew, age, *watched, computing = axes[count:]
     plot_live(live, seconds, records.subsets, names)
     for axis, rows, label in ((skew, records.skews, "skew [ms]"), (age, records.ages, "age [ms]")):
         for number, name in enumerate(names):
@@ -144,6 +158,13 @@ def _timeline(inference: Inference, records: FrameRecords) -> Any:
             axis.plot(seconds, values, ".", ms=3, color=COLOURS[number % len(COLOURS)], label=name)
         axis.set_ylabel(label)
     skew.legend(loc="upper right", fontsize=8, ncols=count)
+    for axis in watched:
+        for number, name in enumerate(names):
+            colour = COLOURS[number % len(COLOURS)]
+            axis.plot(seconds, health.scores[name], ".-", ms=3, lw=0.8, color=colour, label=name)
+        for threshold in (health.thresholds.warn, health.thresholds.error):
+            axis.axhline(threshold, color="#999", lw=0.8, ls="--")
+        axis.set_ylabel("health\n[score]")
     computing.plot(seconds, 1000 * np.array(records.computing), ".", ms=3, color="#555")
     computing.set(ylabel="computing [ms]", xlabel="time in the bag [s]")
     computing.set_ylim(bottom=0)

@@ -15,8 +15,8 @@ from small_models import save_small_checkpoint
 
 from smvae_core.evaluation import SubsetErrors
 from smvae_core.inference import Inference
-from smvae_ros.bags import BagError, BagReader
-from smvae_ros.bundled import parameters_path
+from smvae_ros.bags import BagError, BagReader, BagWriter
+from smvae_ros.bundled import bag_path, parameters_path
 from smvae_ros.configuration import read_values
 from smvae_ros.evaluate import BagFrames, evaluate_bag, main
 from smvae_ros.frame_records import FrameRecords
@@ -181,6 +181,43 @@ def test_the_page_shows_several_bags_and_needs_no_other_file(
     assert text.count("src=") == 5
     assert "http" not in text
     assert "<td>force, action</td>" in text
+
+
+def frozen_camera(source: Path, target: Path, seconds: float) -> Path:
+    """The first ten seconds of a bag; from some second on the camera repeats its last picture."""
+    topic, picture = TOPICS["rgb"][0], b""
+    with BagReader(source) as reader, BagWriter(target) as writer:
+        start = None
+        for name, type_name, received_ns, data in reader.messages():
+            start = received_ns if start is None else start
+            passed = (received_ns - start) / 1e9
+            if passed > 10.0:
+                break
+            if name == topic:
+                picture = bytes(data) if passed < seconds else picture
+                data = bytes(data[:12]) + picture[12:]  # with a stamp of its own
+            writer.write_raw(name, type_name, data, received_ns)
+    return target
+
+
+def test_a_calibrated_model_tells_of_a_camera_that_froze(
+    checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("matplotlib", reason="matplotlib is not installed")
+    frozen = frozen_camera(bag_path(), tmp_path / "frozen", seconds=5.0)
+    output, page = tmp_path / "evaluation.json", tmp_path / "evaluation.html"
+    assert main([str(frozen), "--output", str(output), "--report", str(page)]) == 0
+    (report,) = json.loads(output.read_text())["bags"].values()
+    health = report["sensor_health"]
+    assert health["rgb"]["error"] > 10
+    assert health["rgb"]["highest_score"] > 8
+    for name in ("depth", "force", "action", "proprio"):
+        assert health[name]["warn"] == health[name]["error"] == 0, name
+    assert "<td>rgb</td>" in page.read_text()
+    # What no model has learned to expect is not judged.
+    assert main([str(frozen), "--output", str(output), "--checkpoint", str(checkpoint)]) == 0
+    (report,) = json.loads(output.read_text())["bags"].values()
+    assert "sensor_health" not in report
 
 
 def test_records_hold_a_row_for_each_frame(bag: Path, checkpoint: Path) -> None:

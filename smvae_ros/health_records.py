@@ -1,0 +1,56 @@
+"""The sensors' health in each frame of a bag, by the node's own monitor."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from smvae_core.health.suspicion import Level, Thresholds
+from smvae_core.inference import Inference
+from smvae_ros.node.health import HealthMonitor, HealthSettings
+from smvae_ros.sources import Observations
+
+
+class HealthRecords:
+    """Rows of numbers, one for each frame. Every sensor is checked in every frame, however long it
+    takes, so that a second run gives the same.
+
+    Args:
+        inference: with a calibration.
+        thresholds: of the node's parameters.
+
+    Attributes:
+        thresholds: as given.
+        scores: modality → the latest score, NaN where there is none yet or it is not live.
+        levels: modality → its level after each frame.
+    """
+
+    def __init__(self, inference: Inference, thresholds: Thresholds) -> None:
+        self.thresholds = thresholds
+        self.scores: dict[str, list[float]] = {name: [] for name in inference.modalities}
+        self.levels: dict[str, list[Level]] = {name: [] for name in inference.modalities}
+        self._inference = inference
+        self._monitor = HealthMonitor(HealthSettings(1.0, thresholds))
+
+    def add(self, observations: Observations) -> None:
+        """Checks the sensors of a frame."""
+        arrays = observations.arrays
+        encoding = self._inference.encode(arrays)
+        self._monitor(self._inference, encoding, observations.sample, arrays)
+        for name, scores in self.scores.items():
+            judgement = self._monitor.judgements.get(name)
+            live = judgement is not None and name in arrays
+            scores.append(judgement.score if live else math.nan)
+            self.levels[name].append(judgement.level if live else Level.OK)
+
+    def summary(self) -> dict[str, dict[str, Any]]:
+        """Modality → ``highest_score`` (None without any), and how many frames found it
+        ``warn`` or ``error``."""
+        return {
+            name: {
+                "highest_score": max((s for s in scores if not math.isnan(s)), default=None),
+                "warn": self.levels[name].count(Level.WARN),
+                "error": self.levels[name].count(Level.ERROR),
+            }
+            for name, scores in self.scores.items()
+        }
