@@ -11,6 +11,8 @@ import numpy as np
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from small_sensors import EPOCH, MS, SECOND
+from small_sensors import MODALITIES as SENSORS
 
 from smvae_core.modalities import Modality
 from smvae_ros.sensor_sample import SensorSample
@@ -20,18 +22,7 @@ from smvae_ros.sensor_settings import SensorSettings, SlotSettings
 settings.register_profile("patient", deadline=None)  # other tests may be using the machine
 settings.load_profile("patient")
 
-MS = 1_000_000
-SECOND = 1000 * MS
-EPOCH = 1_700_000_000 * SECOND
-MODALITIES = {
-    modality.name: modality
-    for modality in (
-        Modality("rgb", "image", (3, 4, 4)),
-        Modality("depth", "depth", (1, 4, 4)),
-        Modality("force", "series", (1, 4), rate=1000.0),
-        Modality("action", "vector", (4,)),
-    )
-}
+MODALITIES = SENSORS | {"force": Modality("force", "series", (1, 4), rate=1000.0)}
 NEWEST_WINS = ("rgb", "depth", "action")
 
 slot_settings = st.builds(

@@ -10,25 +10,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from small_sensors import EPOCH, MODALITIES, MS, SECOND
 
-from smvae_core.modalities import Modality
 from smvae_ros.lockstep import Event, lockstep
 from smvae_ros.sensor_sample import SensorSample
 from smvae_ros.sensor_set import TOGETHER, SensorSet
 from smvae_ros.sensor_settings import SensorSettings
-
-MS = 1_000_000
-SECOND = 1000 * MS
-EPOCH = 1_700_000_000 * SECOND
-MODALITIES = {
-    modality.name: modality
-    for modality in (
-        Modality("rgb", "image", (3, 4, 4)),
-        Modality("depth", "depth", (1, 4, 4)),
-        Modality("force", "series", (2, 8), rate=1000.0),
-        Modality("action", "vector", (4,)),
-    )
-}
 
 
 class Meanwhile(threading.Condition):
