@@ -7,7 +7,8 @@ With O what a sample observed and S ⊆ O a random non-empty subset, an objectiv
 - :func:`masked_bound`, Hirt et al. 2023 (arXiv 2309.00380), the default:
   the above plus E_{q(z|x_O)}[Σ_{i∈O∖S} λ_i log p(x_i|z)] − β KL(q(z|x_O) ‖ q(z|x_S)).
   It may lie above log p(x_O) while posteriors are not exact, so models are never compared by it;
-  :func:`full_bound`, the ELBO of Eq. 1 on all of O, is what validation reports.
+  :func:`full_bound`, the ELBO of Eq. 1 on all of O, is what validation reports. With ``predicted``
+  what is outside of S is decoded from q(z|x_S), too, as models need it that shall predict.
 
 :func:`regression` is not a bound: it trains a network dedicated to one mapping, the yardstick that
 a model for all subsets is held against.
