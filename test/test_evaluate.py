@@ -179,7 +179,7 @@ def test_the_page_shows_several_bags_and_needs_no_other_file(
     # Pictures and plots over time, of the third bag, which has no pictures, plots alone.
     assert text.count('src="data:image/png;base64,') == 5
     assert text.count("src=") == 5
-    assert "http" not in text
+    assert "://" not in text  # "http" alone is sometimes found in an encoded picture
     assert "<td>force, action</td>" in text
 
 
