@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import itertools
-from pathlib import Path
 
 import numpy as np
 import pytest
-import yaml
 from small_models import random_prepared, small_modalities
 
 from smvae_core.inference import Prediction
@@ -100,17 +98,6 @@ def test_values_outside_the_training_data_and_one_category_can_be_drawn() -> Non
     frame = Frame(frame.sample, extreme, frame.prediction, "hash", {})
     picture = draw_overview(frame, {**MODALITIES, "label": label})
     assert picture.shape[1] == GAP + 6 * (TILE + GAP)
-
-
-def test_rviz_shows_topics_that_there_are() -> None:
-    configuration = Path(__file__).parent.parent / "config"
-    rviz = yaml.safe_load((configuration / "perception.rviz").read_text())
-    parameters = yaml.safe_load((configuration / "perception.yaml").read_text())["/**"]
-    cameras = {parameters["ros__parameters"][name]["topic"] for name in ("rgb", "depth")}
-    ours = {f"/smvae_perception/{topic}" for topic in ("overview", "prediction/rgb")}
-    ours.add("/smvae_perception/prediction/depth")
-    displays = rviz["Visualization Manager"]["Displays"]
-    assert {display["Topic"]["Value"] for display in displays} == cameras | ours
 
 
 @pytest.mark.parametrize("level", Level)
