@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from smvae_ros.programs import deferred_interrupts, print_error
+from smvae_ros.programs import deferred_interrupts, end_within, print_error
 
 if TYPE_CHECKING:
     from rclpy.executors import Executor
+
+
+# For its end, in seconds: `ros2 launch` kills a process ten seconds after Ctrl-C without a word.
+SHUTDOWN_SECONDS = 8
 
 
 def make_executor() -> Executor:
@@ -49,6 +53,7 @@ def main(args: Sequence[str] | None = None) -> int:
             while rclpy.ok() and not interrupted():
                 executor.spin_until_future_complete(never, timeout_sec=0.1)
         finally:
+            end_within(SHUTDOWN_SECONDS)
             executor.shutdown()
             node.destroy_node()
             rclpy.try_shutdown()
