@@ -99,6 +99,13 @@ class TestLogs:
         for key, array in expected.items():
             np.testing.assert_array_equal(found[key], array, err_msg=str(key))
 
+    def test_one_part_of_each_is_that_of_the_whole_trajectory(self, logs, tmp_path):
+        assert make_logs(tmp_path, "--workers", 2, "--one-part") == 0
+        found = arrays(tmp_path)
+        assert sorted({parse_log_name(Path(name))[1:] for name, _ in found}) == [(0, 0), (1, 1)]
+        for key, array in found.items():
+            np.testing.assert_array_equal(array, arrays(logs)[key], err_msg=str(key))
+
     def test_logs_of_other_settings_are_not_mixed(self, logs, capfd):
         before = {path: path.stat().st_mtime_ns for path in logs.iterdir()}
         assert make_logs(logs, "--workers", 1, "--camera-noise", 0.5) == 1

@@ -95,9 +95,16 @@ def log_arrays(steps: Sequence[Step]) -> dict[str, np.ndarray]:
 
 
 def write_trajectory(
-    folder: Path, stamp: str, trajectory: int, seed: int, count: int, settings: Settings
+    folder: Path,
+    stamp: str,
+    trajectory: int,
+    seed: int,
+    count: int,
+    one_part: bool,
+    settings: Settings,
 ) -> Iterator[int]:
-    """Writes the missing part files of one trajectory of ``count`` steps.
+    """Writes the missing part files of one trajectory of ``count`` steps; with ``one_part`` only
+    one of them, so that consecutive seeds take all parts in turn.
 
     Yields the number of steps done after every step, so that the caller may stop there: a part file
     is on the disk either whole or not at all.
@@ -108,22 +115,24 @@ def write_trajectory(
         OSError: a file cannot be written.
     """
     attributes = settings.attributes(seed)
-    paths = [
-        folder / log_file_name(stamp, trajectory, part) for part in range(count // STEPS_PER_FILE)
-    ]
-    missing = [not _is_written(path, attributes) for path in paths]
-    if not any(missing):
-        yield count
-        return
-    with settings.robot(seed) as robot:
-        for path, wanted in zip(paths, missing, strict=True):
-            # Parts that are there are passed through without pictures, only to reach the next.
-            steps: list[Step] = []
-            for step in robot.steps(STEPS_PER_FILE, render=wanted):
-                steps.append(step)
-                yield step.index + 1
-            if wanted:
-                write_log(path, log_arrays(steps), attributes, settings.compression)
+    parts = range(count // STEPS_PER_FILE)
+    paths = {
+        part: folder / log_file_name(stamp, trajectory, part)
+        for part in ([seed % len(parts)] if one_part else parts)
+    }
+    missing = [part for part, path in paths.items() if not _is_written(path, attributes)]
+    if missing:
+        with settings.robot(seed) as robot:
+            for part in range(missing[-1] + 1):
+                # Others are passed through without pictures, only to reach the next.
+                wanted = part in missing
+                steps: list[Step] = []
+                for step in robot.steps(STEPS_PER_FILE, render=wanted):
+                    steps.append(step)
+                    yield step.index + 1
+                if wanted:
+                    write_log(paths[part], log_arrays(steps), attributes, settings.compression)
+    yield count
 
 
 def _is_written(path: Path, attributes: Mapping[str, Any]) -> bool:
@@ -193,7 +202,13 @@ def _run_worker(*arguments: Any) -> None:
 
 
 def write_logs(
-    folder: Path, trajectories: int, count: int, seed: int, workers: int, settings: Settings
+    folder: Path,
+    trajectories: int,
+    count: int,
+    one_part: bool,
+    seed: int,
+    workers: int,
+    settings: Settings,
 ) -> None:
     """Writes all part files of several trajectories with several processes and a progress bar.
 
@@ -212,7 +227,7 @@ def write_logs(
     try:
         with tqdm(total=trajectories * count, unit="step", smoothing=0.05) as bar:
             pending = {
-                pool.submit(_run_worker, folder, stamp, k, seed + k, count, settings)
+                pool.submit(_run_worker, folder, stamp, k, seed + k, count, one_part, settings)
                 for k in range(trajectories)
             }
             while pending:
@@ -260,6 +275,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         default=1000,
         metavar="N",
         help=f"in each, 20 a second, a multiple of {STEPS_PER_FILE} (%(default)s)",
+    )
+    add(
+        "--one-part",
+        action="store_true",
+        help=f"of each trajectory write one part of {STEPS_PER_FILE} steps only, of the first its "
+        "first, of the second its second, and so on: many more scenes in as many steps",
     )
     add("--seed", type=int, default=0, metavar="S", help="of the first trajectory (%(default)s)")
     add(
@@ -309,6 +330,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 options.output,
                 options.trajectories,
                 options.steps,
+                options.one_part,
                 options.seed,
                 options.workers,
                 settings,
