@@ -17,7 +17,15 @@ from smvae_core.data.log_dataset import open_cache
 from smvae_core.evaluation import all_subsets
 from training import insertion, insertion_figures, insertion_protocol, insertion_study, train
 from training.insertion_measures import Caches
-from training.insertion_protocol import ALL, Protocol, Run, describe_data, wanted_runs
+from training.insertion_protocol import (
+    ALL,
+    SCALES,
+    WEIGHTS,
+    Protocol,
+    Run,
+    describe_data,
+    wanted_runs,
+)
 from training.insertion_table import tabulate, to_markdown, violations
 
 SMALL = {
@@ -191,13 +199,15 @@ def test_a_dedicated_network_has_only_what_it_uses(study: Path, caches: Caches) 
     assert checkpoint.training["model"]["targets"] == ["depth"]
 
 
-def test_the_scale_of_rgb_is_fixed_where_rgb_is_one_of_several() -> None:
-    for run, fixed in (
-        (Run("smvae", 0, Protocol(), {}), True),
-        (Run("dedicated", 0, Protocol(), {}, ("depth",), "rgb"), False),
+def test_images_have_the_same_scale_in_all_runs() -> None:
+    for run in (
+        Run("smvae", 0, Protocol(), {}),
+        Run("mvae", 0, Protocol(), {}),
+        Run("dedicated", 0, Protocol(), {}, ("depth",), "rgb"),
     ):
-        rgb = run.training("cache")["model"]["modalities"]["rgb"]
-        assert (rgb.get("scale") is not None) == fixed
+        modalities = run.training("cache")["model"]["modalities"]
+        assert {n: modalities[n]["scale"] for n in SCALES} == SCALES
+        assert ("force" not in modalities) or modalities["force"]["weight"] == WEIGHTS["force"]
 
 
 def test_violations_are_the_nested_pairs_in_which_the_larger_set_is_worse() -> None:

@@ -1,8 +1,9 @@
 """The robot study: SMVAE, its baselines and dedicated networks on logs of insertion.
 
-    python -m training.simulate --output data/insertion/train --trajectories 40 --steps 250
-    python -m training.simulate --output data/insertion/test --trajectories 8 --steps 250 \\
-        --seed 1000
+    python -m training.simulate --output data/insertion/train --trajectories 200 --steps 250 \\
+        --one-part
+    python -m training.simulate --output data/insertion/test --trajectories 40 --steps 250 \\
+        --one-part --seed 1000
     python -m training.convert data/insertion/train data/insertion/train_cache
     python -m training.convert data/insertion/test data/insertion/test_cache
     python -m training.insertion data/insertion/train_cache data/insertion/test_cache
