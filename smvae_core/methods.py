@@ -18,8 +18,10 @@ from smvae_core.multimodal_vae import MultimodalVAE
 from smvae_core.objectives import OBJECTIVES, Bound, draw_subsets, full_bound, masked_bound
 from smvae_core.smvae import SMVAE
 
-# Of "predictive": draws of S in a step, and the share of samples that predict what is not in S.
-TAUGHT, PREDICTED = 8, 0.5
+# Of "predictive": draws of S in a step, the share of samples that predict what is not in S, and
+# what that weighs. The likelihoods' scales are those of what is in S; by them the far larger errors
+# of what can hardly be known would be most of the gradient, and nearly all of its noise.
+TAUGHT, PREDICTED, PREDICTED_WEIGHT = 8, 0.5, 0.1
 
 
 @dataclass(frozen=True)
@@ -97,7 +99,7 @@ def _predictive(
     taught = draw_subsets(present, uniform, TAUGHT)
     # The first uniform number decides the size of S; what is left of it then is uniform again.
     left = (uniform[:, 0] * present.sum(1)) % 1.0
-    predicted = left[None] < PREDICTED
+    predicted = PREDICTED_WEIGHT * (left[None] < PREDICTED)
     return masked_bound(model, observations, present, taught[:1], noise, beta, taught, predicted)
 
 

@@ -294,7 +294,7 @@ def test_what_is_predicted_is_decoded_from_the_subset() -> None:
     """Where everything is predicted, the bound is the ELBO of all with the subset's posterior."""
     model = literal_model()
     observations, present, subset, noise = literal_case(model, 6)
-    everywhere = torch.ones(1, 6, dtype=torch.bool)
+    everywhere = torch.ones(1, 6)
     found = masked_bound(
         model, observations, present, subset[None], noise, 0.3, predicted=everywhere
     )
@@ -303,10 +303,36 @@ def test_what_is_predicted_is_decoded_from_the_subset() -> None:
     terms = log_likelihoods(model, observations, given.sample(noise[0])[None], present[None])
     torch.testing.assert_close(found.value, weighted_sum(model, terms)[0] - 0.3 * kl)
     nowhere = masked_bound(
-        model, observations, present, subset[None], noise, 0.3, predicted=~everywhere
+        model, observations, present, subset[None], noise, 0.3, predicted=0 * everywhere
     )
     plain = masked_bound(model, observations, present, subset[None], noise, 0.3)
     assert torch.equal(nowhere.value, plain.value)
+
+
+@torch.no_grad()
+def test_what_is_predicted_can_weigh_less() -> None:
+    model = literal_model()
+    observations, present, subset, noise = literal_case(model, 6)
+    bounds = {
+        weight: masked_bound(
+            model,
+            observations,
+            present,
+            subset[None],
+            noise,
+            0.3,
+            predicted=torch.full((1, 6), weight),
+        )
+        for weight in (0.1, 1.0)
+    }
+    assert bounds[0.1].log_likelihoods.keys() == bounds[1.0].log_likelihoods.keys()
+    outside = present & ~subset
+    lost = {
+        name: 0.9 * term * outside[:, model.names.index(name)]
+        for name, term in bounds[1.0].log_likelihoods.items()
+    }
+    expected = bounds[1.0].value - weighted_sum(model, lost)
+    torch.testing.assert_close(bounds[0.1].value, expected)
 
 
 @torch.no_grad()
