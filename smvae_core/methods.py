@@ -19,9 +19,8 @@ from smvae_core.objectives import OBJECTIVES, Bound, draw_subsets, full_bound, m
 from smvae_core.smvae import SMVAE
 
 # Of "predictive": draws of S in a step, the share of samples that predict what is not in S, and
-# what that weighs. The likelihoods' scales are those of what is in S; by them the far larger errors
-# of what can hardly be known would be most of the gradient, and nearly all of its noise.
-TAUGHT, PREDICTED, PREDICTED_WEIGHT = 8, 0.5, 0.1
+# what that weighs.
+TAUGHT, PREDICTED, PREDICTED_WEIGHT = 8, 0.5, 1.0
 
 
 @dataclass(frozen=True)
