@@ -134,7 +134,8 @@ def ignore_interrupts() -> None:
 
 
 def end_within(seconds: int) -> None:
-    """Gives this process so long to end; then it says where its threads stand, and SIGALRM ends it.
+    """Gives this process so long to end; then SIGALRM ends it, and while Python is still there, it
+    says where its threads stand.
 
     For the end of a program, where a middleware that waits for others must not keep it alive. The
     kernel counts the time: neither Python nor the destructors after it have to take part.
