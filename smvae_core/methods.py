@@ -18,9 +18,8 @@ from smvae_core.multimodal_vae import MultimodalVAE
 from smvae_core.objectives import OBJECTIVES, Bound, draw_subsets, full_bound, masked_bound
 from smvae_core.smvae import SMVAE
 
-# Of "predictive": draws of S in a step, the share of samples that predict what is not in S, and
-# what that weighs.
-TAUGHT, PREDICTED, PREDICTED_WEIGHT = 8, 0.5, 1.0
+# Of "predictive": draws of S in a step, and the share of samples that predict what is not in S.
+TAUGHT, PREDICTED = 8, 0.5
 
 
 @dataclass(frozen=True)
@@ -98,7 +97,7 @@ def _predictive(
     taught = draw_subsets(present, uniform, TAUGHT)
     # The first uniform number decides the size of S; what is left of it then is uniform again.
     left = (uniform[:, 0] * present.sum(1)) % 1.0
-    predicted = PREDICTED_WEIGHT * (left[None] < PREDICTED)
+    predicted = left[None] < PREDICTED
     return masked_bound(model, observations, present, taught[:1], noise, beta, taught, predicted)
 
 

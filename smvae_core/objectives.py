@@ -136,9 +136,9 @@ def masked_bound(
         taught: (T, B, M) bool, subsets over which KL(q(z|x_O) ‖ q(z|x_S)) is averaged instead of
             over the R of ``subsets``. No decoder has a part in it, so that many of them cost
             little; drawn as those of ``subsets`` they change no expectation, only its variance.
-        predicted: (R, B), the weight of modalities that are not in S where they are decoded from
-            the z of S, too; 0 where they are decoded from that of O. With 1 everywhere the first
-            two terms are the ELBO of all of O with q(z|x_S) as its posterior.
+        predicted: (R, B) bool, where modalities that are not in S are decoded from the z of S, too.
+            With True everywhere the first two terms are the ELBO of all of O with q(z|x_S) as its
+            posterior.
     """
     embeddings = model.embed(observations)
     given = _encode(model, embeddings, subsets)
@@ -149,16 +149,16 @@ def masked_bound(
     z_given, z_full = given.sample(noise[: len(subsets)]), full.sample(noise[len(subsets), None])
     # Where S is all of O, the second term is zero; so it comes out here, too.
     kl = given.kl(Gaussian.standard(given.mean)) + covering
-    terms, weights = {}, {}
+    terms = {}
     for name, x in observations.items():
-        from_given = subsets[..., model.names.index(name)]
+        column = model.names.index(name)
+        from_given = subsets[..., column]
         if predicted is not None:
-            weights[name] = torch.where((predicted > 0) & ~from_given, predicted, 1.0)
-            from_given = from_given | (predicted > 0)
+            from_given = from_given | predicted
         z = torch.where(from_given[..., None], z_given, z_full)
         counted = present.expand_as(subsets)
         terms.update(log_likelihoods(model, {name: x}, z, counted))
-    return _mean_bound(model, terms, kl, given, beta, weights)
+    return _mean_bound(model, terms, kl, given, beta)
 
 
 def full_bound(
@@ -204,10 +204,7 @@ def _mean_bound(
     kl: Tensor,
     posterior: Posterior,
     beta: float,
-    weights: Mapping[str, Tensor] | None = None,
 ) -> Bound:
-    """Σ_i w_i λ_i log p(x_i|z) − β KL, averaged over the R subsets; terms, KL and the weights w,
-    where there are any, are (R, B)."""
-    weighed = {name: weights[name] * term for name, term in terms.items()} if weights else terms
-    value = (weighted_sum(model, weighed) - beta * kl).mean(0)
+    """Σ_i λ_i log p(x_i|z) − β KL, averaged over the R subsets; terms and KL are (R, B)."""
+    value = (weighted_sum(model, terms) - beta * kl).mean(0)
     return Bound(value, {name: term.mean(0) for name, term in terms.items()}, kl.mean(0), posterior)
