@@ -13,10 +13,11 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
+CONFIGURATION = Path(__file__).parent.parent / "config" / "perception.yaml"
 FIRST_DOMAIN, LAST_DOMAIN = 1, 101  # above 101 the ports may collide with ephemeral ones (Linux)
 _held_locks: list[IO[str]] = []
 
@@ -159,3 +160,18 @@ def start(module: str, *arguments: str, env: Mapping[str, str]) -> Process:
 def start_script(path: str | Path, *arguments: str, env: Mapping[str, str]) -> Process:
     """Runs ``python path arguments`` (see :class:`Process`)."""
     return Process([sys.executable, str(path), *map(str, arguments)], env)
+
+
+def start_node(
+    domain: int,
+    *parameters: str,
+    arguments: Sequence[str] = (),
+    variables: Mapping[str, str] | None = None,
+) -> Process:
+    """The perception node with config/perception.yaml, parameters such as ``max_rate:=5.0``, more
+    arguments for ROS, and variables beside those of :func:`ros_environment`."""
+    words = ["--ros-args", "--params-file", str(CONFIGURATION), *arguments]
+    for parameter in parameters:
+        words += ["-p", parameter]
+    environment = {**ros_environment(domain), **(variables or {})}
+    return start("smvae_ros.perception_node", *words, env=environment)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from ros_processes import ros_environment, start, unique_domain_id
+from ros_processes import ros_environment, start_node, unique_domain_id
 from small_bags import TOPICS, write_small_bag
 from small_models import save_small_checkpoint
 
@@ -69,17 +69,10 @@ def test_the_live_node_gives_the_same_latents(bag: Path, checkpoint: Path) -> No
     offline = frames_of(bag, checkpoint)
     domain = unique_domain_id()
     environment = ros_environment(domain)
-    arguments = [
-        "--ros-args",
-        "--params-file",
-        parameters_path(),
-        "-p",
-        f"checkpoint:={checkpoint}",
-    ]
     latents: dict[int, np.ndarray] = {}
     with (
         pytest.MonkeyPatch.context() as patch,
-        start("smvae_ros.perception_node", *arguments, env=environment) as process,
+        start_node(domain, f"checkpoint:={checkpoint}") as process,
     ):
         for name, value in environment.items():
             patch.setenv(name, value)

@@ -20,14 +20,13 @@ pytest.importorskip("rclpy", reason="rclpy is not installed (pip install ros-rcl
 
 from diagnostic_msgs.msg import DiagnosticStatus
 from robot import ALL, MS, Robot, observations
-from ros_processes import Process, ros_environment, start, start_script, unique_domain_id
+from ros_processes import Process, ros_environment, start_node, start_script, unique_domain_id
 from rosgraph_msgs.msg import Clock
 from small_models import save_small_checkpoint
 
 from smvae_ros.perception_node import SHUTDOWN_SECONDS
 from smvae_ros.transport import LARGE_DATA, VARIABLE
 
-CONFIGURATION = Path(__file__).parent.parent / "config" / "perception.yaml"
 PUBLISHER = Path(__file__).parent / "publish_sensors.py"
 READINGS = observations()
 SECOND = 1000 * MS
@@ -53,14 +52,6 @@ def robot(domain: int) -> Iterator[Robot]:
     robot = Robot(domain)
     yield robot
     robot.close()
-
-
-def start_node(domain: int, checkpoint: Path, *parameters: str, **variables: str) -> Process:
-    arguments = ["--ros-args", "--params-file", str(CONFIGURATION)]
-    for parameter in (f"checkpoint:={checkpoint}", *parameters):
-        arguments += ["-p", parameter]
-    environment = {**ros_environment(domain), **variables}
-    return start("smvae_ros.perception_node", *arguments, env=environment)
 
 
 def kill_9(*processes: Process) -> None:
@@ -91,7 +82,7 @@ def test_kill_9_of_the_publisher_the_node_and_both(
     with ExitStack() as processes:
 
         def new_node() -> Process:
-            return processes.enter_context(start_node(domain, checkpoint))
+            return processes.enter_context(start_node(domain, f"checkpoint:={checkpoint}"))
 
         def new_publisher() -> Process:
             return processes.enter_context(start_script(PUBLISHER, env=environment))
@@ -129,7 +120,7 @@ def test_kill_9_of_the_publisher_the_node_and_both(
 @pytest.fixture(scope="module")
 def node(domain: int, checkpoint: Path) -> Iterator[Process]:
     """On simulated time."""
-    with start_node(domain, checkpoint, "use_sim_time:=true") as process:
+    with start_node(domain, f"checkpoint:={checkpoint}", "use_sim_time:=true") as process:
         process.wait_for_line("active", timeout=60)
         yield process
         process.interrupt()
@@ -165,8 +156,8 @@ def test_simulated_time_that_jumps(node: Process, robot: Robot) -> None:
                     # Its stamp is zero, told as None, before the first /clock has arrived.
                     lambda shift=shift: (
                         robot.diagnostics is not None
-                        and abs((robot.diagnostics.stamp_ns or 0) - time.time_ns() - shift)
-                        < 10 * SECOND
+                        and robot.diagnostics.stamp_ns is not None
+                        and abs(robot.diagnostics.stamp_ns - time.time_ns() - shift) < 10 * SECOND
                     ),
                     "diagnostics with the time of /clock",
                 )
@@ -202,7 +193,7 @@ def test_a_peer_that_stands_still_does_not_keep_the_node_alive(
     for name, value in large.items():
         monkeypatch.setenv(name, value)
     with ExitStack() as stack:
-        node = stack.enter_context(start_node(domain, checkpoint, **large))
+        node = stack.enter_context(start_node(domain, f"checkpoint:={checkpoint}", variables=large))
         publisher = stack.enter_context(
             start_script(PUBLISHER, env={**ros_environment(domain), **large})
         )

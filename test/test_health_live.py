@@ -6,7 +6,6 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,14 +19,13 @@ from rclpy.context import Context
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.parameter import Parameter
-from ros_processes import ros_environment, start, unique_domain_id
+from ros_processes import ros_environment, start, start_node, unique_domain_id
 from sensor_msgs.msg import Image
 
 from smvae_ros.simulation.faults import FAULTS
 from smvae_ros.simulation.graphics import SimulationUnavailable
 from smvae_ros.simulation.insertion import InsertionRobot
 
-CONFIGURATION = Path(__file__).parent.parent / "config" / "perception.yaml"
 BAD = (DiagnosticStatus.WARN, DiagnosticStatus.ERROR)
 
 
@@ -101,9 +99,8 @@ def watcher() -> Iterator[Watcher]:
     with pytest.MonkeyPatch.context() as patch:
         for name, value in environment.items():
             patch.setenv(name, value)
-        parameters = ("--ros-args", "--params-file", CONFIGURATION)
         with (
-            start("smvae_ros.perception_node", *parameters, env=environment) as perception,
+            start_node(domain) as perception,
             start("smvae_ros.simulation_node", env=environment) as simulation,
         ):
             perception.wait_for_line("active", timeout=60)

@@ -6,12 +6,9 @@ The node runs with ``use_sim_time`` and nobody publishes ``/clock``: nothing may
 from __future__ import annotations
 
 import itertools
-import os
 import shutil
-import signal
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +22,13 @@ from geometry_msgs.msg import TwistStamped, WrenchStamped
 from rcl_interfaces.srv import DescribeParameters, ListParameters
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from robot import ALL, MS, NODE, Robot, observations
-from ros_processes import Process, ros_environment, start, unique_domain_id
+from ros_processes import (
+    CONFIGURATION,
+    Process,
+    ros_environment,
+    start_node,
+    unique_domain_id,
+)
 from sensor_msgs.msg import CameraInfo, Image
 from small_models import save_small_checkpoint, small_model
 
@@ -36,7 +39,6 @@ from smvae_core.smvae import SMVAE
 from smvae_ros.messages import installed_types, make_camera_info, stamp_ns
 from smvae_ros.messages.latent import latent_from_message
 
-CONFIGURATION = Path(__file__).parent.parent / "config" / "perception.yaml"
 READINGS = observations()
 SECOND = 1000 * MS
 
@@ -44,13 +46,6 @@ SECOND = 1000 * MS
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return save_small_checkpoint(tmp_path_factory.mktemp("model") / "small")
-
-
-def start_node(domain: int, *parameters: str) -> Process:
-    arguments = ["--ros-args", "--params-file", str(CONFIGURATION)]
-    for parameter in ("use_sim_time:=true", *parameters):
-        arguments += ["-p", parameter]
-    return start("smvae_ros.perception_node", *arguments, env=ros_environment(domain))
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +62,8 @@ def process(
     domain: int, checkpoint: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Process]:
     folder = tmp_path_factory.getbasetemp()
-    with start_node(domain, f"checkpoint:={checkpoint}", f"model_folder:={folder}") as process:
+    parameters = (f"checkpoint:={checkpoint}", f"model_folder:={folder}", "use_sim_time:=true")
+    with start_node(domain, *parameters) as process:
         process.wait_for_line("active", timeout=60)
         yield process
         process.interrupt()
@@ -556,107 +552,3 @@ def test_configure_fails_with_one_reason_and_works_once_that_is_mended(
     assert robot.diagnostics.levels["perception"] == DiagnosticStatus.ERROR
     if parameter in good:
         assert robot.set(parameter, good[parameter]) == ""
-
-
-# -- processes of their own ------------------------------------------------------------------------
-
-
-def test_a_wrong_parameters_file_is_named_and_can_be_mended_while_the_node_runs(
-    checkpoint: Path, domain: int
-) -> None:
-    lonely = unique_domain_id()
-    with start_node(
-        lonely,
-        f"checkpoint:={checkpoint}",
-        "max_rate:=-5.0",
-        "audio.topic:=/microphone",
-        "rgb.max_aeg:=0.5",
-        "proprio.joints:=[shoulder]",
-    ) as process:
-        line = process.wait_for_line("cannot configure", timeout=60).string
-        assert "max_rate must be from 0.01 to 10000.0, but is -5.0" in line
-        robot = Robot(lonely)
-        try:
-            assert robot.set("max_rate", 30.0) == ""
-            assert not robot.change_state("configure")
-            unknown = process.wait_for_line("no use for").string
-            assert "audio.topic, rgb.max_aeg" in unknown
-            line = process.wait_for_line("cannot configure").string
-            assert "proprio.joints has 1 names (shoulder), but the model has 8 values" in line
-            assert robot.set("proprio.joints", ["x", "y", "z", "yaw"]) == ""
-            assert robot.change_state("configure")
-            assert robot.change_state("activate")
-            robot.run_until_subset(ALL, READINGS)
-        finally:
-            robot.close()
-        process.interrupt(times=2)
-        assert process.finish() == 0, process.text
-
-
-def test_while_nobody_listens_the_node_rests_and_its_diagnostics_stay_true(
-    checkpoint: Path, domain: int
-) -> None:
-    lonely = unique_domain_id()
-    with start_node(lonely, f"checkpoint:={checkpoint}", "idle_rate:=2.0") as process:
-        process.wait_for_line("active", timeout=60)
-        robot = Robot(lonely, listening=False)
-        try:
-
-            def told(message: str, name: str, text: str) -> Callable[[], bool]:
-                return lambda: (
-                    robot.diagnostics is not None
-                    and message in robot.diagnostics.messages["perception"]
-                    and text in robot.diagnostics.messages[name]
-                )
-
-            resting = told("since nobody listens (idle_rate)", "rgb", "live at")
-            robot.run(ALL, READINGS, resting, "diagnostics of a node at rest")
-            # The next diagnostics are of a whole second of it.
-            robot.diagnostics = None
-            robot.run(ALL, READINGS, resting, "more of them")
-            values = robot.diagnostics.values
-            assert 0.5 < float(values["perception"]["rate_hz"]) < 3.5
-            assert values["perception"]["subset"] == "+".join(ALL)
-            assert float(values["rgb"]["rate_hz"]) > 4
-            assert int(values["rgb"]["dropped"]) <= 1
-
-            def spoiled() -> bool:
-                image = robot.message("rgb", READINGS["rgb"], time.time_ns())
-                image.encoding = "bayer_nonsense"
-                robot.publishers["rgb"].publish(image)
-                return told("", "rgb", "unusable")()
-
-            robot.run(ALL[1:], READINGS, spoiled, "diagnostics about unusable images")
-            robot.listen_to_frames()
-            robot.run_until_subset(ALL, READINGS, frames=20, timeout=5.0)
-            assert robot.latents
-        finally:
-            robot.close()
-
-
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_one_interrupt_ends_the_node_with_zero(checkpoint: Path, number: int) -> None:
-    with start_node(unique_domain_id(), f"checkpoint:={checkpoint}") as process:
-        process.wait_for_line("active", timeout=60)
-        os.kill(process.pid, number)
-        assert process.finish() == 0, process.text
-        assert "Traceback" not in process.text
-
-
-def test_interrupts_until_the_node_has_ended_change_nothing(checkpoint: Path) -> None:
-    with start_node(unique_domain_id(), f"checkpoint:={checkpoint}") as process:
-        process.wait_for_line("active", timeout=60)
-        ended = threading.Event()
-
-        def interrupt() -> None:
-            while not ended.wait(0.005):
-                process.interrupt()
-
-        impatient = threading.Thread(target=interrupt)
-        impatient.start()
-        try:
-            assert process.finish() == 0, process.text
-        finally:
-            ended.set()
-            impatient.join()
-        assert "Traceback" not in process.text

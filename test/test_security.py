@@ -18,11 +18,10 @@ import pytest
 pytest.importorskip("rclpy", reason="rclpy is not installed (pip install ros-rclpy, or apt)")
 
 from robot import ALL, Robot, observations
-from ros_processes import Process, ros_environment, start, start_script, unique_domain_id
+from ros_processes import ros_environment, start_node, start_script, unique_domain_id
 from small_models import save_small_checkpoint
 
 ROOT = Path(__file__).parent.parent
-CONFIGURATION = ROOT / "config" / "perception.yaml"
 POLICY = ROOT / "config" / "security" / "smvae.policy.xml"
 PUBLISHER = Path(__file__).parent / "publish_sensors.py"
 NODES = ("smvae_perception", "_smvae_perception_loader")
@@ -63,16 +62,6 @@ def permissions_in_use(observer: Any) -> Permissions:
     return used
 
 
-def start_node(
-    domain: int, checkpoint: Path, *more: str, environment: dict[str, str] | None = None
-) -> Process:
-    arguments = ["--ros-args", "--params-file", str(CONFIGURATION), *more]
-    for parameter in (f"checkpoint:={checkpoint}", "use_sim_time:=true"):
-        arguments += ["-p", parameter]
-    environment = {**ros_environment(domain), **(environment or {})}
-    return start("smvae_ros.perception_node", *arguments, env=environment)
-
-
 def test_the_policy_names_all_that_the_node_has_and_nothing_else(
     checkpoint: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -80,7 +69,7 @@ def test_the_policy_names_all_that_the_node_has_and_nothing_else(
     for name, value in ros_environment(domain).items():
         monkeypatch.setenv(name, value)
     allowed = permissions_in_policy("/smvae/perception")
-    with start_node(domain, checkpoint) as process:
+    with start_node(domain, f"checkpoint:={checkpoint}", "use_sim_time:=true") as process:
         process.wait_for_line("active", timeout=60)
         robot = Robot(domain)
         try:
@@ -103,7 +92,7 @@ def test_the_policy_names_all_that_the_node_has_and_nothing_else(
     assert "/smvae_perception/*" in permissions_in_policy("/smvae/operator")["request"]
 
 
-def test_without_its_keys_the_node_ends_with_one_line(checkpoint: Path, tmp_path: Path) -> None:
+def test_without_its_keys_the_node_ends_with_one_line(tmp_path: Path) -> None:
     secured = {
         "ROS_SECURITY_ENABLE": "true",
         "ROS_SECURITY_STRATEGY": "Enforce",
@@ -111,7 +100,7 @@ def test_without_its_keys_the_node_ends_with_one_line(checkpoint: Path, tmp_path
     }
     domain = unique_domain_id()
     enclave = ("--enclave", "/smvae/perception")
-    with start_node(domain, checkpoint, *enclave, environment=secured) as process:
+    with start_node(domain, arguments=enclave, variables=secured) as process:
         assert process.finish() == 1
         assert "SECURITY ERROR" in process.text
         assert "Traceback" not in process.text
@@ -166,7 +155,9 @@ def test_the_secured_node_works_and_hears_nobody_without_a_key(
     ours = security(path, "/smvae/perception")
     theirs = {**ros_environment(domain), **security(path, "/sensors")}
     with (
-        start_node(domain, checkpoint, environment=ours) as process,
+        start_node(
+            domain, f"checkpoint:={checkpoint}", "use_sim_time:=true", variables=ours
+        ) as process,
         start_script(PUBLISHER, env=theirs) as publisher,
     ):
         process.wait_for_line("active", timeout=60)

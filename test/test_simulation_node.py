@@ -11,7 +11,6 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -27,7 +26,7 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 from rclpy.qos import QoSProfile, ReliabilityPolicy
-from ros_processes import Process, ros_environment, start, unique_domain_id
+from ros_processes import CONFIGURATION, Process, ros_environment, start, unique_domain_id
 
 from smvae_ros.messages import installed_types, stamp_ns
 from smvae_ros.simulation.faults import FAULTS
@@ -35,7 +34,6 @@ from smvae_ros.simulation.graphics import SimulationUnavailable
 from smvae_ros.simulation.insertion import InsertionRobot, Step
 from smvae_ros.simulation.topics import TOPICS
 
-CONFIGURATION = Path(__file__).parent.parent / "config" / "perception.yaml"
 NODE = "/smvae_simulation"
 MS = 1_000_000
 RGB, INFO, DEPTH = (

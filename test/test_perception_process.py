@@ -1,0 +1,135 @@
+"""The perception node from its start to its end, each time a process of its own, over real DDS."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("rclpy", reason="rclpy is not installed (pip install ros-rclpy, or apt)")
+
+from robot import ALL, Robot, observations
+from ros_processes import ros_environment, start_node, unique_domain_id
+from small_models import save_small_checkpoint
+
+READINGS = observations()
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save_small_checkpoint(tmp_path_factory.mktemp("model") / "small")
+
+
+@pytest.fixture
+def domain(monkeypatch: pytest.MonkeyPatch) -> int:
+    domain = unique_domain_id()
+    for name, value in ros_environment(domain).items():
+        monkeypatch.setenv(name, value)
+    return domain
+
+
+def test_a_wrong_parameters_file_is_named_and_can_be_mended_while_the_node_runs(
+    checkpoint: Path, domain: int
+) -> None:
+    with start_node(
+        domain,
+        f"checkpoint:={checkpoint}",
+        "use_sim_time:=true",
+        "max_rate:=-5.0",
+        "audio.topic:=/microphone",
+        "rgb.max_aeg:=0.5",
+        "proprio.joints:=[shoulder]",
+    ) as process:
+        line = process.wait_for_line("cannot configure", timeout=60).string
+        assert "max_rate must be from 0.01 to 10000.0, but is -5.0" in line
+        robot = Robot(domain)
+        try:
+            assert robot.set("max_rate", 30.0) == ""
+            assert not robot.change_state("configure")
+            unknown = process.wait_for_line("no use for").string
+            assert "audio.topic, rgb.max_aeg" in unknown
+            line = process.wait_for_line("cannot configure").string
+            assert "proprio.joints has 1 names (shoulder), but the model has 8 values" in line
+            assert robot.set("proprio.joints", ["x", "y", "z", "yaw"]) == ""
+            assert robot.change_state("configure")
+            assert robot.change_state("activate")
+            robot.run_until_subset(ALL, READINGS)
+        finally:
+            robot.close()
+        process.interrupt(times=2)
+        assert process.finish() == 0, process.text
+
+
+def test_while_nobody_listens_the_node_rests_and_its_diagnostics_stay_true(
+    checkpoint: Path, domain: int
+) -> None:
+    with start_node(
+        domain, f"checkpoint:={checkpoint}", "use_sim_time:=true", "idle_rate:=2.0"
+    ) as process:
+        process.wait_for_line("active", timeout=60)
+        robot = Robot(domain, listening=False)
+        try:
+
+            def told(message: str, name: str, text: str) -> Callable[[], bool]:
+                return lambda: (
+                    robot.diagnostics is not None
+                    and message in robot.diagnostics.messages["perception"]
+                    and text in robot.diagnostics.messages[name]
+                )
+
+            resting = told("since nobody listens (idle_rate)", "rgb", "live at")
+            robot.run(ALL, READINGS, resting, "diagnostics of a node at rest")
+            # The next diagnostics are of a whole second of it.
+            robot.diagnostics = None
+            robot.run(ALL, READINGS, resting, "more of them")
+            values = robot.diagnostics.values
+            assert 0.5 < float(values["perception"]["rate_hz"]) < 3.5
+            assert values["perception"]["subset"] == "+".join(ALL)
+            assert float(values["rgb"]["rate_hz"]) > 4
+            assert int(values["rgb"]["dropped"]) <= 1
+
+            def spoiled() -> bool:
+                image = robot.message("rgb", READINGS["rgb"], time.time_ns())
+                image.encoding = "bayer_nonsense"
+                robot.publishers["rgb"].publish(image)
+                return told("", "rgb", "unusable")()
+
+            robot.run(ALL[1:], READINGS, spoiled, "diagnostics about unusable images")
+            robot.listen_to_frames()
+            robot.run_until_subset(ALL, READINGS, frames=20, timeout=5.0)
+            assert robot.latents
+        finally:
+            robot.close()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_one_interrupt_ends_the_node_with_zero(checkpoint: Path, domain: int, number: int) -> None:
+    with start_node(domain, f"checkpoint:={checkpoint}") as process:
+        process.wait_for_line("active", timeout=60)
+        os.kill(process.pid, number)
+        assert process.finish() == 0, process.text
+        assert "Traceback" not in process.text
+
+
+def test_interrupts_until_the_node_has_ended_change_nothing(checkpoint: Path, domain: int) -> None:
+    with start_node(domain, f"checkpoint:={checkpoint}") as process:
+        process.wait_for_line("active", timeout=60)
+        ended = threading.Event()
+
+        def interrupt() -> None:
+            while not ended.wait(0.005):
+                process.interrupt()
+
+        impatient = threading.Thread(target=interrupt)
+        impatient.start()
+        try:
+            assert process.finish() == 0, process.text
+        finally:
+            ended.set()
+            impatient.join()
+        assert "Traceback" not in process.text
