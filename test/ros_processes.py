@@ -17,7 +17,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
-CONFIGURATION = Path(__file__).parent.parent / "config" / "perception.yaml"
+from smvae_ros.bundled import parameters_path
+
 FIRST_DOMAIN, LAST_DOMAIN = 1, 101  # above 101 the ports may collide with ephemeral ones (Linux)
 _held_locks: list[IO[str]] = []
 
@@ -170,7 +171,7 @@ def start_node(
 ) -> Process:
     """The perception node with config/perception.yaml, parameters such as ``max_rate:=5.0``, more
     arguments for ROS, and variables beside those of :func:`ros_environment`."""
-    words = ["--ros-args", "--params-file", str(CONFIGURATION), *arguments]
+    words = ["--ros-args", "--params-file", str(parameters_path()), *arguments]
     for parameter in parameters:
         words += ["-p", parameter]
     environment = {**ros_environment(domain), **(variables or {})}

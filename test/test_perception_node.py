@@ -22,13 +22,7 @@ from geometry_msgs.msg import TwistStamped, WrenchStamped
 from rcl_interfaces.srv import DescribeParameters, ListParameters
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from robot import ALL, MS, NODE, Robot, observations
-from ros_processes import (
-    CONFIGURATION,
-    Process,
-    ros_environment,
-    start_node,
-    unique_domain_id,
-)
+from ros_processes import Process, ros_environment, start_node, unique_domain_id
 from sensor_msgs.msg import CameraInfo, Image
 from small_models import save_small_checkpoint, small_model
 
@@ -36,6 +30,7 @@ from smvae_core.checkpoint import save_checkpoint
 from smvae_core.inference import Inference
 from smvae_core.preprocessing import prepare
 from smvae_core.smvae import SMVAE
+from smvae_ros.bundled import parameters_path
 from smvae_ros.messages import installed_types, make_camera_info, stamp_ns
 from smvae_ros.messages.latent import latent_from_message
 
@@ -429,7 +424,7 @@ def test_every_parameter_is_described(robot: Robot) -> None:
     request = DescribeParameters.Request(names=ours)
     answer = robot.call(DescribeParameters, "describe_parameters", request)
     assert all(len(descriptor.description) > 20 for descriptor in answer.descriptors)
-    configured = yaml.safe_load(CONFIGURATION.read_text())["/**"]["ros__parameters"]
+    configured = yaml.safe_load(parameters_path().read_text())["/**"]["ros__parameters"]
     flat = {
         f"{key}.{inner}" if isinstance(value, dict) else key
         for key, value in configured.items()

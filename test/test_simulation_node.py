@@ -26,8 +26,9 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 from rclpy.qos import QoSProfile, ReliabilityPolicy
-from ros_processes import CONFIGURATION, Process, ros_environment, start, unique_domain_id
+from ros_processes import Process, ros_environment, start, unique_domain_id
 
+from smvae_ros.bundled import parameters_path
 from smvae_ros.messages import installed_types, stamp_ns
 from smvae_ros.simulation.faults import FAULTS
 from smvae_ros.simulation.graphics import SimulationUnavailable
@@ -179,7 +180,7 @@ def recorded_steps(
 
 
 def test_the_topics_are_those_that_the_perception_node_subscribes_to() -> None:
-    parameters = yaml.safe_load(CONFIGURATION.read_text())["/**"]["ros__parameters"]
+    parameters = yaml.safe_load(parameters_path().read_text())["/**"]["ros__parameters"]
     for name in FAULTS:
         assert TOPICS[parameters[name]["topic"]] == (name, parameters[name]["type"])
     assert TOPICS[parameters["camera_info_topic"]] == ("rgb", "sensor_msgs/msg/CameraInfo")
