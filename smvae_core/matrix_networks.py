@@ -224,10 +224,8 @@ def lower_attention(
     """
     attention, query = encoder.attention, encoder.query[0]
     heads, size = attention.num_heads, attention.embed_dim
-    w_query, w_key, w_value = attention.in_proj_weight.chunk(3)
-    b_query, _, b_value = attention.in_proj_bias.chunk(3)
-    queries = functional.linear(query, w_query, b_query).view(heads, -1, 1)
-    keys = (w_key.view(heads, -1, size) * queries).sum(1).T / math.sqrt(size // heads)  # (d, h)
+    w_value, b_value = attention.in_proj_weight.chunk(3)[2], attention.in_proj_bias.chunk(3)[2]
+    keys = encoder.score_vectors()
     outwards = attention.out_proj.weight.view(size, heads, -1)
     values = torch.einsum("ohk,hkd->hdo", outwards, w_value.view(heads, -1, size))
     values = values.reshape(heads * size, size)

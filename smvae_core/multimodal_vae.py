@@ -133,6 +133,20 @@ class MultimodalVAE(nn.Module):
         """
         raise NotImplementedError
 
+    def encode_subsets(self, embeddings: Mapping[str, Tensor], subsets: Tensor) -> Posterior:
+        """q(z|X_s) of several subsets of the same embeddings.
+
+        Args:
+            embeddings: what :meth:`embed` returned.
+            subsets: (R, B, M) bool, each row with a True among the modalities given.
+
+        Returns:
+            The posterior; its mean and log-variance are (R, B, D).
+        """
+        repeated = {name: e.repeat(len(subsets), 1) for name, e in embeddings.items()}
+        posterior = self.encode_embeddings(repeated, subsets.flatten(0, 1))
+        return posterior.unflatten(subsets.shape[:-1])
+
     def encode(
         self, observations: Mapping[str, Tensor], present: Tensor | None = None
     ) -> Posterior:
@@ -181,10 +195,11 @@ class MultimodalVAE(nn.Module):
     def _stack(
         self, embeddings: Mapping[str, Tensor], present: Tensor | None
     ) -> tuple[Tensor, Tensor | None]:
-        """Embeddings (B, m, d) in the order given, and their columns of the mask, (B, m)."""
+        """Embeddings (B, m, d) in the order given, and their columns of the mask,
+        (..., B, m)."""
         stacked = torch.stack(tuple(embeddings.values()), dim=1)
         if present is not None:
-            present = present[:, [self.names.index(name) for name in embeddings]]
+            present = present[..., [self.names.index(name) for name in embeddings]]
         return stacked, present
 
     def _check(self, names: Iterable[str]) -> None:

@@ -22,7 +22,6 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from smvae_core.correlated_gaussian import CorrelatedGaussian
 from smvae_core.distributions import Gaussian
 from smvae_core.multimodal_vae import MultimodalVAE
 from smvae_core.posterior import Posterior
@@ -111,7 +110,7 @@ def subset_bound(
         noise: (at least R, B, D) standard normal ε; the first R are used.
         beta: weight of the KL term.
     """
-    posterior = _encode(model, model.embed(observations), subsets)
+    posterior = model.encode_subsets(model.embed(observations), subsets)
     kl = posterior.kl(Gaussian.standard(posterior.mean))
     z = posterior.sample(noise[: len(subsets)])
     return _mean_bound(model, log_likelihoods(model, observations, z, subsets), kl, posterior, beta)
@@ -141,11 +140,11 @@ def masked_bound(
             posterior.
     """
     embeddings = model.embed(observations)
-    given = _encode(model, embeddings, subsets)
-    full = _encode(model, embeddings, present[None])
+    given = model.encode_subsets(embeddings, subsets)
+    full = model.encode_subsets(embeddings, present[None])
     covering = full.kl(given)
     if taught is not None:
-        covering = full.kl(_encode(model, embeddings, taught)).mean(0, keepdim=True)
+        covering = full.kl(model.encode_subsets(embeddings, taught)).mean(0, keepdim=True)
     z_given, z_full = given.sample(noise[: len(subsets)]), full.sample(noise[len(subsets), None])
     # Where S is all of O, the second term is zero; so it comes out here, too.
     kl = given.kl(Gaussian.standard(given.mean)) + covering
@@ -187,15 +186,6 @@ def regression(
 
 
 OBJECTIVES = {"masked": masked_bound, "subset": subset_bound}  # of SMVAE, the default first
-
-
-def _encode(
-    model: MultimodalVAE, embeddings: Mapping[str, Tensor], subsets: Tensor
-) -> Gaussian | CorrelatedGaussian:
-    """q(z|X_s) for each of (R, B, M) subsets of the same embeddings; parameters (R, B, D)."""
-    repeated = {name: e.repeat(len(subsets), 1) for name, e in embeddings.items()}
-    posterior = model.encode_embeddings(repeated, subsets.flatten(0, 1))
-    return posterior.unflatten(subsets.shape[:-1])
 
 
 def _mean_bound(

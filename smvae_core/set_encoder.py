@@ -10,8 +10,11 @@ modality that is masked out has weight exactly zero, as if it had been left out.
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import linear
 
 from smvae_core.posterior_head import times_prior, to_gaussian
 from smvae_core.set_pooling import MeanPooling, SumPooling
@@ -38,33 +41,51 @@ class AttentionSetEncoder(nn.Module):
 
         Args:
             embeddings: (B, m, d), in any order along m.
-            present: (B, m) bool, False where a sample misses that modality; ``None``: all present.
-                Every row needs at least one True.
+            present: (..., B, m) bool, False where a sample misses that modality; ``None``: all
+                present. Every row needs at least one True. With dimensions in front: several
+                subsets of the same embeddings.
 
         Returns:
-            Mean and log-variance, each (B, D).
+            Mean and log-variance, each (..., B, D).
         """
         return self.posterior(self.head(self.pool(embeddings, present)))
 
     def pool(self, embeddings: Tensor, present: Tensor | None) -> Tensor:
-        """g_φ, (B, d); arguments as :meth:`forward`."""
+        """g_φ, (..., B, d); arguments as :meth:`forward`."""
         if present is not None:
-            # Whatever stands in masked rows: zero times infinity would not be zero.
-            embeddings = torch.where(present[..., None], embeddings, 0.0)
-        batch = embeddings.shape[0]
-        query = self.query.expand(batch, -1, -1)
-        pooled, _ = self.attention(
-            query,
-            embeddings,
-            embeddings,
-            key_padding_mask=None if present is None else ~present,
-            need_weights=False,
-        )
-        hidden = (query + pooled)[:, 0]
+            # Whatever stands in rows that no subset has: zero times infinity would not be zero.
+            used = present.flatten(0, -3).any(0) if present.ndim > 2 else present
+            embeddings = torch.where(used[..., None], embeddings, 0.0)
+        # Scores and values are those of an embedding alone, so that all subsets share them.
+        scores = embeddings @ self.score_vectors()
+        if present is not None:
+            # Not -inf: a row without anything, which nobody may use, would turn gradients into NaN.
+            scores = torch.where(present[..., None], scores, torch.finfo(scores.dtype).min)
+        weights = scores.softmax(-2)  # (..., B, m, h)
+        w_value, b_value = (p.chunk(3)[2] for p in self._projections)
+        values = linear(embeddings, w_value, b_value).unflatten(-1, (weights.shape[-1], -1))
+        pooled = torch.einsum("...bmh,bmhk->...bhk", weights, values).flatten(-2)
+        hidden = self.query[0] + self.attention.out_proj(pooled)
         return hidden + self.feed_forward(hidden)
 
+    def score_vectors(self) -> Tensor:
+        """(d, h): an embedding's score in a head is its product with a vector.
+
+        The only query is a parameter, so key and query need not be made for each sample. The keys'
+        bias shifts all scores of a head alike, which softmax does not see.
+        """
+        heads, size = self.attention.num_heads, self.attention.embed_dim
+        (w_query, w_key, _), (b_query, _, _) = (p.chunk(3) for p in self._projections)
+        queries = linear(self.query[0], w_query, b_query).view(heads, -1, 1)
+        return (w_key.view(heads, -1, size) * queries).sum(1).T / math.sqrt(size // heads)
+
+    @property
+    def _projections(self) -> tuple[Tensor, Tensor]:
+        """Weights and biases of queries, keys and values, one above the other."""
+        return self.attention.in_proj_weight, self.attention.in_proj_bias
+
     def posterior(self, output: Tensor) -> tuple[Tensor, Tensor]:
-        """The head's output (B, 2 D) → mean and log-variance of q(z|X_s), each (B, D)."""
+        """The head's output (..., 2 D) → mean and log-variance of q(z|X_s), each (..., D)."""
         return to_gaussian(output)
 
 
@@ -96,8 +117,8 @@ class CorrelatedAttentionSetEncoder(PriorAttentionSetEncoder):
         self.correlations = nn.Linear(embedding_size, latent_size * (latent_size - 1) // 2)
 
     def forward(self, embeddings: Tensor, present: Tensor | None = None) -> tuple[Tensor, ...]:
-        """Arguments of :meth:`CorrelatedGaussian.from_scales`, (B, D), (B, D) and (B, D (D-1)/2);
-        arguments as attention's."""
+        """Arguments of :meth:`CorrelatedGaussian.from_scales`: (..., B, D) twice and
+        (..., B, D (D - 1) / 2); arguments as attention's."""
         hidden = self.pool(embeddings, present)
         # Small at first, since the initialisation of a layer gives numbers around 1.
         return *self.posterior(self.head(hidden)), 0.1 * self.correlations(hidden)

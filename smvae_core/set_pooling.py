@@ -27,7 +27,7 @@ class SumPooling(nn.Module):
         return self.posterior(self._pool(embeddings, present))
 
     def _pool(self, embeddings: Tensor, present: Tensor | None) -> Tensor:
-        return embeddings.sum(1)
+        return embeddings.sum(-2)
 
 
 class MeanPooling(SumPooling):
@@ -35,5 +35,5 @@ class MeanPooling(SumPooling):
 
     def _pool(self, embeddings: Tensor, present: Tensor | None) -> Tensor:
         if present is None:
-            return embeddings.mean(1)
-        return embeddings.sum(1) / present.sum(1, keepdim=True)
+            return embeddings.mean(-2)
+        return embeddings.sum(-2) / present.sum(-1, keepdim=True)

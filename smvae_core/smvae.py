@@ -67,3 +67,9 @@ class SMVAE(MultimodalVAE):
         if correlations:
             return CorrelatedGaussian.from_scales(mean, log_scale, *correlations)
         return Gaussian(mean, log_scale)
+
+    def encode_subsets(
+        self, embeddings: Mapping[str, Tensor], subsets: Tensor
+    ) -> Gaussian | CorrelatedGaussian:
+        """As the base's; the set encoder takes them as they are, which saves most of the work."""
+        return self.encode_embeddings(embeddings, subsets)

@@ -46,7 +46,7 @@ class _ExactSetEncoder(nn.Module):
     def forward(self, embeddings: Tensor, present: Tensor | None = None) -> tuple[Tensor, Tensor]:
         if present is not None:
             embeddings = torch.where(present[..., None], embeddings, 0.0)
-        linear, precision = embeddings.sum(1).chunk(2, dim=-1)
+        linear, precision = embeddings.sum(-2).chunk(2, dim=-1)
         return linear / (1 + precision) + self.shift, -(1 + precision).log() + self.shift
 
 

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from smvae_core.distributions import Gaussian
 from smvae_core.modalities import Modality
+from smvae_core.set_encoder import SET_ENCODERS
 from smvae_core.smvae import SMVAE
 
 NAMES = ("rgb", "depth", "force", "action", "proprio")
@@ -142,6 +143,34 @@ def test_shared_embeddings_give_the_same_posterior() -> None:
             MODEL.encode_embeddings({name: embeddings[name] for name in subset}),
             MODEL.encode({name: OBSERVATIONS[name] for name in subset}),
         )
+
+
+@pytest.mark.parametrize("set_encoder", SET_ENCODERS)
+@torch.no_grad()
+def test_several_subsets_of_a_batch_encode_as_one_at_a_time(set_encoder: str) -> None:
+    model = SMVAE(small_modalities(), 6, 16, 4, set_encoder=set_encoder)
+    embeddings = model.embed(OBSERVATIONS)
+    some = {name: embeddings[name] for name in ("proprio", "rgb", "force")}
+    generator = torch.Generator().manual_seed(0)
+    # Every row needs one of the three.
+    subsets = torch.stack([random_present(model, 3, generator) for _ in range(7)])
+    subsets[..., model.names.index("force")] |= ~subsets[..., [0, 4]].any(-1)
+    together = model.encode_subsets(some, subsets)
+    assert together.mean.shape == together.log_variance.shape == (7, 3, 6)
+    for r, present in enumerate(subsets):
+        alone = model.encode_embeddings(some, present)
+        assert_same(Gaussian(together.mean[r], together.log_variance[r]), alone)
+
+
+@torch.no_grad()
+def test_what_no_subset_has_may_be_anything() -> None:
+    embeddings = MODEL.embed(OBSERVATIONS)
+    subsets = torch.ones(2, 3, 5, dtype=torch.bool)
+    subsets[:, 1, 2] = subsets[0, 2, 2] = False
+    expected = MODEL.encode_subsets(embeddings, subsets)
+    embeddings["force"][1] = torch.inf
+    found = MODEL.encode_subsets(embeddings, subsets)
+    assert_same(found, expected)
 
 
 @torch.no_grad()
