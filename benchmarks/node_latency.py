@@ -5,9 +5,10 @@
 Publisher, node and this receiver are processes of their own. RGB and depth come at 30 Hz, force at
 500 Hz. One run measures, one after the other:
 
-node        128x128: from publishing the last message of a moment to receiving the latent here. The
-            bare model time is what the node measured around the model for the same frame, before
-            the latent; the overhead is the difference
+node        128x128: from publishing the last message of a moment to receiving the latent here, as
+            bytes: what it costs to make a message of them is the receiver's. The bare model time
+            is what the node measured around the model for the same frame, before the latent; the
+            overhead is the difference
 naive       the same for benchmarks.naive_node. For both, the depth camera stops at the end
 large       640x480 with Fast DDS' transport for large data on both ends
 slow        a model that takes SLOW times the images' period: how old is the data behind an output?
@@ -96,6 +97,7 @@ def run(start: Start, name: str, seconds: float, size: int = 128, listen: bool =
     """
     import rclpy
     from diagnostic_msgs.msg import DiagnosticArray
+    from rclpy.serialization import deserialize_message
     from sensor_msgs.msg import Image
 
     from smvae_ros.messages import stamp_ns
@@ -103,8 +105,10 @@ def run(start: Start, name: str, seconds: float, size: int = 128, listen: bool =
 
     result = Run()
 
-    def on_latent(message: Image) -> None:
-        result.received[stamp_ns(message) or 0] = time.monotonic_ns()
+    arrived: list[tuple[bytes, int]] = []
+
+    def on_latent(data: bytes) -> None:
+        arrived.append((data, time.monotonic_ns()))
 
     def on_status(message: DiagnosticArray) -> None:
         values = {v.key: v.value for v in message.status[0].values}
@@ -126,7 +130,7 @@ def run(start: Start, name: str, seconds: float, size: int = 128, listen: bool =
     rclpy.init()
     listener = rclpy.create_node("benchmark_receiver")
     if listen:
-        listener.create_subscription(Image, f"/{name}/latent", on_latent, 50)
+        listener.create_subscription(Image, f"/{name}/latent", on_latent, 50, raw=True)
         listener.create_subscription(DiagnosticArray, f"/{name}/status", on_status, 50)
     executor = make_executor()
     executor.add_node(listener)
@@ -156,6 +160,7 @@ def run(start: Start, name: str, seconds: float, size: int = 128, listen: bool =
         executor.shutdown()
         listener.destroy_node()
         rclpy.shutdown()
+    result.received = {stamp_ns(deserialize_message(data, Image)) or 0: t for data, t in arrived}
     return result
 
 

@@ -51,5 +51,7 @@ class SensorSample:
 
     def without(self, reasons: Mapping[str, str]) -> SensorSample:
         """The same frame without some inputs, for example because they proved unreadable."""
+        if not reasons:
+            return self
         inputs = {name: entry for name, entry in self.inputs.items() if name not in reasons}
         return dataclasses.replace(self, inputs=inputs, left_out={**self.left_out, **reasons})

@@ -92,6 +92,7 @@ class SensorSet:
         # Modalities any of which ends the waiting by arriving, and those that do when all have.
         self._wakers: Collection[str] = ()
         self._missing: set[str] = set()
+        self._sleeps_until: int | None = None  # of the waiting; None for as long as nothing arrives
         self._resting = False
         self.configure(settings or SensorSettings())
 
@@ -140,7 +141,7 @@ class SensorSet:
                 slot.unused = False
             self._counters[name].received += 1
             self._counters[name].dropped += dropped
-            if name in self._wakers or self._missing == {name}:
+            if self._missing == {name} or (name in self._wakers and self._wakes(received_ns)):
                 self.condition.notify_all()
             self._missing.discard(name)
 
@@ -204,17 +205,7 @@ class SensorSet:
         """The frame that is due now, or None."""
         with self.condition:
             self._store_now()
-            trigger = self._pending_trigger(now)
-            if trigger is None or self._is_limited(now):
-                self._gathering = None
-                return None
-            if self._awaits_successor(trigger, now):
-                return None
-            if self._gathering is None or self._gathering[0] != trigger:
-                self._gathering = (trigger, now)
-            if now < self._gather_until(self._gathering) and self._awaited(now):
-                return None
-            return self._take(now)
+            return self._take(now) if self._is_due(now) else None
 
     def take(self, now: int) -> SensorSample | None:
         """The frame of what is live now, whether or not it is due; None if nothing is."""
@@ -234,7 +225,10 @@ class SensorSet:
         time of :meth:`next_wake` has come. The caller holds ``condition``."""
         pending = self._pending_trigger(now)
         wake = self._next_wake(now, pending)
+        if pending is None and wake is not None:
+            wake = min(wake, self._expected_gathering(now) or wake)
         self._wakers, self._missing = self._interesting(now, pending)
+        self._sleeps_until = wake
         self.condition.wait(None if wake is None else max(0, wake - now) / NANOSECONDS)
         self._wakers, self._missing = (), set()
 
@@ -248,6 +242,44 @@ class SensorSet:
         self.condition.wait(seconds)
         self._store_now()
         self._resting = False
+
+    def _wakes(self, now: int) -> bool:
+        """Whether the arrival just now of one of ``_wakers`` has to end the waiting.
+
+        It need not where the others of its moment are awaited and the waiting ends in time anyway:
+        the others are then on their way to the thread that this one came from, and two threads
+        that run Python hinder each other.
+        """
+        if self._is_due(now):
+            return True
+        pending = self._pending_trigger(now)
+        wake, until = self._next_wake(now, pending), self._sleeps_until
+        if wake is not None and (until is None or wake < until):
+            return True
+        self._wakers, self._missing = self._interesting(now, pending)
+        return False
+
+    def _expected_gathering(self, now: int) -> int | None:
+        """A moment in the middle of the next gathering, if the trigger comes on time; None where
+        that is not to be expected any more."""
+        trigger = self._trigger(now)
+        slot = None if trigger is None else self._slots[trigger]
+        if slot is None or slot.period_ns is None:
+            return None
+        moment = slot.received_ns + slot.period_ns + self._gather_ns // 2
+        return moment if moment > now else None
+
+    def _is_due(self, now: int) -> bool:
+        """Whether a frame shall be taken now; where others are awaited, that has begun then."""
+        trigger = self._pending_trigger(now)
+        if trigger is None or self._is_limited(now):
+            self._gathering = None
+            return False
+        if self._awaits_successor(trigger, now):
+            return False
+        if self._gathering is None or self._gathering[0] != trigger:
+            self._gathering = (trigger, now)
+        return now >= self._gather_until(self._gathering) or not self._awaited(now)
 
     def _pending_trigger(self, now: int) -> str | None:
         """The modality whose newest sample waits to become a frame, "timer", or None."""

@@ -79,21 +79,50 @@ def moment(
     ]
 
 
-def test_the_trigger_wakes_and_of_the_awaited_only_the_last() -> None:
+def after_moments(count: int) -> SensorSet:
+    """A sensor set that knows when modalities come, and has made a frame of each moment."""
     sensors, _ = sensor_set()
-    for number in range(4):
+    for number in range(count):
         for event in moment(number):
             store(sensors, event)
-    frame = moment(4)
-    assert sensors.poll(moment(3)[-1][0]) is not None
-    assert woken_by(sensors, frame[:1], frame[0][0] - MS) == ["rgb"]
-    assert sensors.poll(frame[0][0]) is None, "the others of the moment are awaited"
-    assert woken_by(sensors, frame[1:], frame[0][0]) == ["action"]
+        assert sensors.poll(event[0]) is not None
+    return sensors
+
+
+def test_only_the_last_of_the_awaited_wakes() -> None:
+    sensors, frame = after_moments(4), moment(4)
+    assert woken_by(sensors, frame, frame[0][0] - MS) == ["action"]
     sample = sensors.poll(frame[-1][0])
     assert sample is not None
     assert [sample.inputs[name].value for name in ("rgb", "depth", "action")] == [4, 4, 4]
     late = moment(4, ("depth", "force", "action"))
     assert woken_by(sensors, late, frame[-1][0]) == [], "a frame that was made wakes nobody"
+
+
+@pytest.mark.parametrize(("early_ms", "woken"), [(4, []), (6, ["rgb"])])
+def test_a_trigger_wakes_where_the_sleep_would_outlast_the_gathering(
+    early_ms: int, woken: list[str]
+) -> None:
+    sensors = after_moments(4)
+    received, *rest = moment(4)[0]
+    assert woken_by(sensors, [(received - early_ms * MS, *rest)], 110 * MS) == woken
+    assert sensors.condition.timeout == pytest.approx((received + 5 * MS - 110 * MS) / SECOND)
+
+
+def test_a_trigger_that_stays_away_does_not_keep_the_worker_busy() -> None:
+    sensors, now = after_moments(4), 110 * MS
+    assert woken_by(sensors, [], now) == []
+    now += round(sensors.condition.timeout * SECOND)
+    assert sensors.poll(now) is None
+    assert woken_by(sensors, [], now) == []
+    assert sensors.condition.timeout == pytest.approx(0.1 + 0.3 - now / SECOND, abs=1e-3)
+
+
+def test_a_woken_worker_awaits_the_others() -> None:
+    sensors, frame = after_moments(4), moment(4)
+    store(sensors, frame[0])
+    assert sensors.poll(frame[0][0]) is None
+    assert woken_by(sensors, frame[1:], frame[0][0]) == ["action"]
 
 
 def test_a_series_that_is_still_behind_the_trigger_is_awaited_on() -> None:
