@@ -298,7 +298,7 @@ def modality_parameters(modality: Modality) -> tuple[Specification, ...]:
         ),
         Specification(
             f"{name}.queue_size",
-            100 if kind == "series" else 1,
+            {"series": 100, "image": 1, "depth": 1}.get(kind, 10),
             "Messages that the middleware keeps for a busy node; for images 1, so that they do not "
             "age in a queue.",
             limits=(1, 100_000),

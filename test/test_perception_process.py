@@ -92,6 +92,9 @@ def test_while_nobody_listens_the_node_rests_and_its_diagnostics_stay_true(
             assert values["perception"]["subset"] == "+".join(ALL)
             assert float(values["rgb"]["rate_hz"]) > 4
             assert int(values["rgb"]["dropped"]) <= 1
+            # 41 of them come at once each time.
+            force, rgb = (float(values[name]["rate_hz"]) for name in ("force", "rgb"))
+            assert force > 30 * rgb, "all messages are received"
 
             def spoiled() -> bool:
                 image = robot.message("rgb", READINGS["rgb"], time.time_ns())

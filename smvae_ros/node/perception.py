@@ -70,6 +70,11 @@ class PerceptionNode(LifecycleNode):
         if wanted and self.trigger_configure() == TransitionCallbackReturn.SUCCESS:
             self.trigger_activate()
 
+    @property
+    def rests(self) -> bool:
+        """Whether there are fewer frames, since nobody listens."""
+        return self._worker is not None and self._worker.progress.idle
+
     # -- life cycle --------------------------------------------------------------------------------
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
