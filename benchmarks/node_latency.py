@@ -12,7 +12,8 @@ node        128x128: from publishing the last message of a moment to receiving t
 naive       the same for benchmarks.naive_node. For both, the depth camera stops at the end
 large       640x480 with Fast DDS' transport for large data on both ends
 slow        a model that takes SLOW times the images' period: how old is the data behind an output?
-idle        the node's share of one core while nobody subscribes to any output
+idle        the node's share of one core while nobody subscribes to anything of it
+diagnosed   the same while somebody subscribes to /diagnostics, and to nothing else
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -39,6 +40,7 @@ from smvae_ros.configuration import NODE_NAME
 from smvae_ros.programs import isolate
 from smvae_ros.transport import LARGE_DATA, VARIABLE
 
+PARTS = ("node", "naive", "large", "slow", "idle", "diagnosed")
 STAGES = ("gather", "convert", "prepare", "encode", "latent", "decode", "publish")
 WARM_UP = 3.0  # seconds that are not counted: readers are still being matched
 WITHOUT_DEPTH = 2.0  # seconds at the end
@@ -85,7 +87,13 @@ class Run:
         return len(self.end_to_end(complete)) / asked
 
 
-def run(start: Start, name: str, seconds: float, size: int = 128, listen: bool = True) -> Run:
+def run(
+    start: Start,
+    name: str,
+    seconds: float,
+    size: int = 128,
+    outputs: Collection[str] = ("latent", "status"),
+) -> Run:
     """Starts a node, publishes to it, and listens to its outputs.
 
     Args:
@@ -93,7 +101,7 @@ def run(start: Start, name: str, seconds: float, size: int = 128, listen: bool =
         name: of the node.
         seconds: how long is counted; without depth for another WITHOUT_DEPTH.
         size: of the images.
-        listen: whether to subscribe.
+        outputs: what to subscribe to, of ``latent``, ``status`` and ``/diagnostics``.
     """
     import rclpy
     from diagnostic_msgs.msg import DiagnosticArray
@@ -129,9 +137,12 @@ def run(start: Start, name: str, seconds: float, size: int = 128, listen: bool =
     )
     rclpy.init()
     listener = rclpy.create_node("benchmark_receiver")
-    if listen:
+    if "latent" in outputs:
         listener.create_subscription(Image, f"/{name}/latent", on_latent, 50, raw=True)
+    if "status" in outputs:
         listener.create_subscription(DiagnosticArray, f"/{name}/status", on_status, 50)
+    if "/diagnostics" in outputs:
+        listener.create_subscription(DiagnosticArray, "/diagnostics", lambda _: None, 1)
     executor = make_executor()
     executor.add_node(listener)
     node = start()
@@ -258,9 +269,9 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=128, help="of the small images (default: 128)")
     parser.add_argument(
         "--only",
-        choices=("node", "naive", "large", "slow", "idle"),
+        choices=PARTS,
         nargs="+",
-        default=("node", "naive", "large", "slow", "idle"),
+        default=PARTS,
         help="parts to run (default: all)",
     )
     options = parser.parse_args()
@@ -292,8 +303,10 @@ def main() -> None:
                 slow = run(ours({"checkpoint": str(path)}), NODE_NAME, options.seconds)
             figures |= slow_figures(slow)
         else:
-            idle = run(ours(), NODE_NAME, options.seconds, options.size, listen=False)
-            figures["idle_cpu_percent"] = idle.cpu_percent
+            outputs = ("/diagnostics",) if part == "diagnosed" else ()
+            idle = run(ours(), NODE_NAME, options.seconds, options.size, outputs)
+            share = "idle_cpu_percent" if part == "idle" else "diagnosed_idle_cpu_percent"
+            figures[share] = idle.cpu_percent
     publish(
         "node_latency",
         figures,

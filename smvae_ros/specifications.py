@@ -189,6 +189,12 @@ NODE_PARAMETERS = (
         limits=(0.01, 10_000.0),
     ),
     Specification(
+        "lazy",
+        True,
+        "Whether sensors are subscribed only while somebody subscribes to an output or to "
+        "/diagnostics.",
+    ),
+    Specification(
         "gather_ms",
         10.0,
         "How long a frame waits for the other live modalities of its moment, in ms.",

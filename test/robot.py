@@ -79,6 +79,7 @@ class Robot:
     Args:
         domain: ROS_DOMAIN_ID.
         listening: whether to subscribe to ~/status and ~/latent at once.
+        diagnosing: whether to subscribe to /diagnostics.
 
     Attributes:
         statuses: of ~/status, oldest first.
@@ -87,7 +88,7 @@ class Robot:
         predictions: topic → messages, for those that were subscribed to.
     """
 
-    def __init__(self, domain: int, listening: bool = True) -> None:
+    def __init__(self, domain: int, listening: bool = True, diagnosing: bool = True) -> None:
         self.statuses: list[Status] = []
         self.latents: list[Image] = []
         self.predictions: dict[str, list[Any]] = {}
@@ -104,7 +105,8 @@ class Robot:
             for name, (topic, type_name, _) in TOPICS.items()
         }
         self.camera_info = self.node.create_publisher(CameraInfo, "/camera/color/camera_info", 1)
-        self.listen(DiagnosticArray, "/diagnostics", self._hear_diagnostics)
+        if diagnosing:
+            self.listen(DiagnosticArray, "/diagnostics", self._hear_diagnostics)
         if listening:
             self.listen_to_frames()
         self._clients: dict[str, Any] = {}

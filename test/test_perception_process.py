@@ -110,6 +110,45 @@ def test_while_nobody_listens_the_node_rests_and_its_diagnostics_stay_true(
             robot.close()
 
 
+def test_sensors_are_subscribed_only_while_somebody_listens(checkpoint: Path, domain: int) -> None:
+    with start_node(domain, f"checkpoint:={checkpoint}", "use_sim_time:=true") as process:
+        process.wait_for_line("active", timeout=60)
+        robot = Robot(domain, listening=False, diagnosing=False)
+
+        def wait_until_subscribed(wanted: bool) -> None:
+            def reached() -> bool:
+                counts = {p.get_subscription_count() for p in robot.publishers.values()}
+                return counts == {int(wanted)}
+
+            robot.run(ALL, READINGS, reached, f"subscription is {wanted}")
+
+        try:
+            for _ in range(3):
+                wait_until_subscribed(False)
+                listener = Robot(domain, diagnosing=False)
+                latents = listener.latents
+                try:
+                    robot.run(ALL, READINGS, lambda heard=latents: len(heard) > 5, "latents")
+                finally:
+                    listener.close()
+            wait_until_subscribed(False)
+            watcher = Robot(domain, listening=False)
+            try:
+                robot.run(ALL, READINGS, lambda: watcher.diagnostics, "diagnostics")
+                told = watcher.diagnostics
+                assert all("live at" in told.messages[name] for name in ALL), told.messages
+                assert float(told.values["rgb"]["rate_hz"]) > 4
+            finally:
+                watcher.close()
+            wait_until_subscribed(False)
+            assert robot.set("lazy", False) == ""
+            wait_until_subscribed(True)
+        finally:
+            robot.close()
+        process.interrupt()
+        assert process.finish() == 0, process.text
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_one_interrupt_ends_the_node_with_zero(checkpoint: Path, domain: int, number: int) -> None:
     with start_node(domain, f"checkpoint:={checkpoint}") as process:

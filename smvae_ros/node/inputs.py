@@ -32,12 +32,15 @@ try:
 except ImportError:  # Humble
     from rclpy.qos_event import SubscriptionEventCallbacks, UnsupportedEventTypeError
 
+# In seconds. Who listens may restart, and shall not have to wait for the drivers again.
+UNHEARD_SECONDS = 2.0
 Warn = Callable[[str, str], None]
 Read = Callable[[bytes], SerialisedMessage]
 
 
 class Inputs:
-    """Subscribes to every source that has a topic.
+    """Subscribes to every source that has a topic; at once, and from then on as :meth:`attend` is
+    told.
 
     Args:
         node: the subscriptions' node.
@@ -49,6 +52,7 @@ class Inputs:
 
     Attributes:
         camera_info: the last CameraInfo; None before any.
+        subscribed_since: monotonic time in seconds; None while nothing is subscribed.
 
     Raises:
         ValueError: for a topic that cannot be subscribed, saying why.
@@ -66,28 +70,37 @@ class Inputs:
         self._newest: dict[str, SerialisedMessage] = {}
         self.camera_info: Any = None
         self._node, self._sources, self._sensors, self._warn = node, sources, sensors, warn
+        self._profiles, self._camera_info_topic = profiles, camera_info_topic
         self._subscriptions: dict[str, Subscription] = {}
+        self._topics: dict[str, str] = {}
         self._events: list[PolledEvents] = []
+        self.subscribed_since: float | None = None
+        self._heard = 0.0  # when somebody last listened, monotonic
         try:
-            for name, source in sources.items():
-                if source.topic:
-                    self._subscribe(name, source, profiles[name])
-            if camera_info_topic:
-                self._subscriptions["camera_info"] = node.create_subscription(
-                    installed_types("sensor_msgs/msg/CameraInfo"),
-                    camera_info_topic,
-                    self._receive_camera_info,
-                    make_profile("best_effort", 1),
-                    event_callbacks=SubscriptionEventCallbacks(use_default_callbacks=False),
-                )
+            self.attend(True)
         except InvalidTopicNameException as error:
             self.destroy()
             raise ValueError(f"cannot subscribe: {error}") from error
 
+    def attend(self, heard: bool) -> None:
+        """Subscribes as soon as somebody listens to what is made of it, and unsubscribes
+        UNHEARD_SECONDS after nobody does, so that drivers can rest, too.
+
+        Args:
+            heard: whether anybody listens now.
+        """
+        now = time.monotonic()
+        if heard:
+            self._heard = now
+            if self.subscribed_since is None:
+                self.subscribed_since = now
+                self._subscribe_all()
+        elif self.subscribed_since is not None and now > self._heard + UNHEARD_SECONDS:
+            self.destroy()
+
     def topic(self, name: str) -> str:
-        """The topic of a modality, with remappings applied; empty where none is subscribed."""
-        subscription = self._subscriptions.get(name)
-        return subscription.topic_name if subscription else ""
+        """The topic of a modality, with remappings applied; empty where there is none."""
+        return self._topics.get(name, "")
 
     def mismatch(self, name: str) -> str:
         """Why publishers on a modality's topic cannot be received from, what they offer, what is
@@ -112,12 +125,27 @@ class Inputs:
 
     def destroy(self) -> None:
         """Ends all subscriptions."""
+        self.subscribed_since = None
         for events in self._events:
             events.destroy()
         self._events.clear()
         for subscription in self._subscriptions.values():
             self._node.destroy_subscription(subscription)
         self._subscriptions.clear()
+
+    def _subscribe_all(self) -> None:
+        for name, source in self._sources.items():
+            if source.topic:
+                self._subscribe(name, source, self._profiles[name])
+                self._topics[name] = self._subscriptions[name].topic_name
+        if self._camera_info_topic:
+            self._subscriptions["camera_info"] = self._node.create_subscription(
+                installed_types("sensor_msgs/msg/CameraInfo"),
+                self._camera_info_topic,
+                self._receive_camera_info,
+                make_profile("best_effort", 1),
+                event_callbacks=SubscriptionEventCallbacks(use_default_callbacks=False),
+            )
 
     def _subscribe(self, name: str, source: Source, profile: QoSProfile) -> None:
         message_type = installed_types(source.adapter.type_name)

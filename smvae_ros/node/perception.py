@@ -1,7 +1,8 @@
 """The lifecycle node: topics → sensor set → inference → topics.
 
 configure loads the model that the parameter ``checkpoint`` names, warms every network up and
-subscribes; activate only starts publishing. Callbacks only store; a :class:`Worker` owns the model.
+subscribes (and from then on only while somebody listens); activate only starts publishing.
+Callbacks only store; a :class:`Worker` owns the model.
 Nothing depends on ROS time: being live is a matter of monotonic time, and outputs carry the stamps
 of the inputs.
 """
@@ -61,7 +62,7 @@ class PerceptionNode(LifecycleNode):
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 1)
         steady = Clock(clock_type=ClockType.STEADY_TIME)
         self.create_timer(DIAGNOSTICS_PERIOD, self._publish_diagnostics, clock=steady)
-        self.create_timer(EVENTS_PERIOD, self._poll_events, clock=steady)
+        self.create_timer(EVENTS_PERIOD, self._attend, clock=steady)
         self._reload_service = ReloadService(self, self._reload)
 
     def autostart(self) -> None:
@@ -72,8 +73,9 @@ class PerceptionNode(LifecycleNode):
 
     @property
     def rests(self) -> bool:
-        """Whether there are fewer frames, since nobody listens."""
-        return self._worker is not None and self._worker.progress.idle
+        """Whether there are fewer frames than messages arrive, since nobody listens."""
+        worker, inputs = self._worker, self._inputs
+        return worker is not None and worker.progress.idle and inputs.subscribed_since is not None
 
     # -- life cycle --------------------------------------------------------------------------------
 
@@ -239,13 +241,25 @@ class PerceptionNode(LifecycleNode):
         worker.inference = inference
         return f"model {inference.model_hash} is in use"
 
-    def _poll_events(self) -> None:
-        if self._inputs is not None:
-            self._inputs.poll_events()
+    def _attend(self) -> None:
+        inputs = self._inputs
+        if inputs is None:
+            return
+        diagnosed = self._diagnostics.get_subscription_count() > 0
+        heard = diagnosed or self._outputs.are_heard() or not self._settings["lazy"]
+        before = inputs.subscribed_since
+        inputs.attend(heard)
+        if before is None and inputs.subscribed_since is not None:
+            self.get_logger().info("sensors are subscribed again")
+        elif before is not None and inputs.subscribed_since is None:
+            self.get_logger().info("nobody listens: sensors are not subscribed meanwhile (lazy)")
+        inputs.poll_events()
 
     def _publish_diagnostics(self) -> None:
         now = time.monotonic_ns()
         worker, sensors, inputs = self._worker, self._sensors, self._inputs
+        if inputs is not None and inputs.subscribed_since is None:
+            return  # nobody listens
         healths = {}
         if worker is not None:
             live, counters = sensors.live(now), sensors.counters()
@@ -275,7 +289,10 @@ class PerceptionNode(LifecycleNode):
             self._transport_problem,
         )
         self._health_seconds = self._health.seconds
-        message = DiagnosticArray(status=self._report(node, healths, now))
+        statuses = self._report(node, healths, now)
+        if inputs is not None and now < (inputs.subscribed_since + DIAGNOSTICS_PERIOD) * 1e9:
+            return  # sensors had less than the time that rates are of
+        message = DiagnosticArray(status=statuses)
         message.header.stamp = self.get_clock().now().to_msg()
         self._diagnostics.publish(message)
 
