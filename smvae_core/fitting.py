@@ -14,6 +14,7 @@ import torch
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 from torch import Tensor
 
+from smvae_core.augmentation import COLOUR_DRAWS, jitter_colours
 from smvae_core.data.batches import Batch
 from smvae_core.draws import EpochDraws
 from smvae_core.methods import find_method
@@ -45,7 +46,9 @@ class SetFitting(L.LightningModule):
         beta: final weight of the KL terms.
         warm_up_steps: steps in which beta rises from 0.
         l2_weight: weight of the optional L2 regulariser of section 3.2.
-        seed: of initialisation, subsets and noise.
+        colour_jitter: strength of random colours of images in training, see
+            :mod:`smvae_core.augmentation`; 0 for none.
+        seed: of initialisation, subsets, noise and colours.
     """
 
     def __init__(
@@ -63,6 +66,7 @@ class SetFitting(L.LightningModule):
         beta: float = 1.0,
         warm_up_steps: int = 1000,
         l2_weight: float = 0.0,
+        colour_jitter: float = 0.0,
         seed: int = 0,
     ) -> None:
         super().__init__()
@@ -84,6 +88,15 @@ class SetFitting(L.LightningModule):
                 "`targets` are for objective regression: at least one of the modalities "
                 f"{', '.join(modalities)}"
             )
+        self._coloured = [
+            modality.name
+            for modality in self.configured
+            if modality.kind == "image" and modality.shape[0] == 3 and modality.is_continuous
+        ]
+        if colour_jitter and not self._coloured:
+            raise ValueError(
+                "colour_jitter needs an image of three channels with a continuous likelihood"
+            )
         self.model: MultimodalVAE | None = None
 
     def configure_model(self) -> None:
@@ -103,6 +116,9 @@ class SetFitting(L.LightningModule):
         shape = (len(data.cache), count + 1, options.latent_size, options.seed)
         self._draws = EpochDraws(*shape, self._objective.noises(count))
         self._validation_draws = EpochDraws(*shape, self._method.validation.noises(count))
+        # Of another seed: colours shall tell nothing of subsets.
+        colours = COLOUR_DRAWS * len(self._coloured)
+        self._colour_draws = EpochDraws(len(data.cache), colours, 0, options.seed + 500_000)
 
     def configure_optimizers(self) -> dict[str, Any]:
         # On a CPU the default takes three times as long. Elsewhere it does not, and the fused step
@@ -126,9 +142,22 @@ class SetFitting(L.LightningModule):
         modalities = self.model.modalities
         return {name: to_tensor(modalities[name], x) for name, x in batch.prepared.items()}
 
-    def _bound(self, batch: Batch, epoch: int, beta: float) -> Bound:
+    def _recoloured(self, observations: dict[str, Tensor], index: Tensor) -> dict[str, Tensor]:
+        """The same with random colours, those of these samples in this epoch."""
+        strength = self.hparams.colour_jitter
+        if not strength:
+            return observations
+        uniform, _ = self._colour_draws(self.current_epoch, index)
+        parts = dict(zip(self._coloured, uniform.split(COLOUR_DRAWS, 1), strict=True))
+        return {
+            name: jitter_colours(x, parts[name], strength) if name in parts else x
+            for name, x in observations.items()
+        }
+
+    def _bound(
+        self, batch: Batch, observations: dict[str, Tensor], epoch: int, beta: float
+    ) -> Bound:
         options, present = self.hparams, batch.present
-        observations = self._observations(batch)
         if self._regression:
             names, others = self.model.names, set(self.model.names) - set(options.given)
             given, targets = (
@@ -142,7 +171,8 @@ class SetFitting(L.LightningModule):
 
     def training_step(self, batch: Batch, batch_index: int) -> Tensor:
         beta = annealed_beta(self.global_step, self.hparams.warm_up_steps, self.hparams.beta)
-        bound = self._bound(batch, self.current_epoch, beta)
+        observations = self._recoloured(self._observations(batch), batch.index)
+        bound = self._bound(batch, observations, self.current_epoch, beta)
         loss = -bound.value
         if self.hparams.l2_weight:
             loss = loss + self.hparams.l2_weight * regulariser(bound.posterior)
@@ -165,13 +195,14 @@ class SetFitting(L.LightningModule):
         # Lightning weighs the processes by the average of their sizes in whole numbers, which cuts
         # off a half where they have 4 and 3 samples; a multiple of their number has no half.
         size = len(batch.index) * self.trainer.world_size
+        observations = self._observations(batch)
         if self._regression:
-            bound = self._bound(batch, 0, 1.0)
+            bound = self._bound(batch, observations, 0, 1.0)
         else:
             # The ELBO of everything observed: comparable between objectives and epochs.
             uniform, noise = self._validation_draws(0, batch.index)
             bound = self._method.validation.bound(
-                self.model, self._observations(batch), batch.present, uniform, noise
+                self.model, observations, batch.present, uniform, noise
             )
         self.log(
             "validation/elbo", bound.value.mean(), prog_bar=True, batch_size=size, sync_dist=True

@@ -13,7 +13,9 @@ from smvae_core.checkpoint import Checkpoint, load_checkpoint
 from training.train import main
 
 
-def write_config(cache: Path, path: Path, batch_size: int = 5, **data: object) -> Path:
+def write_config(
+    cache: Path, path: Path, batch_size: int = 5, colour_jitter: float = 0.0, **data: object
+) -> Path:
     """Three epochs of a small SMVAE; ``data`` are further options of its data."""
     modalities = {}
     for modality in small_modalities():
@@ -35,6 +37,7 @@ def write_config(cache: Path, path: Path, batch_size: int = 5, **data: object) -
             "embedding_size": 16,
             "heads": 4,
             "warm_up_steps": 10,
+            "colour_jitter": colour_jitter,
             "modalities": modalities,
         },
     }

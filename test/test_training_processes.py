@@ -26,8 +26,8 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """3 steps of 6 samples in an epoch. The 7 validation samples make one batch, so that one of two
     processes has four of them and the other three. Sensors fail in some."""
     cache = make_cache(tmp_path_factory.mktemp("logs"), parts=1, steps=7)
-    fractions = {"validation_fraction": 0.2, "test_fraction": 0.2}
-    return write_config(cache, cache.parent / "small.yaml", batch_size=6, **fractions)
+    options = {"validation_fraction": 0.2, "test_fraction": 0.2, "colour_jitter": 0.5}
+    return write_config(cache, cache.parent / "small.yaml", batch_size=6, **options)
 
 
 def start(config: Path, output: Path, *options: str) -> subprocess.Popen[str]:
