@@ -52,12 +52,14 @@ class Settings:
             rounded all the same.
         realistic: textures and a stereo camera, as in :class:`InsertionRobot`.
         compression: of the HDF5 files, ``None`` or ``"gzip"``.
+        part_steps: steps in a part file.
     """
 
     box_variation: float = 0.01
     camera_noise: float = 1.0
     realistic: bool = False
     compression: str | None = None
+    part_steps: int = STEPS_PER_FILE
 
     def robot(self, seed: int) -> InsertionRobot:
         return InsertionRobot(
@@ -78,6 +80,7 @@ class Settings:
             "box_variation": self.box_variation,
             "camera_noise": self.camera_noise,
             "realistic": self.realistic,
+            "part_steps": self.part_steps,
         }
 
 
@@ -115,7 +118,7 @@ def write_trajectory(
         OSError: a file cannot be written.
     """
     attributes = settings.attributes(seed)
-    parts = range(count // STEPS_PER_FILE)
+    parts = range(count // settings.part_steps)
     paths = {
         part: folder / log_file_name(stamp, trajectory, part)
         for part in ([seed % len(parts)] if one_part else parts)
@@ -127,7 +130,7 @@ def write_trajectory(
                 # Others are passed through without pictures, only to reach the next.
                 wanted = part in missing
                 steps: list[Step] = []
-                for step in robot.steps(STEPS_PER_FILE, render=wanted):
+                for step in robot.steps(settings.part_steps, render=wanted):
                     steps.append(step)
                     yield step.index + 1
                 if wanted:
@@ -145,8 +148,8 @@ def _is_written(path: Path, attributes: Mapping[str, Any]) -> bool:
         return False
     try:
         with h5py.File(path, "r") as file:
-            # Files made before there was a choice do not name it: they are plain.
-            found = {"realistic": False, **file.attrs}
+            # Files made before there was a choice do not name it.
+            found = {"realistic": False, "part_steps": STEPS_PER_FILE, **file.attrs}
     except OSError:
         return False
     for name, expected in attributes.items():
@@ -274,13 +277,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         type=_positive,
         default=1000,
         metavar="N",
-        help=f"in each, 20 a second, a multiple of {STEPS_PER_FILE} (%(default)s)",
+        help="in each, 20 a second, a multiple of --part-steps (%(default)s)",
+    )
+    add(
+        "--part-steps",
+        type=_positive,
+        default=STEPS_PER_FILE,
+        metavar="N",
+        help="steps in a part file (%(default)s, as original ones have)",
     )
     add(
         "--one-part",
         action="store_true",
-        help=f"of each trajectory write one part of {STEPS_PER_FILE} steps only, of the first its "
-        "first, of the second its second, and so on: many more scenes in as many steps",
+        help="of each trajectory write one part only, of the first its first, of the second its "
+        "second, and so on: many more scenes in as many steps",
     )
     add("--seed", type=int, default=0, metavar="S", help="of the first trajectory (%(default)s)")
     add(
@@ -315,14 +325,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     if options.output is None and options.bag is None:
         parser.error("say where to write: --output DIR for logs, --bag DIR for a bag, or both")
-    if options.output is not None and options.steps % STEPS_PER_FILE:
-        parser.error(f"--steps must be a multiple of {STEPS_PER_FILE}, the length of a part file")
+    if options.output is not None and options.steps % options.part_steps:
+        parser.error(
+            f"--steps must be a multiple of {options.part_steps}, the length of a part file"
+        )
     if options.seed < 0:
         parser.error("--seed must be 0 or more")
     # A polite kill ends as Ctrl-C does.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     settings = Settings(
-        options.box_variation, options.camera_noise, options.realistic, options.compression
+        options.box_variation,
+        options.camera_noise,
+        options.realistic,
+        options.compression,
+        options.part_steps,
     )
     try:
         if options.output is not None:
