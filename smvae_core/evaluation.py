@@ -1,6 +1,6 @@
 """How well every subset of modalities predicts every modality.
 
-The prediction is what the decoder expects at the posterior's mean. Its *skill* is
+The prediction is :meth:`smvae_core.multimodal_vae.MultimodalVAE.predict`'s. Its *skill* is
 1 − RMSE / RMSE of the training mean: 0 is no better than a constant, 1 is perfect. Errors are in
 raw units; skills are taken in normalised units, where the channels of a modality weigh alike.
 """
@@ -76,10 +76,10 @@ class SubsetErrors:
             if not rows.any():
                 continue
             given = {name: embeddings[name][rows] for name in subset}
-            z = model.encode_embeddings(given).mean
-            for name, likelihood in model.decode(z, observations).items():
+            posterior = model.encode_embeddings(given)
+            for name, predicted in model.predict(posterior, observations).items():
                 target = rows & present[:, model.names.index(name)]
-                self._add(name, number, likelihood.mean[target[rows]], observations[name][target])
+                self._add(name, number, predicted[target[rows]], observations[name][target])
 
     def _add(self, name: str, row: int, predicted: Tensor, x: Tensor) -> None:
         measured = torch.isfinite(x)

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from smvae_core.distributions import Gaussian, Likelihood
+from smvae_core.mixture import Mixture
 from smvae_core.modalities import Modality, check_names
 from smvae_core.networks import build_decoder, build_embedding, initialise
 from smvae_core.posterior import Posterior
@@ -185,6 +186,31 @@ class MultimodalVAE(nn.Module):
         flat = z.flatten(0, -2)
         outputs = {name: self.decoders[name](flat).unflatten(0, z.shape[:-1]) for name in names}
         return {name: self.likelihood(name, output) for name, output in outputs.items()}
+
+    def predict(
+        self, posterior: Posterior, names: Iterable[str] | None = None
+    ) -> dict[str, Tensor]:
+        """What the decoders expect of the modalities asked for, (B, *shape), in network units: at
+        the posterior's mean. Of a mixture it is the average over what they expect at the means of
+        its components; the mean of all may lie where no component is.
+
+        Args:
+            posterior: of B samples.
+            names: modalities; all by default.
+
+        Raises:
+            ValueError: for a name that the model does not know.
+        """
+        if not isinstance(posterior, Mixture):
+            return {name: p.mean for name, p in self.decode(posterior.mean, names).items()}
+        totals: dict[str, Tensor] = {}
+        means, weights = posterior.components.mean, posterior.log_weights.exp()
+        for mean, weight in zip(means.unbind(1), weights.unbind(1), strict=True):
+            for name, likelihood in self.decode(mean, names).items():
+                x = likelihood.mean
+                part = weight.view(-1, *(1 for _ in x.shape[1:])) * x
+                totals[name] = totals[name] + part if name in totals else part
+        return totals
 
     def likelihood(self, name: str, output: Tensor) -> Likelihood:
         """p(x_i|z), given what the modality's decoder put out for z, (..., B, *shape)."""

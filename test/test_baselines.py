@@ -89,6 +89,30 @@ def test_a_mask_is_leaving_out(kind: str, garbage: float) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
+def test_a_mixture_predicts_the_average_of_its_experts_and_others_at_the_mean(kind: str) -> None:
+    model, x = small_baseline(kind), vector_observations(4)
+    posterior = model.encode(x)
+    predicted = model.predict(posterior, ["motion", "pixels"])
+    assert list(predicted) == ["motion", "pixels"]
+    at_mean = {name: p.mean for name, p in model.decode(posterior.mean).items()}
+    for name, found in predicted.items():
+        expected = at_mean[name]
+        if kind == "mmvae":
+            experts = [model.encode({given: x[given]}) for given in x]
+            each = [model.decode(expert.mean)[name].mean for expert in experts]
+            expected = torch.stack(each).mean(0)
+        if kind != "mopoe":
+            torch.testing.assert_close(found, expected)
+        if kind in ("mmvae", "mopoe"):
+            assert not torch.allclose(found, at_mean[name], atol=1e-4)
+    # What a sample does not have has no part in it.
+    present = torch.tensor([[True, False, True]]).expand(4, -1)
+    some = {name: x[name] for name in ("motion", "label")}
+    for name, found in model.predict(model.encode(x, present)).items():
+        torch.testing.assert_close(found, model.predict(model.encode(some))[name])
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_networks_are_those_of_smvae(kind: str) -> None:
     """Embedding networks and decoders; the baselines differ in what lies between them."""
     shapes = {

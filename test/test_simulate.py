@@ -106,6 +106,19 @@ class TestLogs:
         for key, array in found.items():
             np.testing.assert_array_equal(array, arrays(logs)[key], err_msg=str(key))
 
+    def test_shorter_parts_cut_the_same_trajectory(self, logs, tmp_path, capfd):
+        assert make_logs(tmp_path, "--workers", 1, "--part-steps", 20, "--one-part") == 0
+        whole = arrays(logs)
+        for (name, key), array in arrays(tmp_path).items():
+            _, trajectory, part = parse_log_name(Path(name))
+            first = 20 * part
+            rest = whole[log_file_name("simulated_000000", trajectory, first // 50), key]
+            expected = rest[first % 50 : first % 50 + 20]
+            np.testing.assert_array_equal(array[: len(expected)], expected, err_msg=key)
+            assert len(array) == 20
+        assert make_logs(tmp_path, "--workers", 1) == 1
+        assert "was made with part_steps = 20, now it is 50" in capfd.readouterr().err
+
     def test_logs_of_other_settings_are_not_mixed(self, logs, capfd):
         before = {path: path.stat().st_mtime_ns for path in logs.iterdir()}
         assert make_logs(logs, "--workers", 1, "--camera-noise", 0.5) == 1

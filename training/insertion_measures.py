@@ -20,6 +20,7 @@ from smvae_core.data.log_dataset import LogCache
 from smvae_core.evaluation import Subset, SubsetErrors, all_subsets
 from smvae_core.likelihood import ImportanceSampler
 from smvae_core.multimodal_vae import MultimodalVAE
+from smvae_core.posterior import Posterior
 from smvae_core.preprocessing import to_raw, to_tensor
 from training.contact_classifier import ContactClassifier, train_classifier
 from training.insertion_protocol import Run
@@ -67,8 +68,9 @@ def _similarity(
         truth = batch.prepared["rgb"].numpy()
         mean = to_raw(rgb, model.training_mean("rgb")[None]).numpy()
         predictions = {"training_mean": np.broadcast_to(mean, truth.shape)}
-        for subset, z in _latents(model, batch.prepared, subsets):
-            predictions["+".join(subset)] = to_raw(rgb, model.decode(z, ["rgb"])["rgb"].mean)
+        for subset, posterior in _posteriors(model, batch.prepared, subsets):
+            predicted = model.predict(posterior, ["rgb"])["rgb"]
+            predictions["+".join(subset)] = to_raw(rgb, predicted)
         for label, pictures in predictions.items():
             totals[label] += sum(
                 structural_similarity(true, np.asarray(guess), channel_axis=-1)
@@ -171,8 +173,8 @@ def _agreements(
         truth = torch.from_numpy(cache.arrays["contact"][batch.index.numpy()])
         real = {name: to_tensor(model.modalities[name], batch.prepared[name]) for name in pictures}
         right["real"] += int((classifier(real) == truth).sum())
-        for subset, z in _latents(model, batch.prepared, subsets):
-            generated = {name: x.mean for name, x in model.decode(z, pictures).items()}
+        for subset, posterior in _posteriors(model, batch.prepared, subsets):
+            generated = model.predict(posterior, pictures)
             right["+".join(subset)] += int((classifier(generated) == truth).sum())
     return {label: count / len(rows) for label, count in right.items()}
 
@@ -234,15 +236,15 @@ def _batches(cache: LogCache, model: MultimodalVAE, rows: np.ndarray, title: str
     return iter(tqdm(batches, title, unit="batch", disable=None, leave=False))
 
 
-def _latents(
+def _posteriors(
     model: MultimodalVAE, prepared: Mapping[str, Tensor], subsets: list[Subset]
-) -> Iterator[tuple[Subset, Tensor]]:
-    """The posterior's mean (B, D) for every subset; the embeddings are computed once."""
+) -> Iterator[tuple[Subset, Posterior]]:
+    """q(z|x_S) for every subset; the embeddings are computed once."""
     embeddings = model.embed(
         {name: to_tensor(model.modalities[name], x) for name, x in prepared.items()}
     )
     for subset in subsets:
-        yield subset, model.encode_embeddings({name: embeddings[name] for name in subset}).mean
+        yield subset, model.encode_embeddings({name: embeddings[name] for name in subset})
 
 
 @torch.inference_mode()
@@ -252,8 +254,8 @@ def _posterior_means(
     """Subset → (n, D)."""
     parts: dict[str, list[np.ndarray]] = {"+".join(subset): [] for subset in subsets}
     for batch in _batches(cache, model, rows, "latents"):
-        for subset, z in _latents(model, batch.prepared, subsets):
-            parts["+".join(subset)].append(z.numpy())
+        for subset, posterior in _posteriors(model, batch.prepared, subsets):
+            parts["+".join(subset)].append(posterior.mean.numpy())
     return {label: np.concatenate(chunks) for label, chunks in parts.items()}
 
 
