@@ -29,7 +29,7 @@ METHODS: dict[str, tuple[str, str]] = {
 # hundredth of what they should; in the end they are those of scenes that are known by heart.
 SCALES = {"rgb": 0.25, "depth": 0.1}
 # Of models of several modalities: so few numbers are lost beside images whose scales are small.
-WEIGHTS = {"force": 3.0, "action": 30.0, "proprio": 30.0}
+WEIGHTS = {"force": 30.0, "action": 300.0, "proprio": 300.0}
 DEDICATED = "dedicated"
 # What dedicated networks predict, and from what: the limit for one model of all subsets.
 TARGETS = ("rgb", "depth")
@@ -50,7 +50,6 @@ class Protocol:
         epochs: of training at most; the state with the best validation counts.
         patience: epochs without a better validation after which training ends.
         batch_size: samples in a step.
-        latent_size: D, length of z.
         warm_up_steps: in which β rises from 0 to 1.
         likelihood_steps: test steps on which log-likelihoods are estimated.
         importance_samples: K.
@@ -60,8 +59,7 @@ class Protocol:
 
     epochs: int = 40
     patience: int = 10
-    batch_size: int = 32
-    latent_size: int = 128
+    batch_size: int = 64
     warm_up_steps: int = 1000
     likelihood_steps: int = 50
     importance_samples: int = 100
@@ -117,7 +115,6 @@ class Run:
         model |= {
             "name": name,
             "objective": objective,
-            "latent_size": protocol.latent_size,
             "warm_up_steps": protocol.warm_up_steps,
             "seed": self.seed,
         }
