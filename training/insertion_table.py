@@ -229,6 +229,8 @@ def _methods(methods: Mapping[str, Any]) -> list[str]:
         return []
     labels = ["+".join(PAPER), "rgb", "depth", "force+action", "force+action+proprio"]
     lines = ["## SMVAE beside its baselines, on the same networks", ""]
+    if {"mmvae", "mopoe"} & methods.keys():
+        lines += ["MMVAE and MoPoE predict the average of what their components predict.", ""]
     for label in labels:
         entries = {n: e["subsets"][label] for n, e in methods.items() if label in e["subsets"]}
         if entries:
