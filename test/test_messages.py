@@ -380,6 +380,10 @@ def test_stamp_and_frame(types):
     assert frame_id(message) == "camera"
     unset = adapter(IMAGE).to_message(good, RGB, types)
     assert stamp_ns(unset) is None
+    message.header.stamp.sec, message.header.stamp.nanosec = 2**31 - 1, 10**9 - 1
+    assert stamp_ns(message) == 2**31 * 10**9 - 1
+    message.header.stamp.nanosec = 10**9
+    assert stamp_ns(message) is None, "it is no time, and nothing can be stamped with it"
     twist = adapter("geometry_msgs/msg/Twist").to_message(np.zeros(4), ACTION, types)
     assert stamp_ns(twist) is None
     assert frame_id(twist) == ""

@@ -12,7 +12,12 @@ from typing import Any, ClassVar
 import numpy as np
 
 from smvae_core.modalities import Modality
-from smvae_ros.messages.serialised import MAXIMUM_NAME, NANOSECONDS, SerialisedMessage
+from smvae_ros.messages.serialised import (
+    MAXIMUM_NAME,
+    NANOSECONDS,
+    SerialisedMessage,
+    join_stamp,
+)
 from smvae_ros.messages.types import Types
 
 MAXIMUM_TEXT = 1000
@@ -158,14 +163,13 @@ class Adapter(ABC):
 
 
 def stamp_ns(message: Any) -> int | None:
-    """header.stamp in nanoseconds; None for types without a header and for stamps that were never
-    set (zero or negative)."""
+    """header.stamp in nanoseconds; None for types without a header, for stamps that were never set
+    (zero or negative), and for those that are no time."""
     try:
         stamp = message.header.stamp
-        nanoseconds = int(stamp.sec) * NANOSECONDS + int(stamp.nanosec)
+        return join_stamp(int(stamp.sec), int(stamp.nanosec))
     except (AttributeError, TypeError, ValueError, OverflowError):
         return None
-    return nanoseconds if nanoseconds > 0 else None
 
 
 def frame_id(message: Any) -> str:

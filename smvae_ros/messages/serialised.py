@@ -18,6 +18,17 @@ _ORDERS = {b"\0\0": ">", b"\0\1": "<"}
 START = 4  # of the message; its fields are aligned to multiples of their sizes, counted from here
 
 
+def join_stamp(seconds: int, nanoseconds: int) -> int | None:
+    """The fields of a builtin_interfaces/Time in nanoseconds; None as in
+    :func:`smvae_ros.messages.stamp_ns`.
+
+    Nanoseconds of a second or more are no time, and together with the last seconds that the type
+    has they make one that no output could be stamped with.
+    """
+    total = seconds * NANOSECONDS + nanoseconds
+    return total if total > 0 and nanoseconds < NANOSECONDS else None
+
+
 class PlainImage(NamedTuple):
     """The fields of a sensor_msgs/Image after its header."""
 
@@ -51,9 +62,7 @@ class SerialisedMessage:
         """As :func:`smvae_ros.messages.stamp_ns`."""
         if not self._has_header or not self._order or len(self._data) < START + 8:
             return None
-        seconds, nanoseconds = struct.unpack_from(self._order + "iI", self._data, START)
-        total = seconds * NANOSECONDS + nanoseconds
-        return total if total > 0 else None
+        return join_stamp(*struct.unpack_from(self._order + "iI", self._data, START))
 
     @property
     def frame_id(self) -> str:
