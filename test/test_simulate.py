@@ -153,6 +153,11 @@ class TestLogs:
             simulate.main(["--output", str(tmp_path), "--steps", "120"])
         assert "multiple of 50" in capsys.readouterr().err
 
+    def test_parts_of_another_length_come_alone(self, tmp_path, capsys):
+        with pytest.raises(SystemExit):
+            simulate.main(["--output", str(tmp_path), "--part-steps", "10"])
+        assert "--part-steps is for --one-part only" in capsys.readouterr().err
+
     @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
     def test_an_interrupt_leaves_whole_files(self, tmp_path, number):
         # As a terminal does it, the signal goes to the parent and its workers alike.

@@ -284,7 +284,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         type=_positive,
         default=STEPS_PER_FILE,
         metavar="N",
-        help="steps in a part file (%(default)s, as original ones have)",
+        help="with --one-part: steps in a part file (%(default)s, as original ones have)",
     )
     add(
         "--one-part",
@@ -329,6 +329,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error(
             f"--steps must be a multiple of {options.part_steps}, the length of a part file"
         )
+    if options.part_steps != STEPS_PER_FILE and not options.one_part:
+        # Readers number the steps of a trajectory by the original length of its parts.
+        parser.error("--part-steps is for --one-part only")
     if options.seed < 0:
         parser.error("--seed must be 0 or more")
     # A polite kill ends as Ctrl-C does.
