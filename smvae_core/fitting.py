@@ -7,7 +7,7 @@ import os
 import signal
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, Literal
 
 import lightning as L
 import torch
@@ -20,7 +20,9 @@ from smvae_core.draws import EpochDraws
 from smvae_core.methods import find_method
 from smvae_core.modalities import Modality, ModalityOptions
 from smvae_core.multimodal_vae import MultimodalVAE
+from smvae_core.muon import MuonAdam
 from smvae_core.objectives import Bound, annealed_beta, regression, regulariser
+from smvae_core.posterior_head import start_posteriors
 from smvae_core.preprocessing import to_tensor
 
 
@@ -42,7 +44,10 @@ class SetFitting(L.LightningModule):
         given: for `regression` and `cvae`: the modalities that are always given.
         targets: for `regression`: the modalities to predict, which may be among the given ones; by
             default all others.
-        learning_rate: highest rate of Adam; it falls to zero along a cosine over the run.
+        initial_log_variance: log σ² that posteriors begin with, about.
+        optimizer: `adam`, or `muon` for Muon on matrices and Adam on the rest, see
+            :mod:`smvae_core.muon`.
+        learning_rate: highest rate of the optimiser; it falls to zero along a cosine over the run.
         beta: final weight of the KL terms.
         warm_up_steps: steps in which beta rises from 0.
         l2_weight: weight of the optional L2 regulariser of section 3.2.
@@ -62,6 +67,8 @@ class SetFitting(L.LightningModule):
         objective: str | None = None,
         given: list[str] | None = None,
         targets: list[str] | None = None,
+        initial_log_variance: float = 0.0,
+        optimizer: Literal["adam", "muon"] = "adam",
         learning_rate: float = 1e-3,
         beta: float = 1.0,
         warm_up_steps: int = 1000,
@@ -109,6 +116,7 @@ class SetFitting(L.LightningModule):
             torch.manual_seed(options.seed)
             architecture = {key: options[key] for key in self._method.options}
             self.model = self._method.model(modalities, **architecture)
+        start_posteriors(self.model, options.initial_log_variance)
         for modality in modalities:
             self.model.set_training_mean(modality.name, data.training_mean(modality))
         self.model.to(memory_format=torch.channels_last)
@@ -124,7 +132,11 @@ class SetFitting(L.LightningModule):
         # On a CPU the default takes three times as long. Elsewhere it does not, and the fused step
         # rules out clipping under mixed precision.
         fused = True if self.device.type == "cpu" else None
-        optimizer = torch.optim.Adam(self.parameters(), lr=self.hparams.learning_rate, fused=fused)
+        rate = self.hparams.learning_rate
+        if self.hparams.optimizer == "muon":
+            optimizer = MuonAdam(self.model, rate, fused)
+        else:
+            optimizer = torch.optim.Adam(self.parameters(), lr=rate, fused=fused)
         trainer = self.trainer
         # Not trainer.estimated_stepping_batches: it sets the data up before a resumed run has
         # restored its position, which is then lost.

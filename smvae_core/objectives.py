@@ -7,7 +7,7 @@ With O what a sample observed and S ⊆ O a random non-empty subset, an objectiv
 - :func:`masked_bound`, Hirt et al. 2023 (arXiv 2309.00380), the default:
   the above plus E_{q(z|x_O)}[Σ_{i∈O∖S} λ_i log p(x_i|z)] − β KL(q(z|x_O) ‖ q(z|x_S)).
   It may lie above log p(x_O) while posteriors are not exact, so models are never compared by it;
-  :func:`full_bound`, the ELBO of Eq. 1 on all of O, is what validation reports. With ``predicted``
+  :func:`full_bound`, the ELBO of Eq. 1 on all of O, is what validation reports. With ``predict``
   what is outside of S is decoded from q(z|x_S), too, as models need it that shall predict.
 
 :func:`regression` is not a bound: it trains a network dedicated to one mapping, the yardstick that
@@ -17,7 +17,7 @@ a model for all subsets is held against.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -45,25 +45,27 @@ class Bound:
     posterior: Posterior
 
 
-def draw_subset(present: Tensor, uniform: Tensor) -> Tensor:
+def draw_subset(present: Tensor, uniform: Tensor, alone: float = 0.0) -> Tensor:
     """A random non-empty subset S of what each sample observed: its size uniform in 1..|O|, then S
     uniform among the subsets of that size.
 
     Args:
         present: (B, M) bool, at least one True a row.
         uniform: (B, M + 1) numbers in [0, 1): the first decides the size, the others the members.
+        alone: share of the samples whose S is a single modality, whatever the size would be.
 
     Returns:
         (B, M) bool, a subset of ``present`` in every row.
     """
     observed = present.sum(1)
-    size = 1 + (uniform[:, 0] * observed).long().clamp(max=observed - 1)
+    of_size = ((uniform[:, 0] - alone) / (1 - alone)).clamp(min=0)
+    size = 1 + (of_size * observed).long().clamp(max=observed - 1)
     scores = torch.where(present, uniform[:, 1:], torch.inf)
     rank = scores.argsort(1).argsort(1)
     return (rank < size[:, None]) & present
 
 
-def draw_subsets(present: Tensor, uniform: Tensor, count: int) -> Tensor:
+def draw_subsets(present: Tensor, uniform: Tensor, count: int, alone: float = 0.0) -> Tensor:
     """Several subsets of each sample, each drawn as by :func:`draw_subset`, but from evenly spaced
     uniform numbers (u + r / R mod 1), so that together they are more like all subsets.
 
@@ -73,11 +75,12 @@ def draw_subsets(present: Tensor, uniform: Tensor, count: int) -> Tensor:
         present: (B, M) bool, at least one True a row.
         uniform: (B, M + 1) numbers in [0, 1).
         count: R.
+        alone: as for :func:`draw_subset`, less than 1.
 
     Returns:
         (R, B, M) bool.
     """
-    draws = [draw_subset(present, (uniform + r / count) % 1.0) for r in range(count)]
+    draws = [draw_subset(present, (uniform + r / count) % 1.0, alone) for r in range(count)]
     return torch.stack(draws)
 
 
@@ -124,7 +127,7 @@ def masked_bound(
     noise: Tensor,
     beta: float = 1.0,
     taught: Tensor | None = None,
-    predicted: Tensor | None = None,
+    predict: float = 0.0,
 ) -> Bound:
     """The masked objective of Hirt et al. 2023; arguments as :func:`subset_bound`, and the noise
     after the first R is that of q(z|x_O), which all S share.
@@ -135,9 +138,11 @@ def masked_bound(
         taught: (T, B, M) bool, subsets over which KL(q(z|x_O) ‖ q(z|x_S)) is averaged instead of
             over the R of ``subsets``. No decoder has a part in it, so that many of them cost
             little; drawn as those of ``subsets`` they change no expectation, only its variance.
-        predicted: (R, B) bool, where modalities that are not in S are decoded from the z of S, too.
-            With True everywhere the first two terms are the ELBO of all of O with q(z|x_S) as its
-            posterior.
+        predict: weight of E_{q(z|x_S)}[Σ_{i∈O∖S} λ_i log p(x_i|z)], which is added and for which
+            the decoders are taken as they are: the encoder learns to hit the z that a modality is
+            decoded from, but what cannot be told from S does not blur what the decoder makes of a
+            z that knows it. Scales of likelihoods that are learned are those of reconstructions and
+            predictions alike.
     """
     embeddings = model.embed(observations)
     given = model.encode_subsets(embeddings, subsets)
@@ -150,14 +155,14 @@ def masked_bound(
     kl = given.kl(Gaussian.standard(given.mean)) + covering
     terms = {}
     for name, x in observations.items():
-        column = model.names.index(name)
-        from_given = subsets[..., column]
-        if predicted is not None:
-            from_given = from_given | predicted
-        z = torch.where(from_given[..., None], z_given, z_full)
-        counted = present.expand_as(subsets)
-        terms.update(log_likelihoods(model, {name: x}, z, counted))
-    return _mean_bound(model, terms, kl, given, beta)
+        inside = subsets[..., model.names.index(name), None]
+        z = torch.where(inside, z_given, z_full)
+        terms.update(log_likelihoods(model, {name: x}, z, present.expand_as(subsets)))
+    bound = _mean_bound(model, terms, kl, given, beta)
+    if not predict:
+        return bound
+    predicted = log_likelihoods(model, observations, z_given, present & ~subsets, frozen=True)
+    return replace(bound, value=bound.value + predict * weighted_sum(model, predicted).mean(0))
 
 
 def full_bound(

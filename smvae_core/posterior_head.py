@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 from torch.nn.functional import logsigmoid
 
@@ -20,6 +21,27 @@ def times_prior(mean: Tensor, log_variance: Tensor) -> tuple[Tensor, Tensor]:
     return mean * (-log_variance).sigmoid(), logsigmoid(log_variance)
 
 
+class GaussianHead(nn.Linear):
+    """A linear layer whose output is for :func:`to_gaussian`.
+
+    Args:
+        embedding_size: d, the length of its input.
+        latent_size: D, the length of z.
+    """
+
+    def __init__(self, embedding_size: int, latent_size: int) -> None:
+        super().__init__(embedding_size, 2 * latent_size)
+
+
+@torch.no_grad()
+def start_posteriors(model: nn.Module, log_variance: float) -> None:
+    """Lets all posteriors of a model begin training with about this log σ², through the biases of
+    their heads. At 0 the first z are hardly more than noise, which decoders learn to ignore."""
+    for head in model.modules():
+        if isinstance(head, GaussianHead):
+            head.bias[head.out_features // 2 :] = log_variance
+
+
 class PosteriorHead(nn.Module):
     """h + f(h), then a linear head to μ and log σ²: what Eq. 8 does after pooling.
 
@@ -31,7 +53,7 @@ class PosteriorHead(nn.Module):
     def __init__(self, embedding_size: int, latent_size: int) -> None:
         super().__init__()
         self.feed_forward = nn.Sequential(nn.Linear(embedding_size, embedding_size), nn.SiLU())
-        self.head = nn.Linear(embedding_size, 2 * latent_size)
+        self.head = GaussianHead(embedding_size, latent_size)
 
     def forward(self, hidden: Tensor) -> tuple[Tensor, Tensor]:
         """(..., d) → mean and log-variance, each (..., D)."""

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import linear
 
-from smvae_core.posterior_head import times_prior, to_gaussian
+from smvae_core.posterior_head import GaussianHead, times_prior, to_gaussian
 from smvae_core.set_pooling import MeanPooling, SumPooling
 
 
@@ -34,7 +34,7 @@ class AttentionSetEncoder(nn.Module):
         self.query = nn.Parameter(torch.randn(1, 1, embedding_size) * embedding_size**-0.5)
         self.attention = nn.MultiheadAttention(embedding_size, heads, batch_first=True)
         self.feed_forward = nn.Sequential(nn.Linear(embedding_size, embedding_size), nn.SiLU())
-        self.head = nn.Linear(embedding_size, 2 * latent_size)
+        self.head = GaussianHead(embedding_size, latent_size)
 
     def forward(self, embeddings: Tensor, present: Tensor | None = None) -> tuple[Tensor, ...]:
         """Parameters of q(z|X_s).

@@ -11,7 +11,11 @@ from smvae_core.multimodal_vae import MultimodalVAE
 
 
 def log_likelihoods(
-    model: MultimodalVAE, observations: Mapping[str, Tensor], z: Tensor, counted: Tensor
+    model: MultimodalVAE,
+    observations: Mapping[str, Tensor],
+    z: Tensor,
+    counted: Tensor,
+    frozen: bool = False,
 ) -> dict[str, Tensor]:
     """log p(x_i|z_s) for each modality i and each of S latent variables.
 
@@ -20,6 +24,7 @@ def log_likelihoods(
         observations: modality → (B, *shape), normalised.
         z: (S, B, D).
         counted: (S, B, M) bool; what does not count is not decoded.
+        frozen: the decoders' weights get no gradient.
 
     Returns:
         Modality → (S, B), zero where it does not count.
@@ -30,7 +35,7 @@ def log_likelihoods(
         rows = mask.nonzero(as_tuple=True)
         term = z.new_zeros(mask.shape)
         if len(rows[0]):
-            likelihood = model.decode(z[rows], [name])[name]
+            likelihood = model.decode(z[rows], [name], frozen)[name]
             log_prob = likelihood.log_prob(x.index_select(0, rows[1]))
             term = term.index_put(rows, log_prob.to(term.dtype))
         terms[name] = term

@@ -34,18 +34,23 @@ def test_a_drawn_subset_is_not_empty_and_was_observed(rows: list[int], data: st.
 CHI_SQUARED = {6: 22.46, 30: 59.70}
 
 
+@pytest.mark.parametrize("alone", [0.0, 0.5])
 @pytest.mark.parametrize("observed", [(0, 1, 2, 3, 4), (0, 2, 3)])
-def test_sizes_are_uniform_and_members_are_uniform_among_a_size(observed: tuple[int, ...]) -> None:
+def test_sizes_are_uniform_and_members_are_uniform_among_a_size(
+    observed: tuple[int, ...], alone: float
+) -> None:
+    """But for the share of samples that draw a single modality in any case."""
     draws = 60_000
     present = torch.zeros(draws, 5, dtype=torch.bool)
     present[:, observed] = True
     generator = torch.Generator().manual_seed(7)
-    subset = draw_subset(present, torch.rand(draws, 6, generator=generator))
+    subset = draw_subset(present, torch.rand(draws, 6, generator=generator), alone)
     counts = (subset.long() * 2 ** torch.arange(5)).sum(1).bincount(minlength=32)
     statistic, outcomes = 0.0, 0
     for size in range(1, len(observed) + 1):
+        share = (1 - alone) / len(observed) + (alone if size == 1 else 0.0)
         for members in itertools.combinations(observed, size):
-            expected = draws / len(observed) / math.comb(len(observed), size)
+            expected = draws * share / math.comb(len(observed), size)
             found = int(counts[sum(2**member for member in members)])
             statistic += (found - expected) ** 2 / expected
             outcomes += 1

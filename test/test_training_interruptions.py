@@ -186,10 +186,12 @@ def test_a_run_interrupted_in_its_very_last_step_has_the_same_model(
     assert column(tmp_path, "validation/elbo") == column(whole_run, "validation/elbo")
 
 
+@pytest.mark.parametrize("optimizer", ["adam", "muon"])
 def test_a_run_interrupted_between_accumulated_batches_resumes_exactly(
-    config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, optimizer: str
 ) -> None:
     options = ["--trainer.accumulate_grad_batches=2", "--trainer.max_epochs=1"]
+    options.append(f"--model.optimizer={optimizer}")
     whole = train(config, tmp_path / "whole", *options)
     assert interrupt_here(config, tmp_path / "parts", monkeypatch, 0, 2, *options) == 1
     parts = train(config, tmp_path / "parts", *options, "--resume")

@@ -27,9 +27,12 @@ METHODS: dict[str, tuple[str, str]] = {
 # Standard deviations of the images' likelihoods, in normalised units: near what is reached. Learned
 # ones begin at 1, from where the optimiser takes 2,000 steps, and until then images count a
 # hundredth of what they should; in the end they are those of scenes that are known by heart.
-SCALES = {"rgb": 0.25, "depth": 0.1}
+SCALES = {"rgb": 0.25, "depth": 0.07}
 # Of models of several modalities: so few numbers are lost beside images whose scales are small.
 WEIGHTS = {"force": 30.0, "action": 300.0, "proprio": 300.0}
+# Of all models, see `smvae_core.fitting`: with Adam, and from posteriors as wide as the prior, those
+# of several modalities need several times the epochs.
+FITTING = {"optimizer": "muon", "initial_log_variance": -4.0}
 DEDICATED = "dedicated"
 # What dedicated networks predict, and from what: the limit for one model of all subsets.
 TARGETS = ("rgb", "depth")
@@ -50,6 +53,7 @@ class Protocol:
         epochs: of training at most; the state with the best validation counts.
         patience: epochs without a better validation after which training ends.
         batch_size: samples in a step.
+        latent_size: D, length of z.
         warm_up_steps: in which β rises from 0 to 1.
         likelihood_steps: test steps on which log-likelihoods are estimated.
         importance_samples: K.
@@ -59,7 +63,8 @@ class Protocol:
 
     epochs: int = 40
     patience: int = 10
-    batch_size: int = 64
+    batch_size: int = 32
+    latent_size: int = 128
     warm_up_steps: int = 1000
     likelihood_steps: int = 50
     importance_samples: int = 100
@@ -115,8 +120,10 @@ class Run:
         model |= {
             "name": name,
             "objective": objective,
+            "latent_size": protocol.latent_size,
             "warm_up_steps": protocol.warm_up_steps,
             "seed": self.seed,
+            **FITTING,
         }
         for modality, scale in SCALES.items():
             model["modalities"][modality]["scale"] = scale
