@@ -25,6 +25,7 @@ from smvae_core.evaluation import SubsetErrors, all_subsets
 from smvae_core.inference import Inference
 from smvae_core.methods import METHODS, find_method
 from smvae_core.mixture import Mixture
+from smvae_core.posterior_head import start_posteriors
 
 KINDS = tuple(METHODS)
 SUBSETS = all_subsets(NAMES)
@@ -66,6 +67,22 @@ def test_order_of_observations_does_not_matter(kind: str) -> None:
         expected = model.encode({name: observations[name] for name in subset})
         for order in itertools.permutations(subset):
             assert_same(model.encode({name: observations[name] for name in order}), expected)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@torch.no_grad()
+def test_posteriors_can_begin_narrow(kind: str) -> None:
+    model, observations = small_baseline(kind), vector_observations(4)
+    for subset in SUBSETS:
+        start_posteriors(model, 0.0)
+        wide = model.encode({name: observations[name] for name in subset})
+        start_posteriors(model, -4.0)
+        narrow = model.encode({name: observations[name] for name in subset})
+        if isinstance(narrow, Mixture):
+            wide, narrow = wide.components, narrow.components
+        assert (narrow.log_variance < wide.log_variance).all()
+        # Not quite 4 lower where the prior is a factor, too.
+        assert (narrow.log_variance - wide.log_variance).median() < -2.5
 
 
 @pytest.mark.parametrize("garbage", [torch.nan, torch.inf, 1e9])
