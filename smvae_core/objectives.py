@@ -33,16 +33,18 @@ class Bound:
     """An objective's value for a batch and what it is made of, each (B,), in nats.
 
     Attributes:
-        value: to be maximised.
+        value: to be maximised: Σ_i λ_i log p(x_i|z) − β KL, plus ``predicted``.
         log_likelihoods: modality → unweighted log p(x_i|z), zero where not present.
         kl: the sum of the KL terms, without β.
         posterior: q(z|x_S), for the regulariser.
+        predicted: what predictions of modalities outside of S add to the value, weighted.
     """
 
     value: Tensor
     log_likelihoods: dict[str, Tensor]
     kl: Tensor
     posterior: Posterior
+    predicted: Tensor | float = 0.0
 
 
 def draw_subset(present: Tensor, uniform: Tensor, alone: float = 0.0) -> Tensor:
@@ -161,8 +163,9 @@ def masked_bound(
     bound = _mean_bound(model, terms, kl, given, beta)
     if not predict:
         return bound
-    predicted = log_likelihoods(model, observations, z_given, present & ~subsets, frozen=True)
-    return replace(bound, value=bound.value + predict * weighted_sum(model, predicted).mean(0))
+    outside = log_likelihoods(model, observations, z_given, present & ~subsets, frozen=True)
+    predicted = predict * weighted_sum(model, outside).mean(0)
+    return replace(bound, value=bound.value + predicted, predicted=predicted)
 
 
 def full_bound(
