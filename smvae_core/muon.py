@@ -1,10 +1,10 @@
 """Muon for the matrices of a model and Adam for everything else, as one optimiser.
 
 Muon (Jordan et al. 2024, https://kellerjordan.github.io/posts/muon) takes steps of momentum whose
-singular values are all made about 1. Of several tasks that share a matrix the one with the largest
-gradient then does not drown the others, as it does where each element is scaled by itself: a set
-encoder serves every modality and every subset. Steps are scaled to have the size of Adam's (Liu et
-al. 2025, arXiv 2502.16982), so that both share one learning rate.
+singular values are all made about 1. It is meant for matrices that several tasks share, as a set
+encoder serves every modality and every subset: directions with small gradients count as much as
+those with large ones, while Adam scales each element by itself. Steps are scaled to have the size
+of Adam's (Liu et al. 2025, arXiv 2502.16982), so that both share one learning rate.
 """
 
 from __future__ import annotations
