@@ -30,8 +30,8 @@ METHODS: dict[str, tuple[str, str]] = {
 SCALES = {"rgb": 0.25, "depth": 0.07}
 # Of models of several modalities: so few numbers are lost beside images whose scales are small.
 WEIGHTS = {"force": 30.0, "action": 300.0, "proprio": 300.0}
-# Of all models, see `smvae_core.fitting`. In trials SMVAE learned about as much with both in a third
-# of the steps.
+# Of all models, see `smvae_core.fitting`. In trials SMVAE learned about as much with both in a
+# third of the steps.
 FITTING = {"optimizer": "muon", "initial_log_variance": -4.0}
 DEDICATED = "dedicated"
 # What dedicated networks predict, and from what: the limit for one model of all subsets.
