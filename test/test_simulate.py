@@ -70,7 +70,7 @@ class TestLogs:
     def test_the_files_say_that_they_are_simulated(self, logs):
         for path in logs.iterdir():
             name = parse_log_name(path)
-            assert name.stamp == "simulated_000000"
+            assert name.stamp == simulate.STAMP
             with h5py.File(path) as file:
                 assert file.attrs["simulated"]
                 assert file.attrs["seed"] == name.trajectory
@@ -80,7 +80,7 @@ class TestLogs:
 
     def test_a_file_holds_the_steps_of_its_seed(self, logs):
         steps = record(1, 100, render=True)[50:]
-        with h5py.File(logs / log_file_name("simulated_000000", 1, 1)) as file:
+        with h5py.File(logs / log_file_name(simulate.STAMP, 1, 1)) as file:
             for key, expected in simulate.log_arrays(steps).items():
                 np.testing.assert_array_equal(file[key][()], expected, err_msg=key)
 
@@ -112,7 +112,7 @@ class TestLogs:
         for (name, key), array in arrays(tmp_path).items():
             _, trajectory, part = parse_log_name(Path(name))
             first = 20 * part
-            rest = whole[log_file_name("simulated_000000", trajectory, first // 50), key]
+            rest = whole[log_file_name(simulate.STAMP, trajectory, first // 50), key]
             expected = rest[first % 50 : first % 50 + 20]
             np.testing.assert_array_equal(array[: len(expected)], expected, err_msg=key)
             assert len(array) == 20
@@ -142,7 +142,7 @@ class TestLogs:
     def test_realistic_logs_hold_the_realistic_steps(self, tmp_path):
         size = ["--trajectories", "1", "--steps", "50", "--workers", "1"]
         assert simulate.main(["--output", str(tmp_path), "--realistic", *size]) == 0
-        with h5py.File(tmp_path / log_file_name("simulated_000000", 0, 0)) as file:
+        with h5py.File(tmp_path / log_file_name(simulate.STAMP, 0, 0)) as file:
             assert file.attrs["realistic"]
             steps = record(0, 50, render=True, realistic=True)
             for key, expected in simulate.log_arrays(steps).items():

@@ -6,9 +6,10 @@ Each trajectory has its own box position, colours and light. With --realistic, i
 textures on table, wall and box, too, and the depth is that of a stereo camera, with a strength of
 noise of its own.
 
-Trajectory k has the seed SEED + k and is the same however many others are made, by however many
-workers, in one go or in several. A part file that is already there is not made again. The files say
-in their attributes that they are simulated, by which generator, from which seed and settings.
+Trajectory k has the seed SEED + k, after which its files are named, and is the same however many
+others are made, by however many workers, in one go or in several. A part file that is already there
+is not made again. The files say in their attributes that they are simulated, by which generator,
+from which seed and settings.
 
 Optical flow, optional in the format and over half of its bytes, is not written.
 """
@@ -38,6 +39,8 @@ from smvae_ros.simulation.graphics import SimulationUnavailable, find_mujoco
 from smvae_ros.simulation.insertion import GENERATOR_VERSION, InsertionRobot, Step
 from smvae_ros.simulation.topics import step_messages
 
+# Begins the names of all logs. The trajectory's number is its seed: no two scenes share a name.
+STAMP = "simulated"
 # Stamps in a bag count from a fixed moment (1 January 2024), so that it is reproducible too.
 BAG_START = 1_704_067_200 * 10**9
 
@@ -99,8 +102,6 @@ def log_arrays(steps: Sequence[Step]) -> dict[str, np.ndarray]:
 
 def write_trajectory(
     folder: Path,
-    stamp: str,
-    trajectory: int,
     seed: int,
     count: int,
     one_part: bool,
@@ -120,7 +121,7 @@ def write_trajectory(
     attributes = settings.attributes(seed)
     parts = range(count // settings.part_steps)
     paths = {
-        part: folder / log_file_name(stamp, trajectory, part)
+        part: folder / log_file_name(STAMP, seed, part)
         for part in ([seed % len(parts)] if one_part else parts)
     }
     missing = [part for part, path in paths.items() if not _is_written(path, attributes)]
@@ -221,7 +222,6 @@ def write_logs(
     """
     folder.mkdir(parents=True, exist_ok=True)
     find_mujoco()  # chooses the graphics once for all workers, or says what is missing
-    stamp = f"simulated_{seed:06d}"
     context = multiprocessing.get_context("spawn")
     done, stop = context.Value("q", 0), context.Event()
     pool = ProcessPoolExecutor(
@@ -230,7 +230,7 @@ def write_logs(
     try:
         with tqdm(total=trajectories * count, unit="step", smoothing=0.05) as bar:
             pending = {
-                pool.submit(_run_worker, folder, stamp, k, seed + k, count, one_part, settings)
+                pool.submit(_run_worker, folder, seed + k, count, one_part, settings)
                 for k in range(trajectories)
             }
             while pending:
