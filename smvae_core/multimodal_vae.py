@@ -14,7 +14,6 @@ from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call
 
 from smvae_core.distributions import Gaussian, Likelihood
 from smvae_core.mixture import Mixture
@@ -173,15 +172,12 @@ class MultimodalVAE(nn.Module):
         parameter = next(self.parameters())
         return Gaussian.standard(parameter.new_zeros(batch, self.latent_size))
 
-    def decode(
-        self, z: Tensor, names: Iterable[str] | None = None, frozen: bool = False
-    ) -> dict[str, Likelihood]:
+    def decode(self, z: Tensor, names: Iterable[str] | None = None) -> dict[str, Likelihood]:
         """p(x_i|z) for the modalities asked for (all by default); no other decoder is run.
 
         Args:
             z: (B, D), or (..., B, D) for several z of each sample.
             names: modalities; all by default.
-            frozen: a gradient reaches z, but not the decoders' weights.
 
         Raises:
             ValueError: for a name that the model does not know.
@@ -189,18 +185,11 @@ class MultimodalVAE(nn.Module):
         names = self.names if names is None else tuple(names)
         self._check(names)
         flat = z.flatten(0, -2)
-        outputs = {name: self._run_decoder(name, flat, frozen) for name in names}
+        outputs = {name: self.decoders[name](flat) for name in names}
         return {
             name: self.likelihood(name, output.unflatten(0, z.shape[:-1]))
             for name, output in outputs.items()
         }
-
-    def _run_decoder(self, name: str, z: Tensor, frozen: bool) -> Tensor:
-        decoder = self.decoders[name]
-        if not frozen:
-            return decoder(z)
-        weights = {key: weight.detach() for key, weight in decoder.named_parameters()}
-        return functional_call(decoder, weights, (z,))
 
     def predict(
         self, posterior: Posterior, names: Iterable[str] | None = None

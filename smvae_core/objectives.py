@@ -8,7 +8,7 @@ With O what a sample observed and S ⊆ O a random non-empty subset, an objectiv
   the above plus E_{q(z|x_O)}[Σ_{i∈O∖S} λ_i log p(x_i|z)] − β KL(q(z|x_O) ‖ q(z|x_S)).
   It may lie above log p(x_O) while posteriors are not exact, so models are never compared by it;
   :func:`full_bound`, the ELBO of Eq. 1 on all of O, is what validation reports. With ``predict``
-  what is outside of S is decoded from q(z|x_S), too, as models need it that shall predict.
+  what is outside of S is decoded from the mean of q(z|x_S), too, as in a prediction.
 
 :func:`regression` is not a bound: it trains a network dedicated to one mapping, the yardstick that
 a model for all subsets is held against.
@@ -140,11 +140,11 @@ def masked_bound(
         taught: (T, B, M) bool, subsets over which KL(q(z|x_O) ‖ q(z|x_S)) is averaged instead of
             over the R of ``subsets``. No decoder has a part in it, so that many of them cost
             little; drawn as those of ``subsets`` they change no expectation, only its variance.
-        predict: weight of E_{q(z|x_S)}[Σ_{i∈O∖S} λ_i log p(x_i|z)], which is added and for which
-            the decoders are taken as they are: the encoder learns to hit the z that a modality is
-            decoded from, but what cannot be told from S does not blur what the decoder makes of a
-            z that knows it. Scales of likelihoods that are learned are those of reconstructions and
-            predictions alike.
+        predict: weight of Σ_{i∈O∖S} λ_i log p(x_i | z = E[z|x_S]), which is added: predictions as
+            they are made in use. Decoders can tell the mean of an unsure posterior, which is near
+            that of the prior, from the z of one that knows, so that what S does not say need not
+            blur the latter. Scales of likelihoods that are learned are those of reconstructions
+            and predictions alike.
     """
     embeddings = model.embed(observations)
     given = model.encode_subsets(embeddings, subsets)
@@ -163,7 +163,7 @@ def masked_bound(
     bound = _mean_bound(model, terms, kl, given, beta)
     if not predict:
         return bound
-    outside = log_likelihoods(model, observations, z_given, present & ~subsets, frozen=True)
+    outside = log_likelihoods(model, observations, given.mean, present & ~subsets)
     predicted = predict * weighted_sum(model, outside).mean(0)
     return replace(bound, value=bound.value + predicted, predicted=predicted)
 

@@ -15,7 +15,6 @@ def log_likelihoods(
     observations: Mapping[str, Tensor],
     z: Tensor,
     counted: Tensor,
-    frozen: bool = False,
 ) -> dict[str, Tensor]:
     """log p(x_i|z_s) for each modality i and each of S latent variables.
 
@@ -24,7 +23,6 @@ def log_likelihoods(
         observations: modality → (B, *shape), normalised.
         z: (S, B, D).
         counted: (S, B, M) bool; what does not count is not decoded.
-        frozen: the decoders' weights get no gradient.
 
     Returns:
         Modality → (S, B), zero where it does not count.
@@ -35,7 +33,7 @@ def log_likelihoods(
         rows = mask.nonzero(as_tuple=True)
         term = z.new_zeros(mask.shape)
         if len(rows[0]):
-            likelihood = model.decode(z[rows], [name], frozen)[name]
+            likelihood = model.decode(z[rows], [name])[name]
             log_prob = likelihood.log_prob(x.index_select(0, rows[1]))
             term = term.index_put(rows, log_prob.to(term.dtype))
         terms[name] = term

@@ -28,7 +28,6 @@ from smvae_core.objectives import (
 from smvae_core.smvae import SMVAE
 from smvae_core.terms import log_likelihoods, weighted_sum
 
-RETAIN = {"retain_graph": True, "materialize_grads": True}
 SUBSETS = [s for size in (1, 2, 3) for s in itertools.combinations(SIZES, size)]
 PAIRS = [(s, o) for o in SUBSETS for s in SUBSETS if set(s) <= set(o)]
 
@@ -288,26 +287,18 @@ def test_subsets_that_are_only_taught_change_nothing_but_their_kl() -> None:
     torch.testing.assert_close(bound(taught=taught), torch.stack(each).mean(0))
 
 
-def test_predictions_are_decoded_from_the_subset_and_teach_no_decoder() -> None:
-    """They add log p(x_i|z) of what is outside of S, with the z of S."""
+@torch.no_grad()
+def test_predictions_are_decoded_from_the_mean_of_the_subset() -> None:
+    """They add log p(x_i|z) of what is outside of S, as it is predicted in use."""
     model = literal_model()
     observations, present, subset, noise = literal_case(model, 6)
     arguments = model, observations, present, subset[None], noise, 0.3
     plain, found = masked_bound(*arguments), masked_bound(*arguments, predict=0.3)
-    z = model.encode(observations, subset).sample(noise[0])[None]
-    terms = log_likelihoods(model, observations, z, (present & ~subset)[None])
+    posterior = model.encode(observations, subset)
+    terms = log_likelihoods(model, observations, posterior.mean[None], (present & ~subset)[None])
     added = weighted_sum(model, terms)[0]
     assert (added.abs() > 1e-3).any()
     torch.testing.assert_close(found.value, plain.value + 0.3 * added)
-    decoders = list(model.decoders.parameters())
-    networks = [*model.embeddings.parameters(), *model.set_encoder.parameters()]
-    for parameters, equal in ((decoders, True), (networks, False)):
-        gradients = [
-            torch.cat([g.flatten() for g in torch.autograd.grad(value, parameters, **RETAIN)])
-            for value in (plain.value.sum(), found.value.sum())
-        ]
-        assert gradients[0].any()
-        assert torch.allclose(*gradients) == equal
 
 
 @torch.no_grad()
