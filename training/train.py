@@ -49,6 +49,13 @@ class TrainingCommand(LightningCLI):
             help="export 16-bit weights, which halves the file (default: false)",
         )
         parser.add_argument(
+            "--calibrate",
+            type=bool,
+            default=True,
+            help="measure what is normal for sensors at the end, else training.calibrate can "
+            "(default: true)",
+        )
+        parser.add_argument(
             "--resume", action="store_true", help="continue the run that stands in OUTPUT"
         )
         parser.add_argument(
@@ -128,7 +135,8 @@ def main(arguments: list[str] | None = None) -> int:
         export, half = cli.config.export or output / "model", cli.config.half
         save_checkpoint(export, cli.model.model, _record(cli, command, metrics), half)
         print(f"Exported the best state ({MONITOR} {metrics[MONITOR]:.1f}) to {export}")
-        _calibrate(cli, export)
+        if cli.config.calibrate:
+            _calibrate(cli, export)
     return 0
 
 
