@@ -48,7 +48,9 @@ def test_exports_a_model_that_loads(whole_run: Path) -> None:
     inference = Inference.load(whole_run / "model")
     assert tuple(inference.modalities) == NAMES
     inference.warm_up()
-    training = load_checkpoint(whole_run / "model").training
+    checkpoint = load_checkpoint(whole_run / "model")
+    assert checkpoint.calibration is not None
+    training = checkpoint.training
     assert training["epochs"] == 3
     assert training["steps"] == 18
     assert training["data"]["samples"] == {"training": 30, "validation": 10, "test": 10}
@@ -145,6 +147,7 @@ def test_every_field_can_be_overridden(config: Path, tmp_path: Path) -> None:
         "trainer.max_epochs": "1",
         "export": str(export),
         "half": "true",
+        "calibrate": "false",
     }
     options = [part for name, value in arguments.items() for part in (f"--{name}", value)]
     assert main(["--config", str(config), "--output", str(tmp_path / "run"), *options]) == 0
@@ -161,6 +164,7 @@ def test_every_field_can_be_overridden(config: Path, tmp_path: Path) -> None:
     assert yaml.safe_load((export / "model.yaml").read_text())["modalities"][0]["weight"] == 2.0
     for weights in checkpoint.model.state_dict().values():
         assert torch.equal(weights, weights.half().float())
+    assert checkpoint.calibration is None
     assert not (tmp_path / "run" / "model").exists()
 
 
