@@ -106,6 +106,15 @@ class TestLogs:
         for key, array in found.items():
             np.testing.assert_array_equal(array, arrays(logs)[key], err_msg=str(key))
 
+    def test_a_seed_has_one_name_wherever_a_command_begins(self, logs, tmp_path):
+        assert make_logs(tmp_path, "--workers", 1, "--one-part", "--seed", 1) == 0
+        found, known = arrays(tmp_path), arrays(logs)
+        assert {parse_log_name(Path(name))[1:] for name, _ in found} == {(1, 1), (2, 0)}
+        shared = found.keys() & known.keys()
+        assert {name for name, _ in shared} == {log_file_name(simulate.STAMP, 1, 1)}
+        for key in shared:
+            np.testing.assert_array_equal(found[key], known[key], err_msg=str(key))
+
     def test_shorter_parts_cut_the_same_trajectory(self, logs, tmp_path, capfd):
         assert make_logs(tmp_path, "--workers", 1, "--part-steps", 20, "--one-part") == 0
         whole = arrays(logs)
