@@ -93,9 +93,9 @@ def _predictive(
     noise: Tensor,
     beta: float = 1.0,
 ) -> Bound:
-    """The masked bound for models that shall predict: what is not in S is decoded from the z of S,
-    too, single modalities are drawn more often, since most is to be learned where least is given,
-    and many S are drawn where no decoder has to run for them."""
+    """The masked bound for models that shall predict: what is not in S is predicted from it, too,
+    single modalities are drawn more often, since most is to be learned where least is given, and
+    many S are drawn where no decoder has to run for them."""
     taught = draw_subsets(present, uniform, TAUGHT, ALONE)
     return masked_bound(model, observations, present, taught[:1], noise, beta, taught, PREDICTED)
 

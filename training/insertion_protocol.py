@@ -144,7 +144,7 @@ class Run:
         return {
             "seed_everything": self.seed,
             "patience": protocol.patience,
-            "calibrate": False,  # of nobody's sensors, and it takes minutes
+            "calibrate": False,  # no node runs these models, and it takes minutes
             "trainer": trainer,
             "data": data,
             "model": model,
