@@ -287,9 +287,9 @@ def test_subsets_that_are_only_taught_change_nothing_but_their_kl() -> None:
     torch.testing.assert_close(bound(taught=taught), torch.stack(each).mean(0))
 
 
-@torch.no_grad()
 def test_predictions_are_decoded_from_the_mean_of_the_subset() -> None:
-    """They add log p(x_i|z) of what is outside of S, as it is predicted in use."""
+    """They add log p(x_i|z) of what is outside of S, as it is predicted in use, and teach encoder
+    and decoders alike."""
     model = literal_model()
     observations, present, subset, noise = literal_case(model, 6)
     arguments = model, observations, present, subset[None], noise, 0.3
@@ -299,6 +299,13 @@ def test_predictions_are_decoded_from_the_mean_of_the_subset() -> None:
     added = weighted_sum(model, terms)[0]
     assert (added.abs() > 1e-3).any()
     torch.testing.assert_close(found.value, plain.value + 0.3 * added)
+    found.predicted.sum().backward()
+    reached = {name for name, norm in gradient_norms(model).items() if norm > 0}
+    outside = present & ~subset
+    for column, name in enumerate(model.names):
+        predicted = outside[:, column].any() and model.modalities[name].weight > 0
+        assert (f"D {name}" in reached) == bool(predicted), name
+        assert (f"E {name}" in reached) == bool(subset[outside.any(1), column].any()), name
 
 
 @torch.no_grad()
