@@ -224,33 +224,58 @@ def test_violations_are_the_nested_pairs_in_which_the_larger_set_is_worse() -> N
     ]
 
 
+def record(method: str, seed: int, skill: float, **own: object) -> dict:
+    """A run of which nothing but RGB from RGB was measured."""
+    return {
+        "configuration": {
+            "method": method,
+            "seed": seed,
+            "data": {
+                "training": {"steps": 9, "trajectories": 3},
+                "test": {"steps": 4, "trajectories": 2},
+            },
+            **own,
+        },
+        "training": {"parameters": 7, "epochs": 1, "commit": "a"},
+        "measured": {"errors": {"commit": "b"}},
+        "errors": {
+            "rgb": {"rgb_skill_vs_mean": skill},
+            "training_mean": {"rgb_skill_vs_mean": 0.0},
+        },
+    }
+
+
 def test_tables_average_over_seeds_and_live_without_some_stages() -> None:
-    protocol = Protocol()
-
-    def record(seed: int, skill: float) -> dict:
-        return {
-            "configuration": {
-                "method": "smvae",
-                "seed": seed,
-                "data": {
-                    "training": {"steps": 9, "trajectories": 3},
-                    "test": {"steps": 4, "trajectories": 2},
-                },
-            },
-            "training": {"parameters": 7, "epochs": 1, "commit": "a"},
-            "measured": {"errors": {"commit": "b"}},
-            "errors": {
-                "rgb": {"rgb_skill_vs_mean": skill},
-                "training_mean": {"rgb_skill_vs_mean": 0.0},
-            },
-        }
-
-    table = tabulate(protocol, [record(0, 0.5), record(1, 0.7)], "command", "c")
+    records = [record("smvae", 0, 0.5), record("smvae", 1, 0.7)]
+    table = tabulate(Protocol(), records, "command", "c")
     assert table["subsets"]["rgb"]["rgb_skill_vs_mean"] == pytest.approx(0.6)
     assert table["seeds"] == [0, 1]
     assert table["run_commits"] == ["a", "b"]
     assert table["persistence"] is None
     assert "| rgb | 0.600 |" in to_markdown(table)
+
+
+def test_both_smvaes_stand_beside_the_dedicated_network_and_the_long_one_is_shown() -> None:
+    records = [
+        record("smvae", 0, 0.5),
+        record("smvae_long", 0, 0.575),
+        record("dedicated", 0, 0.6, given=["rgb"], target="rgb"),
+    ]
+    table = tabulate(Protocol(), records, "command", "c")
+    assert table["shown"] == "smvae_long"
+    assert table["subsets"]["rgb"] == {"rgb_skill_vs_mean": 0.575, "rgb_skill_dedicated": 0.6}
+    page = to_markdown(table)
+    assert "| predicted | from | dedicated | smvae | behind by | smvae_long | behind by |" in page
+    assert "| rgb | rgb | 0.600 | 0.500 | +0.100 **more** | 0.575 | +0.025 |" in page
+    # Without it the other one is, as before.
+    assert tabulate(Protocol(), [records[0], records[2]], "command", "c")["shown"] == "smvae"
+
+
+def test_the_long_smvae_differs_in_nothing_but_its_epochs() -> None:
+    runs = [Run(method, 0, Protocol(), {}).training("cache") for method in ("smvae", "smvae_long")]
+    epochs = [run["trainer"].pop("max_epochs") for run in runs]
+    assert epochs == [40, 100]
+    assert runs[0] == runs[1]
 
 
 @pytest.fixture(scope="module")

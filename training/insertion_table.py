@@ -8,10 +8,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from training.insertion_measures import Table
-from training.insertion_protocol import ALL, DEDICATED, METHODS, TARGETS, Protocol
+from training.insertion_protocol import ALL, DEDICATED, EPOCHS, METHODS, TARGETS, Protocol
 
+ALLOWED = 0.03  # of skill, behind a dedicated network
 NOTABLE = 0.01  # of skill; smaller violations are counted, not listed on the page
 LISTED = 20  # violations of SMVAE on the page; all are in the JSON
+OURS = ("smvae_long", "smvae")  # the first that was measured is shown with every subset
 PAPER = ("rgb", "depth", "force", "action")  # the four modalities of the paper
 _SECTIONS = (("errors",), ("likelihoods",), ("probes", "subsets"), ("generated_contact", "subsets"))
 _NONE = "\N{EN DASH}"
@@ -36,9 +38,9 @@ def tabulate(
 ) -> dict[str, Any]:
     """What docs/results/insertion.json holds: averages over seeds.
 
-    ``subsets`` are those of SMVAE, each with the dedicated networks' skills where there are some;
-    ``methods`` are all models, with the same measures; ``violations`` are the nested pairs of
-    subsets of which the larger one predicts a modality worse.
+    ``subsets`` are those of the model ``shown``, an SMVAE, each with the dedicated networks' skills
+    where there are some; ``methods`` are all models, with the same measures; ``violations`` are the
+    nested pairs of subsets of which the larger one predicts a modality worse.
 
     Args:
         protocol: of the runs.
@@ -60,9 +62,10 @@ def tabulate(
         if own:
             methods[method] = _of_method(own)
     dedicated = _dedicated(records)
+    shown = next((method for method in OURS if method in methods), None)
     subsets = {
         label: dict(entry)
-        for label, entry in methods.get("smvae", {"subsets": {}})["subsets"].items()
+        for label, entry in methods.get(shown, {"subsets": {}})["subsets"].items()
     }
     for (label, target), skill in dedicated.items():
         subsets.setdefault(label, {})[f"{target}_skill_dedicated"] = skill
@@ -73,6 +76,7 @@ def tabulate(
         "seeds": sorted({record["configuration"]["seed"] for record in records}),
         "protocol": vars(protocol),
         "data": data[0],
+        "shown": shown,
         "subsets": subsets,
         "methods": methods,
         "persistence": _persistence(records),
@@ -156,6 +160,7 @@ def violations(subsets: Mapping[str, Mapping[str, float]]) -> dict[str, Any]:
 def to_markdown(table: Mapping[str, Any]) -> str:
     """The same as a page."""
     data, methods, subsets = table["data"], table["methods"], table["subsets"]
+    shown = table["shown"]
     lines = [
         "# Contact-rich insertion: every subset of sensors",
         "",
@@ -171,16 +176,22 @@ def to_markdown(table: Mapping[str, Any]) -> str:
         f"    {table['command']}",
         "",
     ]
-    if "smvae" in methods:
+    if "smvae_long" in methods:
+        times = f"{EPOCHS['smvae_long']:g} times the epochs of the other models"
+        lines[2] += (
+            f" `smvae_long` is SMVAE with {times}, which takes about as long as to train all "
+            "dedicated networks."
+        )
+    if shown:
         four, five = (
             [s for s in subsets if s != "training_mean" and ("proprio" in s.split("+")) is with_it]
             for with_it in (False, True)
         )
         four = [label for label in four if label != "prior"]
-        lines += ["## SMVAE: the four modalities of the paper", ""]
+        lines += [f"## {shown}: the four modalities of the paper", ""]
         lines += _table(subsets, [*four, "training_mean"])
-        lines += ["", "## SMVAE: with proprioception", "", *_table(subsets, five), ""]
-        lines += _limits(subsets)
+        lines += ["", f"## {shown}: with proprioception", "", *_table(subsets, five), ""]
+        lines += _limits(subsets, {name: methods[name] for name in OURS[::-1] if name in methods})
     lines += _methods(methods)
     lines += _next_step(table)
     lines += _violations(table["violations"])
@@ -207,20 +218,31 @@ def _grid(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     return [cells[0], "|---" * len(header) + "|", *cells[1:]]
 
 
-def _limits(subsets: Mapping[str, Mapping[str, float]]) -> list[str]:
+def _limits(
+    subsets: Mapping[str, Mapping[str, float]], ours: Mapping[str, Mapping[str, Any]]
+) -> list[str]:
     """One model for all subsets beside a network for each."""
     rows = []
     for target in TARGETS:
         for label, entry in subsets.items():
-            dedicated, skill = f"{target}_skill_dedicated", f"{target}_skill_vs_mean"
-            if dedicated in entry and skill in entry:
-                gap = entry[dedicated] - entry[skill]
-                values = (f"{entry[skill]:.3f}", f"{entry[dedicated]:.3f}", f"{gap:+.3f}")
-                rows.append([target, _name(label), *values, "yes" if gap <= 0.03 else "no"])
+            dedicated = entry.get(f"{target}_skill_dedicated")
+            measured = [model["subsets"].get(label, {}) for model in ours.values()]
+            skills = [of_model.get(f"{target}_skill_vs_mean") for of_model in measured]
+            if dedicated is None or None in skills:
+                continue
+            row = [target, _name(label), f"{dedicated:.3f}"]
+            for skill in skills:
+                mark = "" if dedicated - skill <= ALLOWED else " **more**"
+                row += [f"{skill:.3f}", f"{dedicated - skill:+.3f}{mark}"]
+            rows.append(row)
     if not rows:
         return []
-    header = ["predicted", "from", "SMVAE", "dedicated", "behind by", "within 0.03"]
-    return ["## One model for all subsets, and a network for each", "", *_grid(header, rows), ""]
+    header = ["predicted", "from", "dedicated"]
+    for name in ours:
+        header += [name, "behind by"]
+    note = f"The aim is at most {ALLOWED}; what is **more** than that is marked."
+    title = "## One model for all subsets, and a network for each"
+    return [title, "", note, "", *_grid(header, rows), ""]
 
 
 def _methods(methods: Mapping[str, Any]) -> list[str]:
@@ -257,7 +279,7 @@ def _next_step(table: Mapping[str, Any]) -> list[str]:
         return []
     rows = [
         [
-            "SMVAE, all four",
+            f"{table['shown']}, all four",
             f"{entry['next_contact_probe_balanced_accuracy']:.3f}",
             f"{entry['position_probe_mse_m2']:.2e}",
         ],
@@ -285,7 +307,7 @@ def _violations(found: Mapping[str, Any]) -> list[str]:
             f"{entry['worse']}, in {len(notable)} by more than {NOTABLE} of skill."
         )
         lines.append("")
-        if name == "smvae" and notable:
+        if name in OURS and notable:
             rows = [
                 [v["predicted"], _name(v["from"]), _name(v["worse_from"]), f"{v['skill_lost']:.3f}"]
                 for v in notable[:LISTED]
