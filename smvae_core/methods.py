@@ -15,7 +15,7 @@ from smvae_core.baselines.mopoe import MoPoE, mopoe_bound
 from smvae_core.baselines.mvae import MVAE, subsampled_bound, subsampled_terms
 from smvae_core.baselines.telbo import TELBO, triple_bound
 from smvae_core.multimodal_vae import MultimodalVAE
-from smvae_core.objectives import OBJECTIVES, Bound, draw_subsets, full_bound, masked_bound
+from smvae_core.objectives import OBJECTIVES, Bound, draw_subsets, full_bound, predictive_bound
 from smvae_core.smvae import SMVAE
 
 # Of "predictive": draws of S in a step, the share of them that are a single modality, and the
@@ -93,11 +93,11 @@ def _predictive(
     noise: Tensor,
     beta: float = 1.0,
 ) -> Bound:
-    """The masked bound for models that shall predict: what is not in S is predicted from it, too,
-    single modalities are drawn more often, since most is to be learned where least is given, and
-    many S are drawn where no decoder has to run for them."""
+    """For models that shall predict: single modalities are drawn more often, since most is to be
+    learned where least is given, and many S are drawn where no decoder has to run for them."""
     taught = draw_subsets(present, uniform, TAUGHT, ALONE)
-    return masked_bound(model, observations, present, taught[:1], noise, beta, taught, PREDICTED)
+    arguments = model, observations, present, taught[:1], noise, beta
+    return predictive_bound(*arguments, taught, PREDICTED)
 
 
 def _elbo(

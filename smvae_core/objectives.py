@@ -7,8 +7,9 @@ With O what a sample observed and S ⊆ O a random non-empty subset, an objectiv
 - :func:`masked_bound`, Hirt et al. 2023 (arXiv 2309.00380), the default:
   the above plus E_{q(z|x_O)}[Σ_{i∈O∖S} λ_i log p(x_i|z)] − β KL(q(z|x_O) ‖ q(z|x_S)).
   It may lie above log p(x_O) while posteriors are not exact, so models are never compared by it;
-  :func:`full_bound`, the ELBO of Eq. 1 on all of O, is what validation reports. With ``predict``
-  what is outside of S is decoded from the mean of q(z|x_S), too, as in a prediction.
+  :func:`full_bound`, the ELBO of Eq. 1 on all of O, is what validation reports;
+- :func:`predictive_bound`: the same, and what is outside of S is decoded from the mean of q(z|x_S),
+  too, as in a prediction.
 
 :func:`regression` is not a bound: it trains a network dedicated to one mapping, the yardstick that
 a model for all subsets is held against.
@@ -129,7 +130,6 @@ def masked_bound(
     noise: Tensor,
     beta: float = 1.0,
     taught: Tensor | None = None,
-    predict: float = 0.0,
 ) -> Bound:
     """The masked objective of Hirt et al. 2023; arguments as :func:`subset_bound`, and the noise
     after the first R is that of q(z|x_O), which all S share.
@@ -140,11 +140,6 @@ def masked_bound(
         taught: (T, B, M) bool, subsets over which KL(q(z|x_O) ‖ q(z|x_S)) is averaged instead of
             over the R of ``subsets``. No decoder has a part in it, so that many of them cost
             little; drawn as those of ``subsets`` they change no expectation, only its variance.
-        predict: weight of Σ_{i∈O∖S} λ_i log p(x_i | z = E[z|x_S]), which is added: predictions as
-            they are made in use. Decoders can tell the mean of an unsure posterior, which is near
-            that of the prior, from the z of one that knows, so that what S does not say need not
-            blur the latter. Scales of likelihoods that are learned are those of reconstructions
-            and predictions alike.
     """
     embeddings = model.embed(observations)
     given = model.encode_subsets(embeddings, subsets)
@@ -160,11 +155,29 @@ def masked_bound(
         inside = subsets[..., model.names.index(name), None]
         z = torch.where(inside, z_given, z_full)
         terms.update(log_likelihoods(model, {name: x}, z, present.expand_as(subsets)))
-    bound = _mean_bound(model, terms, kl, given, beta)
-    if not predict:
-        return bound
-    outside = log_likelihoods(model, observations, given.mean, present & ~subsets)
-    predicted = predict * weighted_sum(model, outside).mean(0)
+    return _mean_bound(model, terms, kl, given, beta)
+
+
+def predictive_bound(
+    model: MultimodalVAE,
+    observations: Mapping[str, Tensor],
+    present: Tensor,
+    subsets: Tensor,
+    noise: Tensor,
+    beta: float = 1.0,
+    taught: Tensor | None = None,
+    weight: float = 1.0,
+) -> Bound:
+    """:func:`masked_bound`, and predictions as they are made in use: plus the weight times
+    Σ_{i∈O∖S} λ_i log p(x_i | z = E[z|x_S]).
+
+    Decoders can tell the mean of an unsure posterior, which is near that of the prior, from the z
+    of one that knows, so that what S does not say need not blur the latter. Scales of likelihoods
+    that are learned are those of reconstructions and predictions alike.
+    """
+    bound = masked_bound(model, observations, present, subsets, noise, beta, taught)
+    outside = log_likelihoods(model, observations, bound.posterior.mean, present & ~subsets)
+    predicted = weight * weighted_sum(model, outside).mean(0)
     return replace(bound, value=bound.value + predicted, predicted=predicted)
 
 

@@ -21,6 +21,7 @@ from smvae_core.objectives import (
     draw_subsets,
     full_bound,
     masked_bound,
+    predictive_bound,
     regression,
     regulariser,
     subset_bound,
@@ -293,7 +294,7 @@ def test_predictions_are_decoded_from_the_mean_of_the_subset() -> None:
     model = literal_model()
     observations, present, subset, noise = literal_case(model, 6)
     arguments = model, observations, present, subset[None], noise, 0.3
-    plain, found = masked_bound(*arguments), masked_bound(*arguments, predict=0.3)
+    plain, found = masked_bound(*arguments), predictive_bound(*arguments, weight=0.3)
     posterior = model.encode(observations, subset)
     terms = log_likelihoods(model, observations, posterior.mean[None], (present & ~subset)[None])
     added = weighted_sum(model, terms)[0]
