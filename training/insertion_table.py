@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import statistics
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -304,7 +305,8 @@ def _violations(found: Mapping[str, Any]) -> list[str]:
         notable = [v for v in entry["list"] if v["skill_lost"] > NOTABLE]
         lines.append(
             f"{name}: of {entry['pairs']} nested pairs, the larger set is worse in "
-            f"{entry['worse']}, in {len(notable)} by more than {NOTABLE} of skill."
+            f"{entry['worse']}, in {len(notable)} by more than {NOTABLE} of skill"
+            f"{_by_modality(notable)}."
         )
         lines.append("")
         if name in OURS and notable:
@@ -314,3 +316,9 @@ def _violations(found: Mapping[str, Any]) -> list[str]:
             ]
             lines += [*_grid(["predicted", "from", "worse from", "skill lost"], rows), ""]
     return lines
+
+
+def _by_modality(listed: Sequence[Mapping[str, Any]]) -> str:
+    counts = Counter(violation["predicted"] for violation in listed)
+    named = ", ".join(f"{count} of {name}" for name, count in counts.most_common())
+    return f" ({named})" if named else ""
