@@ -8,8 +8,8 @@ With O what a sample observed and S ⊆ O a random non-empty subset, an objectiv
   the above plus E_{q(z|x_O)}[Σ_{i∈O∖S} λ_i log p(x_i|z)] − β KL(q(z|x_O) ‖ q(z|x_S)).
   It may lie above log p(x_O) while posteriors are not exact, so models are never compared by it;
   :func:`full_bound`, the ELBO of Eq. 1 on all of O, is what validation reports;
-- :func:`predictive_bound`: the same, and what is outside of S is decoded from the mean of q(z|x_S),
-  too, as in a prediction.
+- :func:`predictive_bound`: the masked bound, and what is outside of S is decoded from the mean of
+  q(z|x_S), too, as in a prediction.
 
 :func:`regression` is not a bound: it trains a network dedicated to one mapping, the yardstick that
 a model for all subsets is held against.

@@ -8,6 +8,7 @@ import logging
 import os
 import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -80,19 +81,39 @@ def split_arguments(argv: Sequence[str]) -> tuple[list[str], list[str]]:
 def interruptible() -> Iterator[None]:
     """Lets SIGINT and SIGTERM raise KeyboardInterrupt, but only the first of them.
 
-    After it they stay ignored, so that further ones cannot break the end of the program.
+    After it they stay ignored, so that further ones cannot break the end of the program. Where
+    Python drops the exception, as in callbacks of weak references, of which h5py has many, it is
+    raised once more a moment later.
     """
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    unraisable_hook = sys.unraisablehook
+    repetitions: list[threading.Timer] = []
 
     def interrupt(*_: object) -> None:
         ignore_interrupts()
         raise KeyboardInterrupt
 
-    for number in before:
-        signal.signal(number, interrupt)
+    def listen() -> None:
+        for number in before:
+            signal.signal(number, interrupt)
+
+    def repeat(dropped: Any) -> None:
+        if dropped.exc_type is not KeyboardInterrupt:
+            unraisable_hook(dropped)
+            return
+        listen()
+        main = threading.main_thread().ident
+        repetitions.append(threading.Timer(0.01, signal.pthread_kill, (main, signal.SIGINT)))
+        repetitions[-1].start()
+
+    listen()
+    sys.unraisablehook = repeat
     try:
         yield
     finally:
+        sys.unraisablehook = unraisable_hook
+        for repetition in repetitions:
+            repetition.cancel()
         for number, handler in before.items():
             if signal.getsignal(number) is interrupt:
                 signal.signal(number, handler)

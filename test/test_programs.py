@@ -50,3 +50,28 @@ def test_ros_arguments_are_told_from_ours(
     argv: list[str], ours: list[str], for_ros: list[str]
 ) -> None:
     assert split_arguments(argv) == (ours, for_ros)
+
+
+DROPPED = """
+import os, signal, threading, weakref
+from smvae_ros.programs import interruptible
+
+class Thing:
+    pass
+
+thing = Thing()
+watch = weakref.ref(thing, lambda _: os.kill(os.getpid(), signal.SIGINT))
+try:
+    with interruptible():
+        del thing
+        threading.Event().wait(60)
+except KeyboardInterrupt:
+    print("interrupted")
+"""
+
+
+def test_an_interrupt_that_python_drops_comes_again() -> None:
+    """Exceptions in the callback of a weak reference are printed and forgotten."""
+    ended = subprocess.run([sys.executable, "-c", DROPPED], capture_output=True, text=True)
+    assert (ended.returncode, ended.stdout) == (0, "interrupted\n")
+    assert ended.stderr == ""

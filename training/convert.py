@@ -20,6 +20,7 @@ from smvae_core.data.log_cache import ConversionReport, convert_logs
 from smvae_core.data.log_dataset import CacheError
 from smvae_core.data.vision_touch import FORCE_RATE, Problem, validate_log
 from smvae_core.modalities import Modality
+from smvae_ros.programs import interruptible
 
 _LISTED = 10  # files named in the summary
 
@@ -133,7 +134,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error("CACHE_DIR is needed, except with --validate-only")
     logging.basicConfig(level=logging.INFO, format="%(levelname)s: %(message)s")
     try:
-        with logging_redirect_tqdm():
+        with interruptible(), logging_redirect_tqdm():
             if options.validate_only:
                 return validate(options.logs)
             started = time.perf_counter()
