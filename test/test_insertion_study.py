@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import yaml
 from small_caches import make_cache
 from small_models import save_small_checkpoint
 from small_training import write_config
@@ -19,8 +20,7 @@ from training import insertion, insertion_figures, insertion_protocol, insertion
 from training.insertion_measures import Caches
 from training.insertion_protocol import (
     ALL,
-    SCALES,
-    WEIGHTS,
+    METHODS,
     Protocol,
     Run,
     describe_data,
@@ -199,15 +199,32 @@ def test_a_dedicated_network_has_only_what_it_uses(study: Path, caches: Caches) 
     assert checkpoint.training["model"]["targets"] == ["depth"]
 
 
-def test_images_have_the_same_scale_in_all_runs() -> None:
-    for run in (
-        Run("smvae", 0, Protocol(), {}),
-        Run("mvae", 0, Protocol(), {}),
-        Run("dedicated", 0, Protocol(), {}, ("depth",), "rgb"),
-    ):
-        modalities = run.training("cache")["model"]["modalities"]
-        assert {n: modalities[n]["scale"] for n in SCALES} == SCALES
-        assert ("force" not in modalities) or modalities["force"]["weight"] == WEIGHTS["force"]
+def test_networks_and_scales_are_those_of_the_configuration_in_all_runs() -> None:
+    whole = yaml.safe_load(insertion_protocol.CONFIGURATION.read_text(encoding="utf-8"))
+    configured = whole["model"]["modalities"]
+    assert all("weight" in modality for modality in configured.values())
+    for method in METHODS:
+        assert Run(method, 0, Protocol(), {}).training("cache")["model"]["modalities"] == configured
+    dedicated = Run("dedicated", 0, Protocol(), {}, ("action",), "rgb").training("cache")
+    for modality in configured.values():
+        del modality["weight"]
+    used = {name: configured[name] for name in ("rgb", "action")}
+    assert dedicated["model"]["modalities"] == used
+
+
+def test_recorded_runs_are_those_of_the_present_protocol(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The table leaves out what is of another protocol, so a change of it must not go unnoticed."""
+    root = Path(__file__).parents[1]
+    monkeypatch.setattr(
+        insertion_protocol, "CONFIGURATION", root / "config" / "training" / "insertion.yaml"
+    )
+    for path in (root / "docs" / "results" / "runs").glob("*.json"):
+        recorded = json.loads(path.read_text(encoding="utf-8"))["configuration"]
+        if recorded.get("study") != "insertion":
+            continue
+        own = {"given": tuple(recorded.get("given", ())), "target": recorded.get("target", "")}
+        run = Run(recorded["method"], recorded["seed"], Protocol(), recorded["data"], **own)
+        assert (run.key, run.configuration) == (path.stem, recorded)
 
 
 def test_violations_are_the_nested_pairs_in_which_the_larger_set_is_worse() -> None:

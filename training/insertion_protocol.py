@@ -14,7 +14,7 @@ import yaml
 from smvae_core.data.log_dataset import LogCache
 from smvae_core.evaluation import Subset
 
-# Networks, weights and rates are those of the bundled model.
+# All that runs have in common but the protocol: networks, optimiser, scales and weights.
 CONFIGURATION = Path(__file__).parents[1] / "config" / "training" / "insertion.yaml"
 
 # Row of the tables → model and objective of `smvae_core.methods`.
@@ -25,15 +25,6 @@ METHODS: dict[str, tuple[str, str]] = {
     "mmvae": ("mmvae", "elbo"),
     "mopoe": ("mopoe", "elbo"),
 }
-# Standard deviations of the images' likelihoods, in normalised units: near what is reached. Learned
-# ones begin at 1, from where the optimiser takes 2,000 steps, and until then images count a
-# hundredth of what they should; in the end they are those of scenes that are known by heart.
-SCALES = {"rgb": 0.25, "depth": 0.07}
-# Of models of several modalities: so few numbers are lost beside images whose scales are small.
-WEIGHTS = {"force": 30.0, "action": 300.0, "proprio": 300.0}
-# Of all models, see `smvae_core.fitting`. In trials SMVAE learned about as much with both in a
-# third of the steps.
-FITTING = {"optimizer": "muon", "initial_log_variance": -4.0}
 # Times the protocol's epochs. This SMVAE takes about as long to train as the eight dedicated
 # networks that it stands for take together.
 EPOCHS = {"smvae_long": 2.5}
@@ -128,17 +119,15 @@ class Run:
             "latent_size": protocol.latent_size,
             "warm_up_steps": protocol.warm_up_steps,
             "seed": self.seed,
-            **FITTING,
         }
-        for modality, scale in SCALES.items():
-            model["modalities"][modality]["scale"] = scale
-        if not self.given:
-            for modality, weight in WEIGHTS.items():
-                model["modalities"][modality]["weight"] = weight
-        else:
-            # No networks that it does not use.
+        if self.given:
+            # No networks that it does not use, and no weights: there is one target.
             used = {*self.given, self.target}
-            model["modalities"] = {n: m for n, m in model["modalities"].items() if n in used}
+            model["modalities"] = {
+                name: {key: value for key, value in modality.items() if key != "weight"}
+                for name, modality in model["modalities"].items()
+                if name in used
+            }
             model |= {"given": list(self.given), "targets": [self.target]}
         epochs = round(protocol.epochs * EPOCHS.get(self.method, 1.0))
         trainer = whole["trainer"] | {"max_epochs": epochs}
