@@ -5,31 +5,41 @@ Runs in the worker's thread, after a frame's outputs have been published, for at
 time: modalities take turns. No ROS import, so that an offline study runs the very same.
 
 A faulty sensor makes the others look strange, too, since it is among what they are predicted from.
-So only the most unusual one becomes a suspect; from then on it is no evidence about the others, and
-what was held against them is forgotten, so that one that was suspected wrongly is soon acquitted.
+So of several only the one without which the rest agree best becomes a suspect; from then on it is
+no evidence about the others, and what was held against them is forgotten, so that one that was
+suspected wrongly is soon acquitted.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from smvae_core.health.features import divergence, measure, model_scales, small_others
-from smvae_core.health.reference import weight
+from smvae_core.health.features import model_scales
+from smvae_core.health.reference import TIME_CONSTANT, weight
 from smvae_core.health.suspicion import Level, Suspicion, Thresholds, repeat_score
 from smvae_core.inference import Encoding, Inference
+from smvae_ros.node.leave_one_out import LeaveOneOut
 from smvae_ros.sensor_sample import SensorSample
 
 #: After so many seconds without a check, what was averaged before counts no more.
 FORGET = 2.0
+#: From this score on, which one of ten healthy checks reaches, a sensor may be the one that makes
+#: another look strange.
+RIVAL = 1.0
+#: Seconds after which a sensor is suspected though only others look strange, and these only because
+#: of it.
+PATIENCE = TIME_CONSTANT
 _REPEATS = "repeats"
+_EXCLUSION = "exclusion"
 _WORDS = {
     "surprise": "differs from what {others} let expect",
     "bias": "differs from what {others} let expect, always in the same direction",
     "disagreement": "contradicts {others}",
+    _EXCLUSION: "does not fit {others}, which agree without it",
     _REPEATS: "gave exactly the same reading {repeats} times in a row",
 }
 
@@ -55,7 +65,8 @@ class Judgement:
     Attributes:
         level: with hysteresis.
         score: decades: a healthy sensor reaches it in one of 10^score checks.
-        statistic: what it is of, one of surprise, bias, disagreement, repeats.
+        statistic: what it is of, one of surprise, bias, disagreement, repeats, or exclusion, of
+            which the score is that of the sensor that it makes look strange.
         others: the sensors that the reading was compared with.
         repeats: how often in a row exactly the same reading came.
         at: when it was checked, in seconds of the clock of :meth:`HealthMonitor.check`.
@@ -81,10 +92,16 @@ class _Sensor:
 
     suspicion: Suspicion = field(default_factory=Suspicion)
     averaged: np.ndarray | None = None
+    score: float = 0.0
+    strange_since: float | None = None
     checked: float | None = None
     received: object = None
     reading: np.ndarray | None = None
     repeats: int = 0
+
+    def forget(self) -> None:
+        """What was held against it."""
+        self.averaged, self.score, self.strange_since = None, 0.0, None
 
 
 class HealthMonitor:
@@ -156,7 +173,7 @@ class HealthMonitor:
             return
         self._note_repeats(arrays, received)
         self._earn(now)
-        posteriors = {tuple(arrays): encoding}
+        frame = LeaveOneOut(inference, self._scales, encoding, arrays)
         found: dict[str, Judgement] = {}
         names, following = list(arrays), self._turn
         for k in range(len(names)):
@@ -164,17 +181,14 @@ class HealthMonitor:
                 break
             name = names[(self._turn + k) % len(names)]
             start = self._clock()
-            judgement = self._judge(name, posteriors, arrays, now)
+            judgement = self._judge(name, frame, now)
             if judgement is not None:
                 found[name] = judgement
                 self.checks += 1
-            cost = self._clock() - start
-            self.seconds += cost
-            if self.settings.share < 1:
-                self._credit -= cost
+            self._spend(start)
             following = self._turn + k + 1
         self._turn = following
-        self._decide(found, now)
+        self._decide(found, frame, now)
 
     # -- one frame ---------------------------------------------------------------------------------
 
@@ -191,6 +205,13 @@ class HealthMonitor:
         self._credit = min(share, self._credit + share * max(0.0, now - before))
         self._now = now
 
+    def _spend(self, start: float) -> None:
+        """What has been done since ``start``."""
+        cost = self._clock() - start
+        self.seconds += cost
+        if self.settings.share < 1:
+            self._credit -= cost
+
     def _note_repeats(
         self, arrays: Mapping[str, np.ndarray], received: Mapping[str, object]
     ) -> None:
@@ -202,38 +223,15 @@ class HealthMonitor:
             sensor.repeats = sensor.repeats + 1 if same else 0
             sensor.received, sensor.reading = received[name], array
 
-    def _judge(
-        self,
-        name: str,
-        posteriors: dict[tuple[str, ...], Encoding],
-        arrays: Mapping[str, np.ndarray],
-        now: float,
-    ) -> Judgement | None:
+    def _judge(self, name: str, frame: LeaveOneOut, now: float) -> Judgement | None:
         """A judgement with the level of its score alone; None where there is nothing to compare
         with."""
-        inference, sensor = self._inference, self._sensors[name]
-        calibration = inference.calibration
-        others = tuple(n for n in arrays if n != name and not self._is_suspect(n))
+        calibration, sensor = self._inference.calibration, self._sensors[name]
+        others = tuple(n for n in frame.names if n != name and not self._is_suspect(n))
         reference = calibration.reference(name, others)
         scores = {_REPEATS: repeat_score(sensor.repeats, calibration.repeats.get(name, 0))}
         if reference is not None:
-            used = {n: arrays[n] for n in arrays if n == name or n in others}
-            whole = _posterior(inference, posteriors, tuple(used))
-            rest = _posterior(inference, posteriors, others)
-            wanted = [name, *small_others(name, used, inference.modalities)]
-            predicted = inference.decode(rest, wanted)
-            features = measure(
-                name,
-                inference.modalities,
-                self._scales,
-                {n: used[n][None] for n in wanted},
-                {n: predicted[n][None] for n in wanted},
-                divergence(
-                    *(part.astype(np.float64)[None] for part in _belief(whole)),
-                    *(part.astype(np.float64)[None] for part in _belief(rest)),
-                ),
-            )
-            standard = reference.standardise(features)[0]
+            standard = frame.standardised(name, others, reference)
             seconds = np.inf if sensor.checked is None else now - sensor.checked
             if sensor.averaged is None or seconds > FORGET:
                 sensor.averaged = np.zeros_like(standard)
@@ -244,59 +242,63 @@ class HealthMonitor:
         elif not sensor.repeats and not self._is_suspect(name):
             return None
         statistic = max(scores, key=scores.__getitem__)
-        score = scores[statistic]
-        level = self.settings.thresholds.level(score)
-        return Judgement(level, score, statistic, others, sensor.repeats, now)
+        sensor.score = scores[statistic]
+        level = self.settings.thresholds.level(sensor.score)
+        if level == Level.OK:
+            sensor.strange_since = None
+        elif sensor.strange_since is None:
+            sensor.strange_since = now
+        return Judgement(level, sensor.score, statistic, others, sensor.repeats, now)
 
     def _is_suspect(self, name: str) -> bool:
         return self._sensors[name].suspicion.level > Level.OK
 
-    def _decide(self, found: Mapping[str, Judgement], now: float) -> None:
-        """Levels with hysteresis. Of several sensors that look strange for the first time, only the
-        strangest is suspected."""
+    def _decide(self, found: Mapping[str, Judgement], frame: LeaveOneOut, now: float) -> None:
+        """Levels with hysteresis. Of several sensors that look strange for the first time, only one
+        is suspected."""
         fresh = {
             name: judgement
             for name, judgement in found.items()
             if judgement.level > Level.OK and not self._is_suspect(name)
         }
-        strangest = max(fresh, key=lambda name: fresh[name].score, default=None)
+        suspected = self._suspect(fresh, frame, now)
         judgements = dict(self.judgements)
-        for name, judgement in found.items():
-            if name in fresh and name != strangest:
+        for name, judgement in {**found, **suspected}.items():
+            if name in fresh and name not in suspected:
                 continue
             level = self._sensors[name].suspicion.update(
                 judgement.score, now, self.settings.thresholds
             )
-            judgements[name] = Judgement(
-                level,
-                judgement.score,
-                judgement.statistic,
-                judgement.others,
-                judgement.repeats,
-                now,
-            )
-        if strangest is not None:
+            judgements[name] = replace(judgement, level=level, at=now)
+        if suspected:
             for name, sensor in self._sensors.items():
-                if name != strangest:
-                    sensor.averaged = None
+                if name not in suspected:
+                    sensor.forget()
         self.judgements = judgements
 
-
-def _posterior(
-    inference: Inference, posteriors: dict[tuple[str, ...], Encoding], names: tuple[str, ...]
-) -> Encoding:
-    """Of these sensors of the frame; each is computed once."""
-    if names not in posteriors:
-        encoding = next(iter(posteriors.values()))
-        for name in list(encoding.embeddings):
-            if name not in names:
-                encoding = inference.leave_out(encoding, name)
-        posteriors[names] = encoding
-    return posteriors[names]
-
-
-def _belief(encoding: Encoding) -> tuple[np.ndarray, np.ndarray]:
-    return encoding.mean, encoding.log_variance
+    def _suspect(
+        self, fresh: Mapping[str, Judgement], frame: LeaveOneOut, now: float
+    ) -> dict[str, Judgement]:
+        """The one to suspect, with the judgement that says why. None yet where it may be another
+        one, whose own score is still rising."""
+        strangest = max(fresh, key=lambda name: fresh[name].score, default=None)
+        if strangest is None:
+            return {}
+        clear = [name for name in frame.names if not self._is_suspect(name)]
+        rivals = [name for name in clear if name in fresh or self._sensors[name].score >= RIVAL]
+        start = self._clock()
+        certain = fresh[strangest].statistic == _REPEATS
+        culprit = strangest if certain else frame.culprit(rivals, clear) or strangest
+        self._spend(start)
+        if culprit in fresh:
+            return {culprit: fresh[culprit]}
+        if now - self._sensors[strangest].strange_since < PATIENCE:
+            return {}
+        others = tuple(name for name in clear if name != culprit)
+        repeats = self._sensors[culprit].repeats
+        return {
+            culprit: replace(fresh[strangest], statistic=_EXCLUSION, others=others, repeats=repeats)
+        }
 
 
 def _equal(one: np.ndarray, other: np.ndarray) -> bool:

@@ -1,0 +1,101 @@
+"""One frame's readings, each compared with what any set of the other sensors lets expect."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from smvae_core.health.features import divergence, measure, small_others
+from smvae_core.health.reference import Reference
+from smvae_core.inference import Encoding, Inference
+
+
+class LeaveOneOut:
+    """Computes every posterior at most once.
+
+    Args:
+        inference: with a calibration.
+        scales: modality → scale of its likelihood, see
+            :func:`smvae_core.health.features.model_scales`.
+        encoding: of ``arrays``.
+        arrays: modality → prepared array.
+
+    Attributes:
+        names: the frame's modalities.
+    """
+
+    def __init__(
+        self,
+        inference: Inference,
+        scales: Mapping[str, np.ndarray],
+        encoding: Encoding,
+        arrays: Mapping[str, np.ndarray],
+    ) -> None:
+        self.names = tuple(arrays)
+        self._inference = inference
+        self._scales = scales
+        self._whole = encoding
+        self._arrays = arrays
+        self._posteriors = {self.names: encoding}
+
+    def standardised(self, name: str, others: Sequence[str], reference: Reference) -> np.ndarray:
+        """(C + 2,): how a reading differs from what these others let expect, in units of the
+        healthy spread (:meth:`smvae_core.health.reference.Reference.standardise`)."""
+        used = tuple(n for n in self.names if n == name or n in others)
+        whole, rest = self._posterior(used), self._posterior(tuple(others))
+        wanted = [name, *small_others(name, used, self._inference.modalities)]
+        predicted = self._inference.decode(rest, wanted)
+        features = measure(
+            name,
+            self._inference.modalities,
+            self._scales,
+            {n: self._arrays[n][None] for n in wanted},
+            {n: predicted[n][None] for n in wanted},
+            divergence(*_belief(whole), *_belief(rest)),
+        )
+        return reference.standardise(features)[0]
+
+    def culprit(self, candidates: Sequence[str], names: Sequence[str]) -> str | None:
+        """The candidate without which the rest of ``names`` agree best in this frame: the sum of
+        their scores, which are decades, says how unlikely the rest would be if it were healthy.
+
+        None where too few are left to say, or where the calibration knows nothing of them. A
+        single candidate is the answer.
+        """
+        if len(candidates) < 2:
+            return next(iter(candidates), None)
+        if len(names) < 3:
+            return None
+        doubts = {name: self._doubt([n for n in names if n != name]) for name in candidates}
+        if None in doubts.values():
+            return None
+        return min(doubts, key=doubts.__getitem__)
+
+    def _doubt(self, names: Sequence[str]) -> float | None:
+        """How little these agree, in decades."""
+        doubt = 0.0
+        for name in names:
+            others = tuple(n for n in names if n != name)
+            reference = self._inference.calibration.reference(name, others)
+            if reference is None:
+                return None
+            doubt += max(reference.scores(self.standardised(name, others, reference)).values())
+        return doubt
+
+    def _posterior(self, names: tuple[str, ...]) -> Encoding:
+        if names not in self._posteriors:
+            encoding = self._whole
+            for name in self.names:
+                if name not in names:
+                    encoding = self._inference.leave_out(encoding, name)
+            self._posteriors[names] = encoding
+        return self._posteriors[names]
+
+
+def _belief(encoding: Encoding) -> tuple[np.ndarray, np.ndarray]:
+    """(1, D) each."""
+    return (
+        encoding.mean.astype(np.float64)[None],
+        encoding.log_variance.astype(np.float64)[None],
+    )
