@@ -231,7 +231,14 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def calibration(cache: Path) -> Calibration:
     model = small_model()
     opened = open_cache(cache, list(model.modalities.values()))
-    return calibrate(model, opened, np.arange(len(opened)), 20.0, progress=False)
+    return calibrate(model, opened, np.arange(len(opened)), 2.0, progress=False)
+
+
+def test_scenes_too_short_for_an_average_calibrate_nothing(cache: Path) -> None:
+    model = small_model()
+    opened = open_cache(cache, list(model.modalities.values()))
+    with pytest.raises(ValueError, match=r"0 runs of 2 s or more .*longer trajectories"):
+        calibrate(model, opened, np.arange(len(opened)), 20.0, progress=False)
 
 
 def test_runs_are_of_consecutive_whole_steps(cache: Path) -> None:
@@ -294,7 +301,7 @@ def test_the_command_adds_a_calibration(
     tmp_path: Path, cache: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = save_small_checkpoint(tmp_path / "model")
-    assert calibrate_command([str(path), str(cache)]) == 0
+    assert calibrate_command([str(path), str(cache), "--rate", "2"]) == 0
     assert "48 steps in 8 runs" in capsys.readouterr().out
     assert load_checkpoint(path).calibration.source["runs"] == 8
     assert calibrate_command([str(tmp_path / "none"), str(cache)]) == 2

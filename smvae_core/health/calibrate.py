@@ -12,11 +12,13 @@ from tqdm import tqdm
 from smvae_core.data.log_dataset import LogCache
 from smvae_core.health.calibration import Calibration, calibrated_sets
 from smvae_core.health.features import Features, divergence, measure, model_scales, small_others
-from smvae_core.health.reference import Reference
+from smvae_core.health.reference import TIME_CONSTANT, Reference
 from smvae_core.multimodal_vae import MultimodalVAE
 from smvae_core.preprocessing import to_raw, to_tensor
 
 _BATCH = 250
+#: Seconds of a run that is used: averages begin at zero, and are no averages until they forget it.
+SHORTEST = 5 * TIME_CONSTANT
 
 
 def healthy_runs(cache: LogCache, rows: np.ndarray, names: Sequence[str]) -> list[np.ndarray]:
@@ -50,16 +52,17 @@ def calibrate(
         rate: steps per second of the logs.
 
     Raises:
-        ValueError: for a model of one modality, and for fewer than two runs of whole steps.
+        ValueError: for a model of one modality, and for fewer than two runs of :data:`SHORTEST`.
     """
     names = model.names
     if len(names) < 2:
         raise ValueError("a model of one modality has no others that could tell of its health")
-    runs = healthy_runs(cache, rows, names)
+    runs = [run for run in healthy_runs(cache, rows, names) if len(run) >= SHORTEST * rate]
     if len(runs) < 2:
         raise ValueError(
-            f"{cache.path}: {len(runs)} runs of consecutive steps with all of {', '.join(names)}; "
-            "two or more are needed to calibrate sensor health: convert more trajectories"
+            f"{cache.path}: {len(runs)} runs of {SHORTEST:g} s or more with all of "
+            f"{', '.join(names)}; two or more are needed to calibrate sensor health: convert more "
+            "or longer trajectories, and run training.calibrate on them"
         )
     features: dict[tuple[str, tuple[str, ...]], list[Features]] = {}
     repeats = dict.fromkeys(names, 0)
