@@ -16,6 +16,7 @@ from small_training import write_config
 from smvae_core.checkpoint import load_checkpoint
 from smvae_core.data.log_dataset import open_cache
 from smvae_core.evaluation import all_subsets
+from smvae_ros.bundled import model_path, yardstick_path
 from training import insertion, insertion_figures, insertion_protocol, insertion_study, train
 from training.insertion_measures import Caches
 from training.insertion_protocol import (
@@ -225,6 +226,24 @@ def test_recorded_runs_are_those_of_the_present_protocol(monkeypatch: pytest.Mon
         own = {"given": tuple(recorded.get("given", ())), "target": recorded.get("target", "")}
         run = Run(recorded["method"], recorded["seed"], Protocol(), recorded["data"], **own)
         assert (run.key, run.configuration) == (path.stem, recorded)
+
+
+@pytest.mark.parametrize(
+    ("model", "file"), [(model_path(), "insertion"), (yardstick_path(), "dedicated_depth")]
+)
+def test_bundled_models_are_of_their_configurations(model: Path, file: str) -> None:
+    """The study trained them; `training.train` with these files would train the same."""
+    path = Path(__file__).parents[1] / "config" / "training" / f"{file}.yaml"
+    configured = yaml.safe_load(path.read_text(encoding="utf-8"))
+    checkpoint = load_checkpoint(model)
+    recorded = checkpoint.training
+    modalities = configured["model"].pop("modalities")
+    for part in ("model", "data"):
+        assert configured[part].items() <= recorded[part].items()
+    made = {name: entry.to_dict() for name, entry in checkpoint.model.modalities.items()}
+    assert set(made) == set(modalities)
+    for name, wanted in modalities.items():
+        assert json.loads(json.dumps(wanted)).items() <= json.loads(json.dumps(made[name])).items()
 
 
 def test_violations_are_the_nested_pairs_in_which_the_larger_set_is_worse() -> None:
