@@ -293,7 +293,8 @@ def test_after_a_standstill_it_goes_on_with_the_present(
     os.kill(simulation.pid, signal.SIGCONT)
     simulation.wait_for_line("behind real time")
     begin = time.time_ns()
-    listener.wait_for(JOINTS, 5, begin)
+    # Two seconds of them: a busy machine may stand still once more for a moment.
+    listener.wait_for(JOINTS, 40, begin)
     late = [t - stamp_ns(m) for t, m in list(listener.heard[JOINTS]) if stamp_ns(m) > begin]
     assert np.median(late) / MS < 300
 
