@@ -35,7 +35,6 @@ class LeaveOneOut:
         self.names = tuple(arrays)
         self._inference = inference
         self._scales = scales
-        self._whole = encoding
         self._arrays = arrays
         self._posteriors = {self.names: encoding}
 
@@ -43,7 +42,7 @@ class LeaveOneOut:
         """(C + 2,): how a reading differs from what these others let expect, in units of the
         healthy spread (:meth:`smvae_core.health.reference.Reference.standardise`)."""
         used = tuple(n for n in self.names if n == name or n in others)
-        whole, rest = self._posterior(used), self._posterior(tuple(others))
+        whole, rest = self._posterior(used), self._posterior(others)
         wanted = [name, *small_others(name, used, self._inference.modalities)]
         predicted = self._inference.decode(rest, wanted)
         features = measure(
@@ -83,14 +82,14 @@ class LeaveOneOut:
             doubt += max(reference.scores(self.standardised(name, others, reference)).values())
         return doubt
 
-    def _posterior(self, names: tuple[str, ...]) -> Encoding:
-        if names not in self._posteriors:
-            encoding = self._whole
-            for name in self.names:
-                if name not in names:
-                    encoding = self._inference.leave_out(encoding, name)
-            self._posteriors[names] = encoding
-        return self._posteriors[names]
+    def _posterior(self, names: Sequence[str]) -> Encoding:
+        kept = tuple(name for name in self.names if name in names)
+        if kept not in self._posteriors:
+            # From the posterior of one more, which is often known or wanted, too.
+            left_out = next(name for name in self.names if name not in kept)
+            more = self._posterior([*kept, left_out])
+            self._posteriors[kept] = self._inference.leave_out(more, left_out)
+        return self._posteriors[kept]
 
 
 def _belief(encoding: Encoding) -> tuple[np.ndarray, np.ndarray]:
