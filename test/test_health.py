@@ -243,10 +243,11 @@ def test_scenes_too_short_for_an_average_calibrate_nothing(cache: Path) -> None:
 
 def test_runs_are_of_consecutive_whole_steps(cache: Path) -> None:
     opened = open_cache(cache)
-    runs = healthy_runs(opened, np.arange(len(opened)), NAMES)
+    runs = healthy_runs(opened, np.arange(len(opened)), NAMES, 6)
     # The first two of every eight steps lack a sensor.
     assert [len(run) for run in runs] == [6] * 8
     assert all((np.diff(run) == 1).all() for run in runs)
+    assert healthy_runs(opened, np.arange(len(opened)), NAMES, 6.5) == []
 
 
 def test_every_sensor_is_calibrated_beside_any_set_of_others(calibration: Calibration) -> None:

@@ -21,19 +21,22 @@ _BATCH = 250
 SHORTEST = 5 * TIME_CONSTANT
 
 
-def healthy_runs(cache: LogCache, rows: np.ndarray, names: Sequence[str]) -> list[np.ndarray]:
+def healthy_runs(
+    cache: LogCache, rows: np.ndarray, names: Sequence[str], shortest: float
+) -> list[np.ndarray]:
     """Rows of consecutive steps of one trajectory in which every modality is present.
 
     Args:
         cache: an open cache.
         rows: (N,) ascending, such as the validation split.
         names: the modalities that are needed.
+        shortest: steps that a run must have.
     """
     columns = [cache.names.index(name) for name in names]
     rows = rows[cache.present[np.ix_(rows, columns)].all(axis=1)]
     trajectory, step = cache.arrays["trajectory"][rows], cache.arrays["step"][rows]
     cuts = np.flatnonzero((np.diff(rows) != 1) | (np.diff(trajectory) != 0) | (np.diff(step) != 1))
-    return [run for run in np.split(rows, cuts + 1) if len(run) > 1]
+    return [run for run in np.split(rows, cuts + 1) if len(run) >= shortest]
 
 
 def calibrate(
@@ -57,7 +60,7 @@ def calibrate(
     names = model.names
     if len(names) < 2:
         raise ValueError("a model of one modality has no others that could tell of its health")
-    runs = [run for run in healthy_runs(cache, rows, names) if len(run) >= SHORTEST * rate]
+    runs = healthy_runs(cache, rows, names, SHORTEST * rate)
     if len(runs) < 2:
         raise ValueError(
             f"{cache.path}: {len(runs)} runs of {SHORTEST:g} s or more with all of "
