@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 
-from smvae_ros.report import write_text
+from smvae_core.files import write_text
 
 
 def publish(name: str, figures: Mapping[str, float], notes: Mapping[str, str]) -> None:

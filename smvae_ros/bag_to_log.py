@@ -43,6 +43,7 @@ from smvae_core.data.vision_touch import (
     parse_log_name,
     write_log,
 )
+from smvae_core.files import check_output
 from smvae_core.modalities import Modality
 from smvae_core.preprocessing import prepare
 from smvae_ros.bag_topics import missing_sources
@@ -131,6 +132,7 @@ def convert_bag(
         OSError: where a file cannot be written; those before it are whole.
     """
     report = BagConversion() if report is None else report
+    check_output(folder, folder=True)
     sources = make_sources(MODALITIES, values)
     with BagReader(path) as reader:
         missing = missing_sources(reader, sources)

@@ -14,6 +14,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from smvae_core.evaluation import Subset, SubsetErrors
+from smvae_core.files import write_text
 from smvae_core.inference import Inference
 from smvae_core.preprocessing import prepare, to_raw
 from smvae_ros.bags import BagReader
@@ -22,7 +23,7 @@ from smvae_ros.demo_recording import DemoRecording, nearest
 from smvae_ros.evaluate import evaluate_bag
 from smvae_ros.figures import clear_ticks, depth_style, displayable, plot_live
 from smvae_ros.messages import adapter, stamp_ns
-from smvae_ros.report import Page, write_text
+from smvae_ros.report import Page
 from smvae_ros.sources import Source
 
 CAMERA = ("rgb", "depth")

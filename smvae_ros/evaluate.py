@@ -27,6 +27,7 @@ from tqdm import tqdm
 
 from smvae_core.checkpoint import CheckpointError
 from smvae_core.evaluation import SubsetErrors, print_summary
+from smvae_core.files import write_text
 from smvae_core.inference import Inference
 from smvae_ros.bag_topics import missing_sources
 from smvae_ros.bags import BagError, BagReader
@@ -37,7 +38,6 @@ from smvae_ros.health_records import HealthRecords
 from smvae_ros.lockstep import Event, lockstep
 from smvae_ros.messages.fields import stamp_ns
 from smvae_ros.programs import print_error
-from smvae_ros.report import write_text
 from smvae_ros.sensor_set import SensorSet
 from smvae_ros.sources import Observations, Source, observe
 from smvae_ros.specifications import health_settings, sensor_settings

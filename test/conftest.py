@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -28,6 +31,52 @@ def require_simulation() -> None:
             robot.step()
     except SimulationUnavailable as error:
         pytest.skip(str(error))
+
+
+@contextmanager
+def _mounted(folder: Path, options: str) -> Iterator[Path]:
+    """A file system of its own; skips where this user cannot mount one."""
+    folder.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)]
+    try:
+        mounted = subprocess.run(command, capture_output=True, text=True)
+    except OSError as error:
+        pytest.skip(f"no file system can be mounted: {error}")
+    if mounted.returncode:
+        pytest.skip(f"no file system can be mounted: {mounted.stderr.strip()}")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", str(folder)], check=True)
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 3 MB."""
+    with _mounted(tmp_path / "disk", "size=3m") as folder:
+        yield folder
+
+
+@pytest.fixture
+def full_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system without room for one more page."""
+    with _mounted(tmp_path / "full", "size=64k") as folder:
+        with suppress(OSError), open(folder / "everything", "wb", buffering=0) as file:
+            while True:
+                file.write(bytes(4096))
+        yield folder
+
+
+@pytest.fixture
+def read_only_folder(tmp_path: Path) -> Iterator[Path]:
+    """A folder that nothing can be written to, whoever runs the tests."""
+    if os.geteuid() == 0:  # whom permissions do not keep away
+        with _mounted(tmp_path / "read_only", "ro,size=64k") as folder:
+            yield folder
+    else:
+        folder = tmp_path / "read_only"
+        folder.mkdir(mode=0o500)
+        yield folder
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -321,6 +321,16 @@ def test_mistakes_are_one_clear_line(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert "letters" in capsys.readouterr().err
 
 
+def test_a_place_that_cannot_be_written_to_is_said_before_the_work(
+    tmp_path: Path, read_only_folder: Path, full_disk: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "damaged").write_text("reading it would be another error")
+    for folder in (read_only_folder, full_disk):
+        assert main([str(tmp_path / "damaged"), str(folder / "logs")]) == 1
+        (line,) = capsys.readouterr().err.splitlines()
+        assert line.startswith(f"bag_to_log: {folder / 'logs'} cannot be written: ")
+
+
 def test_an_interrupt_leaves_whole_files(tmp_path: Path) -> None:
     output = tmp_path / "logs"
     process = subprocess.Popen(

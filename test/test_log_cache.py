@@ -345,6 +345,19 @@ def test_full_disk_is_said_and_can_be_continued(tmp_path: Path):
     assert convert(logs, cache).steps == 6
 
 
+def test_a_place_that_cannot_be_written_to_is_said_before_the_work(
+    tmp_path: Path, read_only_folder: Path, full_disk: Path, capsys: pytest.CaptureFixture[str]
+):
+    write_logs(tmp_path / "logs", 1, 1)
+    for folder in (read_only_folder, full_disk):
+        assert main([str(tmp_path / "logs"), str(folder / "cache")]) == 2
+        (line,) = capsys.readouterr().err.splitlines()
+        assert line.startswith("error: ")
+        assert str(folder / "cache") in line
+        assert "read-only" in line or "no permission" in line or "no space" in line
+        assert not (folder / "cache").exists()
+
+
 @pytest.mark.parametrize("name", ["rgb.npy", "step.npy", "cache.yaml"])
 @pytest.mark.parametrize("fraction", [None, 0.0, 0.6])
 def test_damaged_caches_do_not_open(logs: Path, tmp_path: Path, name: str, fraction: float | None):

@@ -169,22 +169,6 @@ def test_what_cannot_be_recovered(tmp_path: Path, capsys: pytest.CaptureFixture)
 # -- full disk -------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 3 MB."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", str(folder)]
-    try:
-        mounted = subprocess.run(command, capture_output=True, text=True)
-    except OSError as error:
-        pytest.skip(f"no small file system can be mounted: {error}")
-    if mounted.returncode:
-        pytest.skip(f"no small file system can be mounted: {mounted.stderr.strip()}")
-    yield folder
-    subprocess.run(["umount", str(folder)], check=True)
-
-
 @both_storages
 def test_a_full_disk_takes_nothing_that_was_written(
     small_disk: Path, tmp_path: Path, storage: str

@@ -167,6 +167,15 @@ class TestLogs:
             simulate.main(["--output", str(tmp_path), "--part-steps", "10"])
         assert "--part-steps is for --one-part only" in capsys.readouterr().err
 
+    @pytest.mark.parametrize("option", ["--output", "--bag"])
+    def test_a_place_that_cannot_be_written_to_is_said_before_the_work(
+        self, read_only_folder, full_disk, capsys, option
+    ):
+        for folder in (read_only_folder, full_disk):
+            assert simulate.main([option, str(folder / "new"), "--steps", "50"]) == 1
+            (line,) = capsys.readouterr().err.splitlines()
+            assert line.startswith(f"simulate: {folder / 'new'} cannot be written: ")
+
     @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
     def test_an_interrupt_leaves_whole_files(self, tmp_path, number):
         # As a terminal does it, the signal goes to the parent and its workers alike.

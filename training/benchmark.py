@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from smvae_core.data.cache_folder import CacheError
-from smvae_ros.report import write_text
+from smvae_core.files import write_text
 from training.data_sets import LABELLED
 from training.likelihood_table import tabulate, to_markdown
 from training.protocol import METHODS, Protocol, Run, RunFailed

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
-import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,6 +20,7 @@ from tqdm import tqdm
 
 from smvae_core.data.samples import Samples
 from smvae_core.distributions import Likelihood
+from smvae_core.files import whole_file
 from smvae_core.modalities import Modality, Network
 from smvae_core.networks import build_embedding, initialise
 from smvae_core.preprocessing import to_tensor
@@ -171,6 +171,5 @@ def _restore(network: nn.Module, path: Path) -> bool:
 
 
 def _save(network: nn.Module, path: Path) -> None:
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    partial.write_bytes(safetensors.torch.save(network.state_dict()))
-    os.replace(partial, path)
+    with whole_file(path) as partial:
+        partial.write_bytes(safetensors.torch.save(network.state_dict()))

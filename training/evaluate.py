@@ -20,7 +20,7 @@ from smvae_core.checkpoint import CheckpointError, load_checkpoint
 from smvae_core.data.batches import LogBatches
 from smvae_core.data.log_dataset import CacheError, open_cache
 from smvae_core.evaluation import SubsetErrors, print_summary
-from smvae_ros.report import write_text
+from smvae_core.files import write_text
 
 
 def main(arguments: list[str] | None = None) -> int:

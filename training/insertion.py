@@ -25,7 +25,7 @@ from dataclasses import fields
 from pathlib import Path
 
 from smvae_core.data.log_dataset import CacheError, open_cache
-from smvae_ros.report import write_text
+from smvae_core.files import write_text
 from training.insertion_measures import STAGES, Caches
 from training.insertion_protocol import DEDICATED, METHODS, Protocol, describe_data, wanted_runs
 from training.insertion_study import complete

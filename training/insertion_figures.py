@@ -17,7 +17,6 @@ those of one trajectory, the sequence around its first touch.
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -29,6 +28,7 @@ import torch
 
 from smvae_core.checkpoint import CheckpointError, load_checkpoint
 from smvae_core.data.log_dataset import CacheError, LogCache, open_cache
+from smvae_core.files import whole_file
 from smvae_core.multimodal_vae import MultimodalVAE
 from smvae_core.preprocessing import to_raw, to_tensor
 from smvae_ros.figures import clear_ticks, depth_style, displayable
@@ -182,16 +182,15 @@ def save_animation(path: Path, pictures: Sequence[np.ndarray], rate: float) -> N
     # One palette for all, so that still parts do not flicker and compress well.
     palette = Image.fromarray(np.vstack(pictures[:: max(1, len(pictures) // 8)])).quantize(128)
     images = [Image.fromarray(p).quantize(palette=palette, dither=0) for p in pictures]
-    partial = path.with_name(f".{path.name}.partial")
-    images[0].save(
-        partial,
-        format="GIF",
-        save_all=True,
-        append_images=images[1:],
-        duration=round(1000 / rate),
-        loop=0,
-    )
-    os.replace(partial, path)
+    with whole_file(path) as partial:
+        images[0].save(
+            partial,
+            format="GIF",
+            save_all=True,
+            append_images=images[1:],
+            duration=round(1000 / rate),
+            loop=0,
+        )
 
 
 def save_figure(path: Path, figure: Any) -> None:
@@ -200,9 +199,8 @@ def save_figure(path: Path, figure: Any) -> None:
 
     figure.canvas.draw()
     picture = Image.fromarray(np.asarray(figure.canvas.buffer_rgba())[..., :3])
-    partial = path.with_name(f".{path.name}.partial")
-    picture.quantize(256, dither=Image.Dither.NONE).save(partial, format="PNG", optimize=True)
-    os.replace(partial, path)
+    with whole_file(path) as partial:
+        picture.quantize(256, dither=Image.Dither.NONE).save(partial, format="PNG", optimize=True)
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,6 +10,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from PIL import Image
+
+from smvae_core.files import whole_file
 
 _GAP = 2  # white pixels between pictures
 _COLOURS = 256
@@ -64,7 +65,5 @@ def save_figure(figure: Figure, path: Path) -> None:
     picture = picture.quantize(
         _COLOURS, Image.Quantize.MAXCOVERAGE, kmeans=2, dither=Image.Dither.NONE
     )
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    picture.save(temporary, format="png", optimize=True)
-    os.replace(temporary, path)
+    with whole_file(path) as partial:
+        picture.save(partial, format="png", optimize=True)

@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import Any
 
 from smvae_core.checkpoint import Checkpoint
+from smvae_core.files import write_text
 from smvae_core.multimodal_vae import MultimodalVAE
-from smvae_ros.report import write_text
 from training.protocol import RunFailed
 
 

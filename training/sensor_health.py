@@ -31,8 +31,8 @@ import torch
 from tqdm import tqdm
 
 from smvae_core.checkpoint import HEALTH, WEIGHTS, CheckpointError
+from smvae_core.files import write_text
 from smvae_core.inference import Inference
-from smvae_ros.report import write_text
 from smvae_ros.simulation.graphics import SimulationUnavailable, find_mujoco
 from smvae_ros.simulation.insertion import CONTROL_RATE
 from training.fault_runs import FAULTS, run_scene, settings

@@ -33,6 +33,7 @@ import numpy as np
 from tqdm import tqdm
 
 from smvae_core.data.vision_touch import STEPS_PER_FILE, log_file_name, write_log
+from smvae_core.files import check_output
 from smvae_ros.bags import BagError, BagWriter
 from smvae_ros.messages import bag_types
 from smvae_ros.simulation.graphics import SimulationUnavailable, find_mujoco
@@ -344,6 +345,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         options.part_steps,
     )
     try:
+        for path in (options.output, options.bag):
+            if path is not None:
+                check_output(path, folder=True)
         if options.output is not None:
             write_logs(
                 options.output,

@@ -13,6 +13,7 @@ from typing import Any
 
 import yaml
 
+from smvae_core.files import OutputError, check_output
 from smvae_core.modalities import Modality
 
 FORMAT_VERSION = 1
@@ -127,6 +128,7 @@ def locked(folder: Path) -> Iterator[None]:
             raise CacheError(
                 f"{folder}: holds other things ({other.name}); give an empty or new folder"
             )
+    check_output(folder, folder=True)
     folder.mkdir(parents=True, exist_ok=True)
     with open(folder / _LOCK_NAME, "a") as lock:
         try:
@@ -148,10 +150,12 @@ def disk_errors(folder: Path) -> Iterator[None]:
             existing = next(path for path in (folder, *folder.absolute().parents) if path.exists())
             free = shutil.disk_usage(existing).free
             raise CacheError(
-                f"{folder}: no space for the cache ({error.strerror}, {free / 1e9:.2f} GB free); "
-                "make room or choose another folder, then run the same conversion again: "
-                "what is already converted is kept"
+                f"{folder}: no space for the cache ({os.strerror(error.errno)}, "
+                f"{free / 1e9:.2f} GB free); make room or choose another folder, then run the same "
+                "conversion again: what is already converted is kept"
             ) from error
+        if isinstance(error, OutputError):
+            raise CacheError(str(error)) from error
         raise CacheError(f"{folder}: the conversion cannot go on: {error}") from error
 
 
@@ -166,18 +170,3 @@ def clear(folder: Path) -> None:
     # The manifest and the plan go first: what is left never looks like more than it is.
     remove(folder, MANIFEST_NAME, PLAN_NAME, JOURNAL_NAME)
     remove(folder, *(path.name for path in folder.glob("*.npy")))
-
-
-def replace_text(path: Path, text: str) -> None:
-    """Write a file atomically and wait until it is on the disk."""
-    partial = path.with_name(f".{path.name}.partial")
-    with open(partial, "w") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(partial, path)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)  # so that the new name survives a power cut
-    finally:
-        os.close(folder)

@@ -41,7 +41,6 @@ from smvae_core.data.cache_folder import (
     read_ahead,
     read_manifest,
     remove,
-    replace_text,
 )
 from smvae_core.data.cache_plan import (
     LABELS,
@@ -61,6 +60,7 @@ from smvae_core.data.vision_touch import (
     finite_steps,
     open_log,
 )
+from smvae_core.files import write_text
 from smvae_core.modalities import Modality
 from smvae_core.preprocessing import prepare
 
@@ -122,7 +122,7 @@ def convert_logs(
         if plan is None:
             plan = make_plan(logs_folder, sources, modalities, progress)
             allocate(cache_folder, plan)
-            replace_text(cache_folder / PLAN_NAME, json.dumps(plan))
+            write_text(cache_folder / PLAN_NAME, json.dumps(plan))
         else:
             check_same(cache_folder, plan, wanted, sources)
         held = {entry["name"] for entry in plan["modalities"]}
@@ -139,7 +139,7 @@ def convert_logs(
             clear(cache_folder)
             raise CacheError(nothing_usable(logs_folder, manifest["left_out"]))
         text = yaml.dump(manifest, Dumper=_Dumper, sort_keys=False, default_flow_style=None)
-        replace_text(cache_folder / MANIFEST_NAME, text)
+        write_text(cache_folder / MANIFEST_NAME, text)
         remove(cache_folder, PLAN_NAME, JOURNAL_NAME)
     return _report(manifest)
 

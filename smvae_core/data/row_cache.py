@@ -24,9 +24,9 @@ from smvae_core.data.cache_folder import (
     disk_errors,
     locked,
     remove,
-    replace_text,
 )
 from smvae_core.data.cache_writer import RowWriter, allocate
+from smvae_core.files import write_text
 
 _BLOCK = 256  # rows between two waits for the disk
 _MANIFEST_NAME = "rows.json"
@@ -114,7 +114,7 @@ def _fill(folder: Path, plan: dict[str, Any], blocks: Blocks, compute: Compute) 
     else:
         remove(folder, JOURNAL_NAME)
         allocate(folder, plan)
-        replace_text(folder / PLAN_NAME, json.dumps(plan))
+        write_text(folder / PLAN_NAME, json.dumps(plan))
     done = _read_journal(folder / JOURNAL_NAME)
     try:
         writer = RowWriter(folder, plan)
@@ -131,7 +131,7 @@ def _fill(folder: Path, plan: dict[str, Any], blocks: Blocks, compute: Compute) 
                 os.fsync(journal.fileno())
     finally:
         writer.close()
-    replace_text(folder / _MANIFEST_NAME, json.dumps(plan))
+    write_text(folder / _MANIFEST_NAME, json.dumps(plan))
     remove(folder, PLAN_NAME, JOURNAL_NAME)
 
 

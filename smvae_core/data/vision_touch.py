@@ -18,6 +18,8 @@ from typing import Any, NamedTuple
 import h5py
 import numpy as np
 
+from smvae_core.files import whole_file
+
 STEPS_PER_FILE = 50
 CONTROL_RATE = 20.0  # Hz, steps
 FORCE_RATE = 1000.0  # Hz, the 50 wrenches of a step
@@ -158,23 +160,18 @@ def write_log(
     if problems:
         raise LogError("\n".join(map(str, problems)))
     # The temporary name doesn't end in .h5, so no reader takes it for a log.
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        with h5py.File(partial, "w") as file:
-            for key, array in arrays.items():
-                options: dict[str, Any] = {}
-                if compression is not None:
-                    options = {"compression": compression, "chunks": (1, *array.shape[1:])}
-                data = array.astype(DATASETS[key].dtype, copy=False)
-                file.create_dataset(key, data=data, **options)
-            file.attrs.update(attributes or {})
-        with open(partial, "rb") as written:
-            os.fsync(written.fileno())
-        os.replace(partial, path)
-    except RuntimeError as error:  # what HDF5 says when closing meets a full disk
-        raise OSError(f"{path} cannot be written: {error}; is the disk full?") from error
-    finally:
-        partial.unlink(missing_ok=True)
+    with whole_file(path) as partial:
+        try:
+            with h5py.File(partial, "w") as file:
+                for key, array in arrays.items():
+                    options: dict[str, Any] = {}
+                    if compression is not None:
+                        options = {"compression": compression, "chunks": (1, *array.shape[1:])}
+                    data = array.astype(DATASETS[key].dtype, copy=False)
+                    file.create_dataset(key, data=data, **options)
+                file.attrs.update(attributes or {})
+        except RuntimeError as error:  # what HDF5 says when closing meets a full disk
+            raise OSError(f"{error}; is the disk full?") from error
 
 
 def _shape_text(shapes: tuple[tuple[int, ...], ...]) -> str:
