@@ -1,6 +1,7 @@
 """The health of node and sensors, for ``/diagnostics`` once a second.
 
-``<node>: perception`` is about the whole, ``<node>: <modality>`` about one sensor. Levels: OK; WARN
+``<node>: perception`` is about the whole, ``<node>: <modality>`` about one sensor, where ``<node>``
+has the node's namespace (``arm_1/smvae_perception``). Levels: OK; WARN
 where somebody should look; ERROR where nothing usable comes, or what comes is not to be trusted
 (:mod:`smvae_ros.node.health`); STALE where nothing comes at all.
 """
@@ -85,11 +86,12 @@ class HealthReport:
     """Turns counts into rates, and both into statuses.
 
     Args:
-        node_name: in front of every status's name.
+        prefix: in front of every status's name, see
+            :func:`smvae_ros.node.key_values.status_prefix`.
     """
 
-    def __init__(self, node_name: str) -> None:
-        self._node_name = node_name
+    def __init__(self, prefix: str) -> None:
+        self._prefix = prefix
         self._before_ns = 0
         self._progress = Progress()
         self._counters: dict[str, Counters] = {}
@@ -146,7 +148,7 @@ class HealthReport:
             level, message = DiagnosticStatus.WARN, node.transport
         elif progress.idle:
             message += ", since nobody listens (idle_rate)"
-        return make_status(level, f"{self._node_name}: perception", message, values)
+        return make_status(level, f"{self._prefix}: perception", message, values)
 
     def _sensor_status(
         self, name: str, health: SensorHealth, calibrated: bool, seconds: float
@@ -168,7 +170,7 @@ class HealthReport:
             "last_error": counters.last_error,
             **_health_values(health, calibrated),
         }
-        return make_status(level, f"{self._node_name}: {name}", message, values)
+        return make_status(level, f"{self._prefix}: {name}", message, values)
 
 
 def _late(node: NodeHealth, rate: float) -> str:

@@ -1,7 +1,8 @@
 """``~/status``: how one frame came about, as diagnostic_msgs/DiagnosticArray.
 
-The first status is ``<node>: frame``, with the keys ``subset`` and ``predicted`` (modalities joined
-by +), ``trigger``, ``model``, and the stages' durations ``gather_ms`` to ``total_ms``
+The first status is ``<node>: frame``, where ``<node>`` has the node's namespace
+(``arm_1/smvae_perception``), with the keys ``subset`` and ``predicted`` (modalities joined by +),
+``trigger``, ``model``, and the stages' durations ``gather_ms`` to ``total_ms``
 (:class:`smvae_ros.node.frame.Frame`). One ``<node>: <modality>`` follows for each modality of the
 model, OK where it was used and STALE where not, with ``age_ms``, ``skew_ms``, and counters since
 activation: ``received``, ``dropped``, ``lost``, ``invalid``, ``skewed``
@@ -21,9 +22,10 @@ from smvae_ros.sensor_set import Counters
 
 
 def make_frame_status(
-    frame: Frame, counters: Mapping[str, Counters], node_name: str, frame_id: str
+    frame: Frame, counters: Mapping[str, Counters], prefix: str, frame_id: str
 ) -> DiagnosticArray:
-    """The message of one frame, with the stamp of its outputs."""
+    """The message of one frame, with the stamp of its outputs; ``prefix`` as in
+    :func:`smvae_ros.node.key_values.status_prefix`."""
     sample = frame.sample
     overall = {
         "subset": "+".join(sample.inputs),
@@ -32,7 +34,7 @@ def make_frame_status(
         "model": frame.model_hash,
         **{f"{stage}_ms": 1000 * seconds for stage, seconds in frame.timings.items()},
     }
-    statuses = [make_status(DiagnosticStatus.OK, f"{node_name}: frame", overall["subset"], overall)]
+    statuses = [make_status(DiagnosticStatus.OK, f"{prefix}: frame", overall["subset"], overall)]
     for name, counter in counters.items():
         entry = sample.inputs.get(name)
         used = entry is not None
@@ -47,6 +49,6 @@ def make_frame_status(
         }
         level = DiagnosticStatus.OK if used else DiagnosticStatus.STALE
         message = "used" if used else sample.left_out.get(name, "not live")
-        statuses.append(make_status(level, f"{node_name}: {name}", message, values))
+        statuses.append(make_status(level, f"{prefix}: {name}", message, values))
     header = make_header(installed_types, frame.stamp_ns, frame_id)
     return DiagnosticArray(header=header, status=statuses)

@@ -5,8 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
+from rclpy.node import Node
 
 HARDWARE_ID = "smvae"
+
+
+def status_prefix(node: Node) -> str:
+    """What the names of a node's statuses begin with: its name with the namespace, which tells the
+    nodes of two arms apart. Without the slash in front, so that a node in no namespace has its bare
+    name, as with diagnostic_updater."""
+    return node.get_fully_qualified_name().lstrip("/")
 
 
 def make_status(

@@ -33,6 +33,7 @@ from smvae_ros.messages.latent import SerialisedLatents
 from smvae_ros.node.frame import Frame
 from smvae_ros.node.frame_status import make_frame_status
 from smvae_ros.node.health import Judgement
+from smvae_ros.node.key_values import status_prefix
 from smvae_ros.node.overview import draw_overview
 from smvae_ros.sensor_set import Counters
 from smvae_ros.sources import Source
@@ -149,8 +150,8 @@ class Outputs:
     def publish_status(self, frame: Frame, counters: Mapping[str, Counters]) -> None:
         """Sends how the frame came about."""
         if _is_heard(self._status):
-            name = self._node.get_name()
-            self._status.publish(make_frame_status(frame, counters, name, self._frame_id(None)))
+            prefix, frame_id = status_prefix(self._node), self._frame_id(None)
+            self._status.publish(make_frame_status(frame, counters, prefix, frame_id))
 
     def _make_prediction(self, name: str, array: Any, stamp_ns: int) -> Any:
         source = self._sources[name]

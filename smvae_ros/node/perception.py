@@ -27,6 +27,7 @@ from smvae_ros.node.diagnostics import HealthReport, NodeHealth, SensorHealth
 from smvae_ros.node.frame_times import Times
 from smvae_ros.node.health import HealthMonitor
 from smvae_ros.node.inputs import Inputs, make_profile
+from smvae_ros.node.key_values import status_prefix
 from smvae_ros.node.outputs import Outputs
 from smvae_ros.node.parameters import NodeParameters
 from smvae_ros.node.reload_service import ReloadService
@@ -58,7 +59,7 @@ class PerceptionNode(LifecycleNode):
         self._model_folder = ModelFolder(
             self._settings["model_folder"], self._settings["checkpoint"]
         )
-        self._report = HealthReport(self.get_name())
+        self._report = HealthReport(status_prefix(self))
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 1)
         steady = Clock(clock_type=ClockType.STEADY_TIME)
         self.create_timer(DIAGNOSTICS_PERIOD, self._publish_diagnostics, clock=steady)
