@@ -48,7 +48,12 @@ setup(
         "tqdm>=4.64",
     ],
     extras_require={
-        "train": ["jsonargparse[signatures]>=4.35", "lightning>=2.6", "tensorboard>=2.14"],
+        "train": [
+            "jsonargparse[signatures]>=4.35",
+            "lightning>=2.6",
+            "tensorboard>=2.14",
+            "torch>=2.9",  # for its Muon
+        ],
         "report": ["matplotlib>=3.7"],
         "sim": ["mujoco>=3.2"],
         "benchmarks": ["pooch>=1.7", "scikit-image>=0.20", "scikit-learn>=1.2"],

@@ -1,14 +1,17 @@
-"""Samples per second in training: MVAE on two modalities, image 784-512-512-20 and label.
+"""Samples per second in training: one small model four ways, and the recipes of config/training.
 
     python -m benchmarks.training_speed
 
-One model, four ways to train it: `SetFitting`, as `python -m training.benchmark` does; a plain loop
-written by hand for this very model, with everything in memory as the network takes it; the same
-loop with PyTorch's fused Adam, which SetFitting has, too; and the trainer of the library multivae,
-where it is installed. That takes an environment of its own, which docs/baselines.md describes.
+MVAE on two modalities, image 784-512-512-20 and label, is trained by `SetFitting`, as `python -m
+training.benchmark` does; by a plain loop written by hand for this very model, with everything in
+memory as the network takes it; by the same loop with PyTorch's fused Adam, which SetFitting has,
+too; and by the trainer of the library multivae, where it is installed. That takes an environment of
+its own, which docs/baselines.md describes. They take turns, an epoch each, and medians over the
+turns of the ratios count.
 
-They take turns, an epoch each, and medians over the turns of the ratios count. One thread, and its
-CPU time, so that other work on the machine says little.
+Then each recipe of config/training is trained for a few steps on random data, and its optimiser's
+share of a step is measured. One thread, and its CPU time, so that other work on the machine says
+little.
 """
 
 from __future__ import annotations
@@ -20,20 +23,20 @@ import statistics
 import tempfile
 import time
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
-import lightning as L
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 
+from benchmarks.memory_data import MemoryData, timed_fit
+from benchmarks.recipe_speed import RECIPES, recipe_speed
 from benchmarks.results import publish
 from smvae_core.baselines.mvae import MVAE
-from smvae_core.data.samples import Samples, TensorColumn
+from smvae_core.data.samples import Samples
 from smvae_core.fitting import SetFitting
-from smvae_core.fitting_data import ImageData
 from smvae_core.modalities import Modality, ModalityOptions, Network
 
 LATENT, EMBEDDING, BATCH = 20, 128, 128
@@ -48,62 +51,18 @@ OPTIONS = {
 }
 
 
-def random_samples(count: int) -> Samples:
+def random_data(count: int) -> MemoryData:
     """Black and white images and labels; speed does not depend on what they show."""
     random = np.random.default_rng(0)
     images = random.integers(0, 2, (count, 28, 28, 1), dtype=np.uint8) * np.uint8(255)
     labels = np.eye(10, dtype=np.float32)[random.integers(0, 10, count)]
-    rows = np.arange(count)
-    return Samples(
-        {"image": TensorColumn(images), "label": TensorColumn(labels)},
-        {"training": rows, "validation": rows[:BATCH], "test": rows[:BATCH]},
-    )
+    return MemoryData({"image": images, "label": labels}, BATCH)
 
 
-class MemoryData(ImageData):
-    """The same as images from files."""
-
-    def __init__(self, samples: Samples) -> None:
-        super().__init__(batch_size=BATCH)
-        self._samples = samples
-
-    def open(self, modalities: Sequence[Modality]) -> list[Modality]:
-        self.cache, self.split = self._samples, self._samples.split
-        self._modalities = list(modalities)
-        return list(modalities)
-
-
-class EpochTime(L.Callback):
-    """Seconds of the last epoch."""
-
-    def on_train_epoch_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
-        self._begin = time.process_time()
-
-    def on_train_epoch_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:
-        self.seconds = time.process_time() - self._begin
-
-
-def set_fitting(samples: Samples) -> Callable[[], float]:
-    """Trains two epochs; the second one, with its random numbers drawn anew, is timed."""
+def set_fitting(data: MemoryData) -> Callable[[], float]:
+    """Trains two epochs in a call; the second one is timed."""
     module = SetFitting(OPTIONS, LATENT, EMBEDDING, name="mvae", warm_up_steps=0)
-    data = MemoryData(samples)
-
-    def epoch() -> float:
-        timer = EpochTime()
-        trainer = L.Trainer(
-            max_epochs=2,
-            limit_val_batches=0,
-            accelerator="cpu",
-            logger=False,
-            enable_checkpointing=False,
-            enable_progress_bar=False,
-            enable_model_summary=False,
-            callbacks=[timer],
-        )
-        trainer.fit(module, data)
-        return timer.seconds
-
-    return epoch
+    return lambda: timed_fit(module, data)[0]
 
 
 def plain_loop(samples: Samples, fused: bool = False) -> Callable[[], float]:
@@ -217,13 +176,15 @@ def main() -> None:
     )
     parser.add_argument("--batches", type=int, default=100, help="in an epoch (default: 100)")
     parser.add_argument("--turns", type=int, default=5, help="of each contender (default: 5)")
+    parser.add_argument("--steps", type=int, default=10, help="of each recipe (default: 10)")
     options = parser.parse_args()
     torch.set_num_threads(1)
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
     warnings.filterwarnings("ignore")
-    samples = random_samples(options.batches * BATCH)
+    data = random_data(options.batches * BATCH)
+    samples = data.samples
     contenders = {
-        "smvae_core": set_fitting(samples),
+        "smvae_core": set_fitting(data),
         "plain_loop": plain_loop(samples),
         "plain_loop_fused_adam": plain_loop(samples, fused=True),
     }
@@ -246,6 +207,8 @@ def main() -> None:
     for name, spent in seconds.items():
         rate = len(samples) / statistics.median(spent)
         figures[f"{name}_samples_per_cpu_second"] = rate
+    for recipe in sorted(RECIPES.glob("*.yaml")):
+        figures |= recipe_speed(recipe, options.steps)
     publish("training_speed", figures, notes)
 
 

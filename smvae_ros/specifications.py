@@ -154,7 +154,8 @@ NODE_PARAMETERS = (
     Specification(
         "precision",
         "float32",
-        "float32, or bfloat16/float16 through autocast.",
+        "float32, or bfloat16/float16 through autocast. A CPU only with instructions for bfloat16 "
+        "gains by it, and none has float16.",
         check=_one_of(*PRECISIONS),
         structural=True,
     ),

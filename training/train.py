@@ -25,6 +25,7 @@ from smvae_core.data.vision_touch import CONTROL_RATE
 from smvae_core.fitting import SetFitting, StopAtBatchEnd, WholeFiles
 from smvae_core.fitting_data import LogData
 from smvae_core.health.calibrate import calibrate
+from smvae_core.precision import precision_advice
 
 MONITOR = "validation/elbo"
 
@@ -105,25 +106,32 @@ def last_state(output: Path) -> Path:
     return output / "checkpoints" / "last.ckpt"
 
 
+def command_line(arguments: list[str] | None = None) -> TrainingCommand:
+    """The model, the data and the trainer that the arguments describe."""
+    return TrainingCommand(
+        SetFitting,
+        LogData,
+        save_config_callback=None,
+        seed_everything_default=0,
+        trainer_defaults={"max_epochs": 50, "use_distributed_sampler": False},
+        parser_kwargs={"description": __doc__},
+        args=arguments,
+        run=False,
+        load_from_checkpoint_support=False,
+    )
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Trains, or continues to, and exports the best state; returns the exit code."""
     command = shlex.join(["python", "-m", "training.train", *(arguments or sys.argv[1:])])
     try:
-        cli = TrainingCommand(
-            SetFitting,
-            LogData,
-            save_config_callback=None,
-            seed_everything_default=0,
-            trainer_defaults={"max_epochs": 50, "use_distributed_sampler": False},
-            parser_kwargs={"description": __doc__},
-            args=arguments,
-            run=False,
-            load_from_checkpoint_support=False,
-        )
+        cli = command_line(arguments)
         output, trainer = cli.config.output, cli.trainer
         if trainer.is_global_zero:
             output.mkdir(parents=True, exist_ok=True)
             cli.parser.save(cli.config, output / "config.yaml", overwrite=True)
+            if advice := precision_advice(trainer.precision, trainer.strategy.root_device):
+                print(f"training.train: {advice}", file=sys.stderr)
         trainer.fit(
             cli.model, cli.datamodule, ckpt_path=last_state(output) if cli.config.resume else None
         )

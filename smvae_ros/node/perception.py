@@ -21,6 +21,7 @@ from rclpy.utilities import get_rmw_implementation_identifier
 
 from smvae_core.checkpoint import CheckpointError
 from smvae_core.inference import Inference
+from smvae_core.precision import precision_advice
 from smvae_ros.configuration import NODE_NAME, make_sources
 from smvae_ros.model_folder import ModelFolder
 from smvae_ros.node.diagnostics import HealthReport, NodeHealth, SensorHealth
@@ -189,6 +190,8 @@ class PerceptionNode(LifecycleNode):
         inference = Inference.load(
             path, parameters["device"], parameters["precision"], parameters["runtime"]
         )
+        if advice := precision_advice(parameters["precision"], inference.device):
+            self.get_logger().warning(advice)
         inference.warm_up()
         return inference
 

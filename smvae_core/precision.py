@@ -1,0 +1,31 @@
+"""Which precisions a processor computes in, and which it only emulates."""
+
+from __future__ import annotations
+
+import torch
+
+
+def has_bfloat16(device: torch.device) -> bool:
+    """Whether a device has instructions for bfloat16; a CPU without computes with it all the same,
+    some things ten times slower than in float32."""
+    if device.type != "cpu":
+        return True
+    operations = torch.ops.mkldnn  # of oneDNN, which knows x86 and ARM
+    asked = getattr(operations, "_is_mkldnn_bf16_supported", None)
+    return asked is not None and bool(asked())
+
+
+def precision_advice(precision: str, device: torch.device) -> str | None:
+    """What to tell somebody who chose a precision that makes this device slower; None where it
+    does not.
+
+    Args:
+        precision: as the node's or the trainer's is named: ``bfloat16``, ``bf16-mixed``, ...
+        device: that computes.
+    """
+    if not precision.startswith(("bf16", "bfloat16")) or has_bfloat16(device):
+        return None
+    return (
+        f"precision {precision}: this processor has no instructions for bfloat16 and emulates "
+        "them, which is slower than 32 bits; choose those"
+    )
