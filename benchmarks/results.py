@@ -11,14 +11,15 @@ from pathlib import Path
 import torch
 
 from smvae_core.files import write_text
+from training.provenance import provenance
 
 
 def publish(name: str, figures: Mapping[str, float], notes: Mapping[str, str]) -> None:
     """Prints a table for people and a JSON object as the last line, and writes the object to
-    out/benchmarks/NAME.json.
+    out/benchmarks/NAME.json, with the command and the commit that it was measured with.
 
     Args:
-        name: of the benchmark.
+        name: of the benchmark, which is its module's, too.
         figures: name with its unit → number, such as ``overhead_ms_p50``.
         notes: the conditions under which they were measured.
     """
@@ -28,6 +29,7 @@ def publish(name: str, figures: Mapping[str, float], notes: Mapping[str, str]) -
     for key, value in figures.items():
         print(f"{key:<{width}}  {value:10.3f}")
     result = {
+        **provenance(f"benchmarks.{name}"),
         "name": name,
         "figures": {key: round(float(value), 4) for key, value in figures.items()},
         "notes": dict(notes),

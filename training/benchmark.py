@@ -35,7 +35,8 @@ from training.protocol_options import (
     protocol_options,
     study_parser,
 )
-from training.run_file import commit, runs_of
+from training.provenance import commit
+from training.run_file import runs_of
 from training.study import STAGES, complete
 
 

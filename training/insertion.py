@@ -32,7 +32,8 @@ from training.insertion_study import complete
 from training.insertion_table import tabulate, to_markdown
 from training.protocol import RunFailed
 from training.protocol_options import add_methods, add_runs
-from training.run_file import commit, runs_of
+from training.provenance import commit
+from training.run_file import runs_of
 
 
 def parser() -> argparse.ArgumentParser:

@@ -22,7 +22,8 @@ from training import train
 from training.insertion_measures import DEDICATED_STAGES, STAGES, Caches
 from training.insertion_protocol import Run
 from training.protocol import RunFailed
-from training.run_file import commit, fill
+from training.provenance import commit
+from training.run_file import fill
 
 
 def complete(

@@ -9,12 +9,10 @@ from __future__ import annotations
 
 import fcntl
 import json
-import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +20,7 @@ from smvae_core.checkpoint import Checkpoint
 from smvae_core.files import write_text
 from smvae_core.multimodal_vae import MultimodalVAE
 from training.protocol import RunFailed
+from training.provenance import commit
 
 
 def fill(
@@ -104,22 +103,3 @@ def runs_of(runs: Path, protocol: Any) -> list[dict[str, Any]]:
     wanted = json.loads(json.dumps(asdict(protocol)))
     records = [read(path) for path in sorted(runs.glob("*.json"))]
     return [record for record in records if record["configuration"]["protocol"] == wanted]
-
-
-@cache
-def commit() -> str:
-    """The checkout's commit, with `-dirty` where code differs from it, as it was at the first call:
-    a process keeps the code it began with. What a study writes to docs/ itself does not count."""
-
-    def git(*arguments: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            ["git", *arguments],
-            cwd=Path(__file__).parent,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-
-    head = git("rev-parse", "--short=12", "HEAD").stdout.strip()
-    unchanged = git("diff", "--quiet", "HEAD", "--", ":/", ":(exclude,top)docs").returncode == 0
-    return f"{head}{'' if unchanged else '-dirty'}" if head else "unknown"

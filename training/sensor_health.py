@@ -19,7 +19,6 @@ import json
 import math
 import multiprocessing
 import os
-import shlex
 import signal
 import sys
 from collections.abc import Sequence
@@ -36,7 +35,7 @@ from smvae_core.inference import Inference
 from smvae_ros.simulation.graphics import SimulationUnavailable, find_mujoco
 from smvae_ros.simulation.insertion import CONTROL_RATE
 from training.fault_runs import FAULTS, run_scene, settings
-from training.run_file import commit
+from training.provenance import provenance
 
 IN_TIME = int(CONTROL_RATE)  # frames in a second
 _inference: Inference | None = None
@@ -253,10 +252,8 @@ def main(arguments: list[str] | None = None) -> int:
     summary = summarise(scenes)
     print_summary(summary)
     if options.output is not None:
-        words = ["python", "-m", "training.sensor_health", *(arguments or sys.argv[1:])]
         document = {
-            "command": shlex.join(words),
-            "commit": commit(),
+            **provenance("training.sensor_health", arguments),
             "seeds": [seeds[0], seeds[-1]],
             "calibration": dict(calibration.source),
             "settings": {**settings(), "health_share": options.share},

@@ -17,7 +17,8 @@ from training.data_sets import Folders
 from training.likelihoods import log_likelihoods
 from training.probe import probe
 from training.protocol import Run
-from training.run_file import commit, fill
+from training.provenance import commit
+from training.run_file import fill
 from training.training_run import train
 from training.view_errors import view_errors
 
