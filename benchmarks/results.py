@@ -11,7 +11,9 @@ from pathlib import Path
 import torch
 
 from smvae_core.files import write_text
-from training.provenance import provenance
+from training.provenance import commit, provenance
+
+commit()  # of the code that is measured, not of what the checkout becomes meanwhile
 
 
 def publish(name: str, figures: Mapping[str, float], notes: Mapping[str, str]) -> None:
