@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from precision import FLOAT32
 from small_models import random_observations, small_modalities
 from torch import Tensor
 from torch.distributions import MultivariateNormal, kl_divergence
@@ -159,7 +160,7 @@ def test_a_checkpoint_and_every_runtime_keep_it(model: SMVAE, tmp_path: Path) ->
         inference = Inference.load(tmp_path / "model", runtime=runtime)
         encoding = inference.encode(sample)
         found[runtime] = np.concatenate([encoding.mean, encoding.log_variance])
-    np.testing.assert_allclose(found["matrix"], found["eager"], rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(found["matrix"], found["eager"], **FLOAT32)
     posterior = model.encode(
         {
             name: to_tensor(model.modalities[name], torch.from_numpy(x)[None])
@@ -167,4 +168,4 @@ def test_a_checkpoint_and_every_runtime_keep_it(model: SMVAE, tmp_path: Path) ->
         }
     )
     expected = torch.cat((posterior.mean, posterior.log_variance), dim=1)[0]
-    np.testing.assert_allclose(found["eager"], expected.detach(), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(found["eager"], expected.detach(), **FLOAT32)

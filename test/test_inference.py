@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from precision import FLOAT32, assert_same_readings
 from small_models import random_prepared, save_small_checkpoint, small_modalities, small_model
 
 from smvae_core.checkpoint import CheckpointError, load_checkpoint
@@ -53,19 +54,12 @@ def test_is_the_model(
     prediction = inference({name: sample[name] for name in subset}, predict=NAMES)
     assert prediction.mean.shape == prediction.log_variance.shape == (6,)
     assert prediction.mean.dtype == prediction.log_variance.dtype == np.float32
-    np.testing.assert_allclose(prediction.mean, posterior.mean[0], rtol=1e-5, atol=1e-5)
-    np.testing.assert_allclose(
-        prediction.log_variance, posterior.log_variance[0], rtol=1e-5, atol=1e-5
-    )
+    np.testing.assert_allclose(prediction.mean, posterior.mean[0], **FLOAT32)
+    np.testing.assert_allclose(prediction.log_variance, posterior.log_variance[0], **FLOAT32)
     for name, likelihood in model.decode(posterior.mean).items():
-        expected = to_raw(model.modalities[name], likelihood.mean)[0].numpy()
-        found = prediction.observations[name]
-        assert found.dtype == expected.dtype
-        # A count of colour may be rounded either way.
-        tolerance = 1 if name == "rgb" else 1e-4
-        np.testing.assert_allclose(
-            found.astype(float), expected.astype(float), rtol=0, atol=tolerance
-        )
+        modality = model.modalities[name]
+        expected = to_raw(modality, likelihood.mean)[0].numpy()
+        assert_same_readings(prediction.observations[name], expected, modality)
 
 
 def test_predictions_are_raw_readings(inference: Inference, sample: dict[str, np.ndarray]) -> None:
@@ -85,7 +79,7 @@ def test_the_order_of_a_sample_does_not_matter(
     inference: Inference, sample: dict[str, np.ndarray]
 ) -> None:
     backwards = inference(dict(reversed(sample.items())))
-    np.testing.assert_allclose(backwards.mean, inference(sample).mean, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(backwards.mean, inference(sample).mean, **FLOAT32)
 
 
 def test_the_same_sample_gives_the_same_bytes(

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from precision import FLOAT32
 from small_caches import make_cache
 from small_models import save_small_checkpoint
 from small_training import write_config
@@ -383,5 +384,7 @@ def test_a_sample_differs_from_the_mean_by_its_noise(touching: Path, tmp_path: P
     moved = insertion_figures.predicted(
         model, cache, rows, ("force", "action"), 9 * torch.ones(3, model.latent_size)
     )
-    np.testing.assert_allclose(still["depth"], mean["depth"], rtol=1e-5)
-    assert np.abs(moved["depth"] - mean["depth"]).max() > 1e-4
+    # An untrained model says metres from -200 to 200.
+    size = np.abs(mean["depth"]).max()
+    np.testing.assert_allclose(still["depth"] / size, mean["depth"] / size, **FLOAT32)
+    assert np.abs(moved["depth"] - mean["depth"]).max() > 0.1 * size

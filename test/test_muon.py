@@ -50,7 +50,8 @@ def test_matrices_take_steps_of_equal_singular_values_and_the_rest_those_of_adam
             rms = float((parameter - before[name]).square().mean().sqrt())
             assert 1e-5 < rms < 1e-3, name
         else:
-            torch.testing.assert_close(parameter, expected[name], rtol=0, atol=1e-7)
+            # To a thousandth of a step.
+            torch.testing.assert_close(parameter, expected[name], rtol=1e-6, atol=1e-6)
     assert matrices > 10
 
 

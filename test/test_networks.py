@@ -6,6 +6,7 @@ import dataclasses
 
 import pytest
 import torch
+from precision import FLOAT32
 from small_models import small_modalities
 
 from smvae_core.modalities import Modality, Network
@@ -37,7 +38,7 @@ def test_shapes(modality: Modality, name: str, widths: tuple[int, ...]) -> None:
     assert embedding(x).shape == (3, 11)
     assert decoder(torch.randn(3, 6)).shape == x.shape
     # Rows of a batch do not influence each other.
-    torch.testing.assert_close(embedding(x)[1:2], embedding(x[1:2]), rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(embedding(x)[1:2], embedding(x[1:2]), **FLOAT32)
 
 
 @pytest.mark.parametrize("name", sorted(EMBEDDINGS))

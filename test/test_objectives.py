@@ -490,4 +490,5 @@ def test_weights_are_the_modalities() -> None:
     ones = torch.ones(2, 2, dtype=torch.bool)
     bound = subset_bound(model, observations, ones, ones[None], torch.zeros(2, 2, 4), beta=2.0)
     terms = bound.log_likelihoods
-    torch.testing.assert_close(bound.value, terms["rgb"] + 3 * terms["depth"] - 2 * bound.kl)
+    expected = terms["rgb"] + 3 * terms["depth"] - 2 * bound.kl
+    torch.testing.assert_close(bound.value, expected, rtol=1e-5, atol=1e-2)  # of some thousand

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from precision import FLOAT32, assert_same_readings
 from small_models import random_prepared, save_small_checkpoint, small_modalities
 from torch import Tensor, nn
 
@@ -100,7 +101,7 @@ def test_a_lowered_network_is_the_network(name: str, memory_format: torch.memory
         if x.ndim == 4:
             x = x.to(memory_format=memory_format)
         kept = x.clone()
-        torch.testing.assert_close(lowered(x), network(x), rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(lowered(x), network(x), **FLOAT32)
         assert torch.equal(x, kept)
 
 
@@ -121,7 +122,7 @@ def test_the_lowered_set_encoder_is_the_masked_set_encoder(kind: type[AttentionS
         for garbage in (0.0, float("nan"), float("inf")):
             given = torch.where(present[..., None], embeddings, garbage)
             for found, expected in zip(lowered(given, present), alone, strict=True):
-                torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
+                torch.testing.assert_close(found, expected, **FLOAT32)
 
 
 # -- whole models ----------------------------------------------------------------------------------
@@ -138,13 +139,10 @@ def test_leaving_one_out_is_encoding_the_others(
         found = inference.leave_out(encoding, name)
         prediction = inference.decode(found, [name])[name]
         expected = inference.encode(others)
-        np.testing.assert_allclose(found.mean, expected.mean, rtol=1e-4, atol=1e-5)
-        np.testing.assert_allclose(found.log_variance, expected.log_variance, rtol=1e-4, atol=1e-5)
-        np.testing.assert_allclose(
-            prediction.astype(float),
-            inference.decode(expected, [name])[name].astype(float),
-            rtol=1e-3,
-            atol=1 if name == "rgb" else 1e-3,
+        np.testing.assert_allclose(found.mean, expected.mean, **FLOAT32)
+        np.testing.assert_allclose(found.log_variance, expected.log_variance, **FLOAT32)
+        assert_same_readings(
+            prediction, inference.decode(expected, [name])[name], inference.modalities[name]
         )
     # What was encoded before is still what it was.
     np.testing.assert_array_equal(encoding.mean, kept[0])
@@ -190,10 +188,8 @@ def test_a_compiled_model_is_the_model(tmp_path: Path, monkeypatch: pytest.Monke
         for subset in (("left",), ("right",), ("left", "right")):
             part = {name: sample[name] for name in subset}
             a, b = (inference(part, predict=["right"]) for inference in (expected, found))
-            np.testing.assert_allclose(b.mean, a.mean, rtol=1e-4, atol=1e-5)
-            np.testing.assert_allclose(
-                b.observations["right"], a.observations["right"], rtol=1e-4, atol=1e-5
-            )
+            np.testing.assert_allclose(b.mean, a.mean, **FLOAT32)
+            np.testing.assert_allclose(b.observations["right"], a.observations["right"], **FLOAT32)
 
 
 def test_compiling_without_a_compiler_is_refused_before_anything_is_read(

@@ -8,6 +8,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from precision import FLOAT32
 from torch import Tensor, nn
 
 from smvae_core.distributions import Gaussian
@@ -76,7 +77,7 @@ def test_order_does_not_matter(order: list[int], mask: int, seed: int) -> None:
     expected = module(embeddings, present)
     found = module(embeddings[:, order], present[:, order])
     for a, b in zip(expected, found, strict=True):
-        torch.testing.assert_close(a, b, rtol=1e-5, atol=1e-5)
+        torch.testing.assert_close(a, b, **FLOAT32)
 
 
 @settings(deadline=None, max_examples=40)
