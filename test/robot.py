@@ -18,6 +18,7 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 from rclpy.qos import QoSProfile
+from ros_processes import PATIENCE
 from sensor_msgs.msg import CameraInfo, Image
 from small_models import small_modalities
 from std_srvs.srv import Trigger
@@ -169,11 +170,10 @@ class Robot:
                 self.publishers[name].publish(self.message(name, readings[name], time_ns))
         return stamp
 
-    def wait(self, condition: Callable[[], Any], what: str, timeout: float = 20.0) -> Any:
+    def wait(self, condition: Callable[[], Any], what: str, timeout: float = PATIENCE) -> Any:
         """Returns what the condition does, once it is true."""
         with self.heard:
-            self.heard.wait_for(condition, timeout)
-            result = condition()
+            result = self.heard.wait_for(condition, timeout)
         assert result, f"no {what} within {timeout} s; last diagnostics: {self._describe()}"
         return result
 
@@ -188,7 +188,7 @@ class Robot:
         what: str,
         *,
         offset_ns: int = 0,
-        timeout: float = 20.0,
+        timeout: float = PATIENCE,
     ) -> Any:
         """Publishes these sensors at 40 Hz until the condition is true, and returns what it does.
         ``offset_ns`` is added to all stamps."""
@@ -196,8 +196,8 @@ class Robot:
         while time.monotonic() < deadline:
             self.send(names, readings, time.time_ns() + offset_ns)
             with self.heard:
-                if self.heard.wait_for(until, 0.025):
-                    return until()
+                if result := self.heard.wait_for(until, 0.025):
+                    return result
         raise AssertionError(f"no {what} within {timeout} s; diagnostics: {self._describe()}")
 
     def run_until_subset(
@@ -216,7 +216,7 @@ class Robot:
 
     # -- services ----------------------------------------------------------------------------------
 
-    def call(self, service_type: Any, name: str, request: Any, timeout: float = 15.0) -> Any:
+    def call(self, service_type: Any, name: str, request: Any, timeout: float = PATIENCE) -> Any:
         if name not in self._clients:
             self._clients[name] = self.node.create_client(service_type, f"{NODE}/{name}")
         client = self._clients[name]

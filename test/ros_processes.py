@@ -19,6 +19,9 @@ from typing import IO
 
 from smvae_ros.bundled import parameters_path
 
+# Seconds within which everything that is waited for happens also on a machine with much else to do.
+# Waiting ends when it does, so that this costs time only where a test fails.
+PATIENCE = 60.0
 FIRST_DOMAIN, LAST_DOMAIN = 1, 101  # above 101 the ports may collide with ephemeral ones (Linux)
 _held_locks: list[IO[str]] = []
 
@@ -91,7 +94,7 @@ class Process:
     def text(self) -> str:
         return "\n".join(self.output)
 
-    def wait_for_line(self, pattern: str, timeout: float = 30.0) -> re.Match[str]:
+    def wait_for_line(self, pattern: str, timeout: float = PATIENCE) -> re.Match[str]:
         """The first line not yet looked at in which ``pattern`` occurs.
 
         Raises:
@@ -125,7 +128,7 @@ class Process:
         for _ in range(times):
             self._popen.send_signal(signal.SIGINT)
 
-    def finish(self, timeout: float = 30.0) -> int:
+    def finish(self, timeout: float = PATIENCE) -> int:
         """Waits for the process to end and returns its exit code.
 
         Raises:

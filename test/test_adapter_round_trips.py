@@ -35,9 +35,6 @@ from smvae_ros.messages import (
 )
 from smvae_ros.messages.types import bag_typestore, deserialise
 
-settings.register_profile("patient", deadline=None)  # other tests may be using the machine
-settings.load_profile("patient")
-
 JOINTS = ("x", "y", "z", "yaw")
 RGB = Modality("rgb", "image", (3, 64, 64))
 DEPTH = Modality("depth", "depth", (1, 64, 64), maximum=100.0)

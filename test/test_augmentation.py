@@ -8,7 +8,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from precision import FLOAT32
+from single_precision import FLOAT32
 from small_caches import make_cache
 from small_training import column, write_config
 

@@ -321,7 +321,8 @@ JUNK = st.sampled_from(
 
 
 @settings(
-    deadline=None, max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=80,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(data=st.data(), value=JUNK)
 def test_any_damaged_description_is_a_checkpoint_error(

@@ -8,16 +8,13 @@ from collections.abc import Iterator
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from smvae_core.modalities import Modality
 from smvae_ros.messages import MessageError, adapter, bag_types, make_header, make_message
 from smvae_ros.messages.rvl import decode_rvl
 from smvae_ros.messages.types import Types, installed_types
-
-settings.register_profile("patient", deadline=None)  # other tests may be using the machine
-settings.load_profile("patient")
 
 DEPTH = Modality("depth", "depth", (1, 64, 64), maximum=20.0)
 COMPRESSED = adapter("sensor_msgs/msg/CompressedImage")

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from precision import FLOAT32
+from single_precision import FLOAT32
 from small_models import random_observations, small_modalities
 from torch import Tensor
 from torch.distributions import MultivariateNormal, kl_divergence

@@ -34,7 +34,7 @@ def test_log_prob_is_torchs() -> None:
     torch.testing.assert_close(posterior.log_prob(z), as_torch(posterior).log_prob(z))
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(
     mean=st.tuples(st.floats(-5, 5), st.floats(-5, 5)),
     log_variance=st.tuples(st.floats(-6, 6), st.floats(-6, 6)),

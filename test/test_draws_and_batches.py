@@ -32,7 +32,7 @@ def rows(batches: LogBatches) -> list[list[int]]:
 # Draws.
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(
     order=st.permutations(range(12)),
     cuts=st.sets(st.integers(1, 11)),
@@ -107,7 +107,7 @@ def test_batch_holds_the_rows_it_names(cache: LogCache) -> None:
     assert not cache.present.all()
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(
     samples=st.integers(1, 30),
     batch_size=st.sampled_from([1, 2, 4, 6, 12]),
@@ -171,7 +171,7 @@ def test_no_process_validates_an_empty_batch(cache: LogCache, samples: int) -> N
     assert sum(map(sum, lengths)) >= samples
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(taken=st.integers(0, 5), epoch=st.integers(0, 2), shuffle=st.booleans())
 def test_a_restored_position_continues_the_epoch(
     cache: LogCache, taken: int, epoch: int, shuffle: bool

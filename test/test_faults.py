@@ -83,7 +83,7 @@ def test_freezing_waits_for_the_first_picture() -> None:
     np.testing.assert_array_equal(injector(sample(3), frozen)["rgb"], sample(2)["rgb"])
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.tuples(*[st.floats(-1e3, 1e3)] * 3), st.sampled_from(FAULTS["force"]))
 def test_a_bias_is_added_to_the_force_not_the_torque(bias: tuple, fault: str) -> None:
     faulty = FaultInjector()(sample(), Faults(force_bias=bias, force=fault))["force"]
@@ -102,7 +102,7 @@ def test_an_occluder_hides_the_middle_alike_in_every_picture() -> None:
         assert not hidden[1, 1]
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(seed=st.integers(0, 2**32 - 1), height=st.integers(1, 40), width=st.integers(1, 40))
 def test_noise_keeps_values_in_range_and_follows_from_the_seed(
     seed: int, height: int, width: int

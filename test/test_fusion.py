@@ -10,7 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from linear_gaussian import SIZES, linear_gaussian, sample
-from precision import FLOAT32
+from single_precision import FLOAT32
 from torch import Tensor
 
 from smvae_core.distributions import Gaussian
@@ -78,7 +78,7 @@ def test_product_with_prior_is_the_exact_posterior(subset: tuple[str, ...]) -> N
     torch.testing.assert_close(product.log_variance, exact.log_variance)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(order=st.permutations(range(EXPERTS)), mask=st.integers(1, 7), seed=st.integers(0, 9))
 def test_product_does_not_depend_on_order_or_on_who_is_left_out(
     order: list[int], mask: int, seed: int
@@ -160,7 +160,7 @@ def components_of(mixture: Mixture, position: Tensor) -> Tensor:
     return (z[..., None, :] - mixture.components.mean).abs().sum(-1).argmin(-1)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     weights=st.lists(st.sampled_from([0.0, 0.1, 1.0, 3.0]), min_size=3, max_size=3).filter(any),
     samples=st.integers(1, 40),

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from precision import FLOAT32, assert_same_readings
+from single_precision import FLOAT32, assert_same_readings
 from small_models import random_prepared, save_small_checkpoint, small_modalities, small_model
 
 from smvae_core.checkpoint import CheckpointError, load_checkpoint

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from precision import FLOAT32
+from single_precision import FLOAT32
 from small_caches import make_cache
 from small_models import save_small_checkpoint
 from small_training import write_config

@@ -58,7 +58,7 @@ def test_idx_arrays_are_read_back(tmp_path: Path, shape: tuple[int, ...]) -> Non
     np.testing.assert_array_equal(read_idx(tmp_path / "x.gz"), array)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(kept=st.integers(0, 200))
 def test_truncated_idx_file_is_one_clear_error(
     tmp_path_factory: pytest.TempPathFactory, kept: int
@@ -267,7 +267,7 @@ def test_frequency_of_white_is_the_grey_value() -> None:
     assert math.isclose(frequency.mean(), 0.5, abs_tol=0.001)
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(
     order=st.permutations(range(24)), size=st.sampled_from([1, 5, 8, 24]), epoch=st.integers(0, 2)
 )

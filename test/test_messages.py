@@ -9,7 +9,7 @@ from contextlib import suppress
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from smvae_core.modalities import Modality
@@ -26,9 +26,6 @@ from smvae_ros.messages import (
     scale_camera_info,
     stamp_ns,
 )
-
-settings.register_profile("patient", deadline=None)  # other tests may be using the machine
-settings.load_profile("patient")
 
 RGB = Modality("rgb", "image", (3, 64, 64))
 DEPTH = Modality("depth", "depth", (1, 64, 64))

@@ -79,7 +79,7 @@ def test_survives_yaml(modality: Modality) -> None:
     assert Modality.from_dict(yaml.safe_load(text)) == modality
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(
     weight=st.floats(0, 1e6),
     scale=st.none() | st.floats(1e-6, 1e6),

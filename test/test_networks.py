@@ -6,7 +6,7 @@ import dataclasses
 
 import pytest
 import torch
-from precision import FLOAT32
+from single_precision import FLOAT32
 from small_models import small_modalities
 
 from smvae_core.modalities import Modality, Network

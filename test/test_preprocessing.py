@@ -38,7 +38,7 @@ def test_round_trip(modality: Modality) -> None:
         np.testing.assert_allclose(raw, prepared.astype(np.float32), rtol=1e-5, atol=1e-5)
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(
     image=arrays.arrays(np.uint8, (2, 4, 5, 3)),
     mean=st.tuples(*[st.floats(0, 1)] * 3),
@@ -72,7 +72,7 @@ def test_predictions_outside_the_range_of_colours_are_clipped() -> None:
     assert (raw[1] == 255).all()
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(height=st.integers(1, 70), width=st.integers(1, 70), seed=st.integers(0, 9))
 def test_image_of_any_size_becomes_the_models(height: int, width: int, seed: int) -> None:
     image = np.random.default_rng(seed).integers(0, 256, (height, width, 3), np.uint8)
@@ -104,7 +104,7 @@ def test_height_and_width_are_not_mixed_up() -> None:
     assert (result[4:] == 1.5).all()
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(height=st.integers(1, 70), width=st.integers(1, 70), seed=st.integers(0, 9))
 def test_depth_is_never_mixed_across_holes_and_edges(height: int, width: int, seed: int) -> None:
     random = np.random.default_rng(seed)
@@ -157,7 +157,7 @@ def test_depth_of_any_float_type(dtype: type, size: int) -> None:
     assert (result == 0.5).all()
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(arrays.arrays(np.float64, (32, 6), elements=st.floats(-1e30, 1e30)))
 def test_series_is_passed_on_in_single_precision(wrenches: np.ndarray) -> None:
     result = prepare(FORCE, wrenches)
@@ -197,7 +197,7 @@ def test_wrong_shapes_are_refused(modality: Modality, array: np.ndarray, message
         prepare(modality, array)
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(
     position=st.tuples(st.integers(0, 31), st.integers(0, 5)),
     value=st.sampled_from([np.nan, np.inf, -np.inf]),

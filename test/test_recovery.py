@@ -104,7 +104,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@settings(deadline=None, max_examples=25, suppress_health_check=list(HealthCheck))
+@settings(max_examples=25, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_a_file_that_ends_anywhere(whole: Path, tmp_path: Path, data: st.DataObject) -> None:
     content = (whole / "bag.mcap").read_bytes()

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from precision import FLOAT32, assert_same_readings
+from single_precision import FLOAT32, assert_same_readings
 from small_models import random_prepared, save_small_checkpoint, small_modalities
 from torch import Tensor, nn
 

@@ -6,7 +6,7 @@ import dataclasses
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from small_sensors import EPOCH, MODALITIES, MS, SECOND
 
@@ -262,7 +262,6 @@ def test_waiting_for_the_next_image_is_done_once_for_each_frame() -> None:
 # -- clocks --------------------------------------------------------------------------------------
 
 
-@settings(deadline=None)
 @given(
     st.floats(1.0, 500.0),  # how long the model takes
     st.floats(0.0, 40.0),  # when it is free first

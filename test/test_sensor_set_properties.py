@@ -19,9 +19,6 @@ from smvae_ros.sensor_sample import SensorSample
 from smvae_ros.sensor_set import SensorSet
 from smvae_ros.sensor_settings import SensorSettings, SlotSettings
 
-settings.register_profile("patient", deadline=None)  # other tests may be using the machine
-settings.load_profile("patient")
-
 MODALITIES = SENSORS | {"force": Modality("force", "series", (1, 4), rate=1000.0)}
 NEWEST_WINS = ("rgb", "depth", "action")
 
@@ -192,7 +189,7 @@ class AnyOrder(RuleBasedStateMachine):
             assert self.sensors.poll(self.now) is None
 
 
-AnyOrder.TestCase.settings = settings(max_examples=40, stateful_step_count=40, deadline=None)
+AnyOrder.TestCase.settings = settings(max_examples=40, stateful_step_count=40)
 TestAnyOrder = AnyOrder.TestCase
 
 

@@ -8,7 +8,7 @@ from functools import partial
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from small_sensors import EPOCH, MODALITIES, MS, SECOND
 
@@ -200,7 +200,6 @@ def frames_of_a_worker(events: list[Event], sensors: SensorSet) -> Iterator[Sens
             sensors.wait(now)
 
 
-@settings(deadline=None)
 @given(events=arrivals(), chosen=chosen)
 def test_a_worker_that_sleeps_makes_the_frames_of_one_that_always_looks(
     events: list[Event], chosen: SensorSettings

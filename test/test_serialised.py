@@ -48,7 +48,7 @@ def make(type_name: str, seed: int, stamp: int, frame: str) -> object:
 
 
 @pytest.mark.parametrize("type_name", SIZES)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     seed=st.integers(0, 1000),
     stamp=st.integers(0, 2**31 * 10**9 - 1),
@@ -84,7 +84,7 @@ def test_a_stamp_that_is_no_time_counts_as_none() -> None:
 
 
 @pytest.mark.parametrize("type_name", [*SIZES, "sensor_msgs/msg/JointState"])
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(data=st.binary(max_size=120), plain=st.booleans())
 def test_any_bytes_are_read_or_refused(type_name: str, data: bytes, plain: bool) -> None:
     read = serialised(type_name, b"\0\1\0\0" + data if plain else data)
@@ -107,7 +107,6 @@ def test_a_truncated_message_is_refused_with_its_length() -> None:
         )
 
 
-@settings(deadline=None)
 @given(
     size=st.integers(1, 70),
     frame=st.text(st.characters(codec="ascii", exclude_characters="\0"), max_size=9),
@@ -133,7 +132,6 @@ IMAGE = "sensor_msgs/msg/Image"
 RGB, DEPTH = Modality("rgb", "image", (3, 4, 4)), Modality("depth", "depth", (1, 4, 4))
 
 
-@settings(deadline=None)
 @given(
     shape=st.tuples(st.integers(1, 6), st.integers(1, 6)),
     frame=st.text(st.characters(codec="ascii", exclude_characters="\0"), max_size=9),
@@ -158,7 +156,7 @@ def test_images_are_read_where_they_lie(
     np.testing.assert_array_equal(found, adapter(IMAGE).to_array(message, modality))
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(data=st.data())
 def test_damaged_images_are_refused_or_read(data: st.DataObject) -> None:
     """Whatever the bytes, there is an image or one clear error."""

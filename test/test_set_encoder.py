@@ -8,7 +8,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from precision import FLOAT32
+from single_precision import FLOAT32
 from torch import Tensor, nn
 
 from smvae_core.distributions import Gaussian
@@ -67,7 +67,7 @@ def test_is_equation_8(count: int) -> None:
         )
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(order=st.permutations(range(5)), mask=st.integers(1, 31), seed=st.integers(0, 5))
 @torch.no_grad()
 def test_order_does_not_matter(order: list[int], mask: int, seed: int) -> None:
@@ -80,7 +80,7 @@ def test_order_does_not_matter(order: list[int], mask: int, seed: int) -> None:
         torch.testing.assert_close(a, b, **FLOAT32)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(mask=st.integers(1, 31), seed=st.integers(0, 5))
 @torch.no_grad()
 def test_mask_is_leaving_out(mask: int, seed: int) -> None:

@@ -249,7 +249,7 @@ class TestPictures:
         assert set(np.nonzero(hole)[1]) == {64}
         assert 40 < hole.sum() < 90
 
-    @settings(max_examples=25, deadline=None)
+    @settings(max_examples=25)
     @given(
         noise=st.sampled_from([MILD, STEREO]),
         factor=st.floats(0, 20),

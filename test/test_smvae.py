@@ -9,7 +9,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from precision import FLOAT32
+from single_precision import FLOAT32
 from small_models import random_observations, random_present, small_modalities, small_model
 from torch import Tensor, nn
 
@@ -29,7 +29,7 @@ def assert_same(first: Gaussian, second: Gaussian) -> None:
     torch.testing.assert_close(first.log_variance, second.log_variance, **FLOAT32)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(names=st.lists(st.sampled_from(NAMES), min_size=1, unique=True), data=st.data())
 @torch.no_grad()
 def test_the_order_of_observations_does_not_matter(names: list[str], data: st.DataObject) -> None:

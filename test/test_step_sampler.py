@@ -30,7 +30,7 @@ def run(arrivals: list[tuple[int, int, str, np.ndarray]], rate: float) -> list[L
 periods = st.lists(st.integers(1, 500), min_size=1, max_size=40)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(images=periods, actions=periods, late=st.integers(0, 200), rate=st.sampled_from([7, 20, 50]))
 def test_the_newest_reading_that_is_not_later(
     images: list[int], actions: list[int], late: int, rate: int

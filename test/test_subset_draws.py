@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from smvae_core.objectives import draw_subset, draw_subsets
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(
     rows=st.lists(st.integers(1, 31), min_size=1, max_size=6),
     data=st.data(),
