@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from smvae_core.checkpoint import CheckpointError
+from smvae_core.files import check_output
 from smvae_ros.bags import BagError, BagReader
 from smvae_ros.bags.replayer import Cut, Replayer
 from smvae_ros.bundled import bag_path, model_path, parameters_path, yardstick_path
@@ -156,6 +157,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     recording = None
     try:
         with ros_program("smvae_demo", _parser(), argv) as (node, options):
+            check_output(options.output, folder=True)
             options.output.mkdir(parents=True, exist_ok=True)
             print(f"Replaying {options.bag.name} into {NODE_NAME} over DDS", flush=True)
             with perception_node(options) as process:

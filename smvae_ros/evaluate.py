@@ -27,7 +27,7 @@ from tqdm import tqdm
 
 from smvae_core.checkpoint import CheckpointError
 from smvae_core.evaluation import SubsetErrors, print_summary
-from smvae_core.files import write_text
+from smvae_core.files import check_output, write_text
 from smvae_core.inference import Inference
 from smvae_ros.bag_topics import missing_sources
 from smvae_ros.bags import BagError, BagReader
@@ -176,6 +176,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             reason = f"--report needs matplotlib ({error}); pip install matplotlib"
             return print_error("evaluate", ImportError(reason))
     try:
+        for path in filter(None, (options.output, options.report)):
+            check_output(path)
         inference = Inference.load(options.checkpoint, options.device)
         values = read_values(options.params, inference.modalities.values())
         errors = SubsetErrors(inference.model)
@@ -189,23 +191,23 @@ def main(argv: Sequence[str] | None = None) -> int:
                 health[bag] = HealthRecords(inference, thresholds)
             on_frame = [kept[bag].add for kept in (records, health) if bag in kept]
             frames[bag] = evaluate_bag(path, inference, values, errors, *on_frame)
+        summary = errors.summary()
+        print_summary(summary)
+        if options.output:
+            report = {
+                "checkpoint": str(options.checkpoint),
+                "model_hash": inference.model_hash,
+                "frames": errors.samples,
+                "bags": {bag: _describe(frames[bag], health.get(bag)) for bag in frames},
+                "subsets": summary,
+            }
+            write_text(options.output, json.dumps(report, indent=1) + "\n")
+        if options.report:
+            write_page(options.report, inference, records, summary, health)
     except (BagError, CheckpointError, ValueError, OSError) as error:
         return print_error("evaluate", error)
     except KeyboardInterrupt:
         return 130
-    summary = errors.summary()
-    print_summary(summary)
-    if options.output:
-        report = {
-            "checkpoint": str(options.checkpoint),
-            "model_hash": inference.model_hash,
-            "frames": errors.samples,
-            "bags": {bag: _describe(frames[bag], health.get(bag)) for bag in frames},
-            "subsets": summary,
-        }
-        write_text(options.output, json.dumps(report, indent=1) + "\n")
-    if options.report:
-        write_page(options.report, inference, records, summary, health)
     return 0
 
 

@@ -23,6 +23,7 @@ from tqdm import tqdm
 
 from smvae_core.checkpoint import CheckpointError, load_checkpoint
 from smvae_core.data.cache_folder import CacheError
+from smvae_core.files import OutputError, check_output
 from smvae_core.multimodal_vae import MultimodalVAE
 from smvae_core.preprocessing import to_raw
 from training.coherence import draws
@@ -70,6 +71,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Draws the figures; returns the exit code."""
     options = parser().parse_args(arguments)
     try:
+        check_output(options.figures, folder=True)
         protocol = chosen_protocol(options)
         runs = {method: Run(method, options.seed, protocol) for method in options.methods}
         models = _models(runs, options.work)
@@ -101,7 +103,7 @@ def main(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("\nInterrupted; nothing was written", file=sys.stderr)
         return 130
-    except (CacheError, ValueError) as error:
+    except (CacheError, OutputError, ValueError) as error:
         print(f"training.benchmark_figures: error: {error}", file=sys.stderr)
         return 2
     return 0

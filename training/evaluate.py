@@ -20,7 +20,7 @@ from smvae_core.checkpoint import CheckpointError, load_checkpoint
 from smvae_core.data.batches import LogBatches
 from smvae_core.data.log_dataset import CacheError, open_cache
 from smvae_core.evaluation import SubsetErrors, print_summary
-from smvae_core.files import write_text
+from smvae_core.files import OutputError, check_output, write_text
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -37,9 +37,11 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--every", type=int, default=1, help="use only every N-th step")
     options = parser.parse_args(arguments)
     try:
+        if options.output:
+            check_output(options.output)
         model = load_checkpoint(options.checkpoint).model
         cache = open_cache(options.cache, list(model.modalities.values()))
-    except (CheckpointError, CacheError) as error:
+    except (CheckpointError, CacheError, OutputError) as error:
         print(f"training.evaluate: error: {error}", file=sys.stderr)
         return 2
     errors = SubsetErrors(model)
@@ -52,7 +54,11 @@ def main(arguments: list[str] | None = None) -> int:
     print_summary(summary)
     if options.output:
         report = {"samples": errors.samples, "subsets": summary}
-        write_text(options.output, json.dumps(report, indent=1) + "\n")
+        try:
+            write_text(options.output, json.dumps(report, indent=1) + "\n")
+        except OutputError as error:
+            print(f"training.evaluate: error: {error}", file=sys.stderr)
+            return 2
     return 0
 
 

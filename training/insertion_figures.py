@@ -28,7 +28,7 @@ import torch
 
 from smvae_core.checkpoint import CheckpointError, load_checkpoint
 from smvae_core.data.log_dataset import CacheError, LogCache, open_cache
-from smvae_core.files import whole_file
+from smvae_core.files import OutputError, check_output, whole_file
 from smvae_core.multimodal_vae import MultimodalVAE
 from smvae_core.preprocessing import to_raw, to_tensor
 from smvae_ros.figures import clear_ticks, depth_style, displayable
@@ -225,6 +225,7 @@ def main(arguments: list[str] | None = None) -> int:
     )
     options = parser.parse_args(arguments)
     try:
+        check_output(options.output, folder=True)
         model = load_checkpoint(options.checkpoint).model
         missing = [name for name in FULL if name not in model.names]
         if missing:
@@ -235,7 +236,7 @@ def main(arguments: list[str] | None = None) -> int:
         rows = steps_of(cache, options.trajectory, FULL)
         early, late = early_and_late(cache, rows)
         sequence = first_touch(cache, rows, options.length)
-    except (CheckpointError, CacheError, ValueError) as error:
+    except (CheckpointError, CacheError, OutputError, ValueError) as error:
         print(f"training.insertion_figures: error: {error}", file=sys.stderr)
         return 2
     options.output.mkdir(parents=True, exist_ok=True)
