@@ -131,6 +131,28 @@ def _raw_errors(modality: Modality, mean_squares: Tensor) -> dict[str, float]:
     return {f"{name}_rmse": rmse(channels)}
 
 
+def skills_of(entry: Mapping[str, float]) -> dict[str, float]:
+    """Modality → its skill, of one entry of :meth:`SubsetErrors.summary`."""
+    end = "_skill_vs_mean"
+    return {name.removesuffix(end): skill for name, skill in entry.items() if name.endswith(end)}
+
+
+def nothing_learned(summary: Mapping[str, Mapping[str, float]]) -> str | None:
+    """What to say of a model that predicts nothing better than a constant; None of any other.
+
+    Args:
+        summary: of :meth:`SubsetErrors.summary`.
+    """
+    skills = [skill for entry in summary.values() for skill in skills_of(entry).values()]
+    if not skills or max(skills) > 0:
+        return None
+    return (
+        "this model has learned nothing: no modality is predicted better than by its training "
+        "mean (all skills are 0 or less). It may need more epochs or data, or the data may be of "
+        "another kind than those it was trained on"
+    )
+
+
 def print_summary(summary: Mapping[str, Mapping[str, float]]) -> None:
     """Prints the table of :meth:`SubsetErrors.summary`, a row for each subset."""
     measures = list(dict.fromkeys(measure for entry in summary.values() for measure in entry))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import math
 import os
 import signal
@@ -17,6 +18,7 @@ from torch import Tensor
 from smvae_core.augmentation import COLOUR_DRAWS, jitter_colours
 from smvae_core.data.batches import Batch
 from smvae_core.draws import EpochDraws
+from smvae_core.files import whole_file
 from smvae_core.methods import find_method
 from smvae_core.modalities import Modality, ModalityOptions
 from smvae_core.multimodal_vae import MultimodalVAE
@@ -236,17 +238,10 @@ class WholeFiles(TorchCheckpointIO):
     def save_checkpoint(
         self, checkpoint: dict[str, Any], path: str | os.PathLike[str], storage_options: Any = None
     ) -> None:
-        path = Path(path)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_name(f".{path.name}.partial")
-        try:
-            with open(partial, "wb") as file:
-                torch.save(checkpoint, file)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(partial, path)
-        finally:
-            partial.unlink(missing_ok=True)
+        content = io.BytesIO()  # into a file on a full disk, torch's own writer ends in its own way
+        torch.save(checkpoint, content)
+        with whole_file(path) as partial:
+            partial.write_bytes(content.getbuffer())
 
 
 class StopAtBatchEnd(L.Callback):

@@ -11,6 +11,7 @@ from typing import Any
 
 import yaml
 
+from smvae_core.data.cache_identity import describe_cache
 from smvae_core.data.log_dataset import LogCache
 from smvae_core.evaluation import Subset
 
@@ -165,17 +166,5 @@ def wanted_runs(
 
 
 def describe_data(training: LogCache, test: LogCache) -> dict[str, Any]:
-    """What tells these two caches from others: sizes, and a digest of some of their content."""
-    return {"training": _describe(training), "test": _describe(test)}
-
-
-def _describe(cache: LogCache) -> dict[str, Any]:
-    digest = hashlib.sha256()
-    for name in sorted(cache.names):
-        # Some rows of all: reading everything would take longer than it is worth.
-        digest.update(cache.arrays[name][:: max(1, len(cache) // 64)].tobytes())
-    return {
-        "steps": len(cache),
-        "trajectories": len(set(cache.arrays["trajectory"].tolist())),
-        "digest": digest.hexdigest()[:16],
-    }
+    """What tells these two caches from others."""
+    return {"training": describe_cache(training), "test": describe_cache(test)}

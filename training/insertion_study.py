@@ -85,6 +85,8 @@ def trained(run: Run, caches: Caches, folder: Path) -> Checkpoint:
             if end.code == 1:  # Lightning's way after Ctrl-C; the state is saved
                 raise KeyboardInterrupt from None
             failed = True
+        if failed == 130:
+            raise KeyboardInterrupt
         if failed:
             raise RunFailed(f"{run.title}: training failed") from None
     return load_checkpoint(model)

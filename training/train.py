@@ -9,23 +9,39 @@ run that `--resume` continues as if it had not been interrupted.
 
 from __future__ import annotations
 
-import shlex
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import yaml
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Trainer
 from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint, TQDMProgressBar
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 
-from smvae_core.checkpoint import load_checkpoint, save_calibration, save_checkpoint
-from smvae_core.data.log_dataset import CacheError
+from smvae_core.checkpoint import (
+    CheckpointError,
+    load_checkpoint,
+    save_calibration,
+    save_checkpoint,
+)
+from smvae_core.data.batches import LogBatches
+from smvae_core.data.cache_identity import describe_cache
+from smvae_core.data.log_dataset import open_cache
 from smvae_core.data.vision_touch import CONTROL_RATE
+from smvae_core.evaluation import SubsetErrors, nothing_learned, skills_of
+from smvae_core.files import check_output
 from smvae_core.fitting import SetFitting, StopAtBatchEnd, WholeFiles
 from smvae_core.fitting_data import LogData
 from smvae_core.health.calibrate import calibrate
+from smvae_core.inference import find_device
+from smvae_core.multimodal_vae import MultimodalVAE
 from smvae_core.precision import precision_advice
+from training.programs import run_program
+from training.provenance import provenance
+from training.run_binding import CONFIGURATION, bind_run, check_run, check_state
 
 MONITOR = "validation/elbo"
 
@@ -69,14 +85,16 @@ class TrainingCommand(LightningCLI):
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         """A trainer that logs to CSV and TensorBoard, keeps the best and the last state, and stops
         early."""
+        if self.config.trainer.accelerator in ("gpu", "cuda"):
+            find_device("cuda")  # says better what there is
         output, patience = self.config.output, self.config.patience
         last = last_state(output)
         if last.exists() and not self.config.resume:
-            self.parser.error(
+            raise ValueError(
                 f"{output} holds a run already; continue it with --resume, or give another --output"
             )
         if self.config.resume and not last.exists():
-            self.parser.error(f"nothing to resume: there is no {last}")
+            raise ValueError(f"nothing to resume: there is no {last}")
         trainer = super().instantiate_trainer(
             default_root_dir=output,
             logger=[
@@ -123,52 +141,93 @@ def command_line(arguments: list[str] | None = None) -> TrainingCommand:
 
 def main(arguments: list[str] | None = None) -> int:
     """Trains, or continues to, and exports the best state; returns the exit code."""
-    command = shlex.join(["python", "-m", "training.train", *(arguments or sys.argv[1:])])
-    try:
-        cli = command_line(arguments)
-        output, trainer = cli.config.output, cli.trainer
-        if trainer.is_global_zero:
-            output.mkdir(parents=True, exist_ok=True)
-            cli.parser.save(cli.config, output / "config.yaml", overwrite=True)
-            if advice := precision_advice(trainer.precision, trainer.strategy.root_device):
-                print(f"training.train: {advice}", file=sys.stderr)
-        trainer.fit(
-            cli.model, cli.datamodule, ckpt_path=last_state(output) if cli.config.resume else None
-        )
-        metrics = trainer.validate(cli.model, cli.datamodule, ckpt_path="best", verbose=False)[0]
-    except (CacheError, ValueError) as error:
-        print(f"training.train: error: {error}", file=sys.stderr)
-        return 2
+    return run_program(
+        "training.train",
+        lambda: _train(arguments),
+        "what is not finished continues with --resume",
+        MisconfigurationException,
+    )
+
+
+def _train(arguments: list[str] | None) -> int:
+    cli = command_line(arguments)
+    output, trainer, resume = cli.config.output, cli.trainer, cli.config.resume
+    export = cli.config.export or output / "model"
+    data = describe_cache(open_cache(cli.datamodule.hparams.cache))
     if trainer.is_global_zero:
-        export, half = cli.config.export or output / "model", cli.config.half
-        save_checkpoint(export, cli.model.model, _record(cli, command, metrics), half)
+        for folder in (output, export, export.parent):
+            check_output(folder, folder=True)
+    if resume:
+        _check_resumed(cli, data)
+    elif trainer.is_global_zero:
+        bind_run(output, cli.parser.dump(cli.config), data)
+    advice = precision_advice(trainer.precision, trainer.strategy.root_device)
+    if advice and trainer.is_global_zero:
+        print(f"training.train: {advice}", file=sys.stderr)
+    trainer.fit(cli.model, cli.datamodule, ckpt_path=last_state(output) if resume else None)
+    metrics = trainer.validate(cli.model, cli.datamodule, ckpt_path="best", verbose=False)[0]
+    if trainer.is_global_zero:
+        record = _record(cli, arguments, metrics, data)
+        save_checkpoint(export, cli.model.model, record, cli.config.half)
         print(f"Exported the best state ({MONITOR} {metrics[MONITOR]:.1f}) to {export}")
+        model = load_checkpoint(export).model.to(cli.model.device)  # as it was rounded
+        _judge(cli, model)
         if cli.config.calibrate:
-            _calibrate(cli, export)
+            _calibrate(cli, model, export)
     return 0
 
 
-def _calibrate(cli: TrainingCommand, export: Path) -> None:
+def _check_resumed(cli: TrainingCommand, data: Mapping[str, Any]) -> None:
+    """Raises ValueError where the run in OUTPUT cannot be continued like this."""
+    output = cli.config.output
+    if (output / CONFIGURATION).exists():
+        # Through the parser, so that options that are newer than the run have their defaults.
+        began = cli.parser.parse_path(output / CONFIGURATION)
+        before, now = (yaml.safe_load(cli.parser.dump(config)) for config in (began, cli.config))
+        check_run(output, before, now, data)
+    check_state(last_state(output), last_state(output).with_name("best.ckpt"))
+
+
+def _judge(cli: TrainingCommand, model: MultimodalVAE) -> None:
+    """Says how well every modality is predicted from all in the validation split, and where none
+    was learned."""
+    data = cli.datamodule
+    errors = SubsetErrors(model, [tuple(model.names)])
+    rows = data.split["validation"]
+    for batch in LogBatches(data.cache, model.names, rows, data.hparams.batch_size):
+        errors.add(batch.prepared, batch.present)
+    summary = errors.summary()
+    skills = skills_of(summary["+".join(model.names)])
+    print("Skill from all, validation: " + ", ".join(f"{n} {s:.1%}" for n, s in skills.items()))
+    if advice := nothing_learned(summary):
+        print(f"training.train: {advice}", file=sys.stderr)
+
+
+def _calibrate(cli: TrainingCommand, model: MultimodalVAE, export: Path) -> None:
     """Adds what is normal for sensors in the validation split; training.calibrate does it later
     where this cannot."""
     data = cli.datamodule
     try:
-        model = load_checkpoint(export).model.to(cli.model.device)  # as it was rounded
         calibration = calibrate(model, data.cache, data.split["validation"], CONTROL_RATE)
-    except ValueError as error:
+        save_calibration(export, calibration)
+    except (CheckpointError, ValueError) as error:
         print(f"Sensor health is not calibrated: {error}", file=sys.stderr)
         return
-    save_calibration(export, calibration)
     print(f"Calibrated its sensor health with {calibration.source['steps']} validation steps")
 
 
-def _record(cli: TrainingCommand, command: str, metrics: dict[str, float]) -> dict[str, Any]:
+def _record(
+    cli: TrainingCommand,
+    arguments: list[str] | None,
+    metrics: Mapping[str, float],
+    data: Mapping[str, Any],
+) -> dict[str, Any]:
     """What the checkpoint says of its making."""
     split = {part: len(rows) for part, rows in cli.datamodule.split.items()}
     return {
-        "command": command,
+        **provenance("training.train", arguments),
         "model": dict(cli.model.hparams),
-        "data": {**cli.datamodule.hparams, "samples": split},
+        "data": {**cli.datamodule.hparams, "samples": split, "digest": data["digest"]},
         "epochs": cli.trainer.current_epoch,
         "steps": cli.trainer.global_step,
         "metrics": {name: float(value) for name, value in metrics.items()},
