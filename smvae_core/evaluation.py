@@ -154,11 +154,13 @@ def nothing_learned(summary: Mapping[str, Mapping[str, float]]) -> str | None:
 
 
 def print_summary(summary: Mapping[str, Mapping[str, float]]) -> None:
-    """Prints the table of :meth:`SubsetErrors.summary`, a row for each subset."""
+    """Prints the table of :meth:`SubsetErrors.summary`, a row for each subset that was observed."""
     measures = list(dict.fromkeys(measure for entry in summary.values() for measure in entry))
     width = max(len(label) for label in summary)
     titles = (measure.replace("_skill_vs_mean", " skill") for measure in measures)
     print(" " * width, *(f"{title:>14}" for title in titles))
     for label, entry in summary.items():
+        if not entry:  # no sample had all of it
+            continue
         cells = (f"{entry[m]:14.4g}" if m in entry else " " * 14 for m in measures)
         print(f"{label:<{width}}", *cells)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -11,6 +12,17 @@ mpl.use("agg")  # no screen needed
 
 import numpy as np
 
+# Of modalities; all of them differ, also where a model has a dozen.
+COLOURS = (
+    *("#1668b0", "#b05516", "#2a9d5c", "#8e44ad", "#d4a017", "#7f8c8d"),
+    *("#c0392b", "#16a2b8", "#6d4c41", "#e84393", "#7cb518", "#222222"),
+)
+
+
+def colour_of(number: int) -> str:
+    """The colour of a modality by its place in the model."""
+    return COLOURS[number % len(COLOURS)]
+
 
 def depth_style(images: np.ndarray) -> dict[str, Any]:
     """How ``imshow`` colours depth, alike for all pictures of a figure.
@@ -18,9 +30,25 @@ def depth_style(images: np.ndarray) -> dict[str, Any]:
     Args:
         images: the true ones, metres, NaN where there is no reading.
     """
-    valid = images.astype(np.float32)
-    low, high = np.nanpercentile(valid, 1), np.nanpercentile(valid, 99)
-    return {"cmap": "turbo", "vmin": low, "vmax": high}
+    valid = images[np.isfinite(images)].astype(np.float32)
+    if not valid.size:
+        return {"cmap": "turbo", "vmin": 0.0, "vmax": 1.0}
+    low, high = (float(bound) for bound in np.percentile(valid, (1, 99)))
+    return {"cmap": "turbo", "vmin": low, "vmax": max(high, low + 1e-3)}
+
+
+def depth_scale(figure: Any, axes: Sequence[Any], style: dict[str, Any]) -> None:
+    """A bar right of some axes that says which colour is how many metres.
+
+    Args:
+        figure: with a constrained layout.
+        axes: that show depth images of this style.
+        style: from :func:`depth_style`.
+    """
+    colours = mpl.cm.ScalarMappable(mpl.colors.Normalize(style["vmin"], style["vmax"]))
+    colours.set_cmap(style["cmap"])
+    bar = figure.colorbar(colours, ax=axes, fraction=0.03, pad=0.01, aspect=30)
+    bar.set_label("depth [m]")
 
 
 def displayable(image: np.ndarray) -> np.ndarray:
@@ -32,6 +60,27 @@ def clear_ticks(axes: Iterable[Any]) -> None:
     """Axes for pictures; grey where there is none."""
     for axis in axes:
         axis.set(xticks=[], yticks=[], facecolor="#eee")
+
+
+def legend_above(axis: Any, columns: int = 4) -> None:
+    """A legend above the axes, where it hides no curve; none without labels.
+
+    Args:
+        axis: of a figure with a constrained layout.
+        columns: of the legend at most.
+    """
+    handles, labels = axis.get_legend_handles_labels()
+    if labels:
+        axis.legend(
+            handles,
+            labels,
+            loc="lower left",
+            bbox_to_anchor=(0.0, 1.0),
+            ncols=math.ceil(len(labels) / math.ceil(len(labels) / columns)),
+            frameon=False,
+            borderaxespad=0.1,
+            markerscale=2,
+        )
 
 
 def plot_live(axis: Any, seconds: np.ndarray, subsets: Sequence[str], names: Sequence[str]) -> None:

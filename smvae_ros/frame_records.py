@@ -71,6 +71,12 @@ class FrameRecords:
         for rows in (self.errors, self.ages, self.skews):
             rows.update({name: [] for name in modalities})
 
+    @property
+    def used(self) -> tuple[str, ...]:
+        """The modalities that at least one frame had, in the model's order."""
+        seen = {name for subset in set(self.subsets) for name in subset.split("+")}
+        return tuple(name for name in self.inference.modalities if name in seen)
+
     def add(self, observations: Observations) -> None:
         """Predicts every modality from a frame, with and without its images, and keeps how well."""
         arrays, sample = observations.arrays, observations.sample

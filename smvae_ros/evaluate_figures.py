@@ -1,0 +1,164 @@
+"""The figures of an evaluation: a bag's images beside the predicted ones, and its frames over time.
+
+What the bag does not have takes no room: sensors that no frame used, curves without a value.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+
+from smvae_core.inference import Inference
+from smvae_ros.figures import (
+    clear_ticks,
+    colour_of,
+    depth_scale,
+    depth_style,
+    displayable,
+    legend_above,
+    plot_live,
+)
+from smvae_ros.frame_records import UNITS, VISUAL, FrameRecords, Picture
+from smvae_ros.health_records import HealthRecords
+
+WIDTH = 7.5  # inches; figures are not wider than that, or a phone could not show their letters
+COLUMNS = 5  # moments shown of a bag
+SOURCES = {"truth": "recorded", "live": "from all", "blind": "no images"}
+LINES = (
+    ("training mean", 2, "#999"),
+    ("from all but images", 1, "#b05516"),
+    ("from all that is live", 0, "#1668b0"),
+)
+
+
+def pictures_figure(inference: Inference, kept: Sequence[Picture]) -> Any:
+    """Truth and both predictions of every image, at moments spread over the bag.
+
+    An image that the bag never has is shown as predicted; where the live sensors were nothing but
+    images, there is no row without them.
+
+    Args:
+        inference: the model.
+        kept: of the bag, at least one.
+    """
+    chosen = np.unique(np.linspace(0, len(kept) - 1, COLUMNS).round().astype(int))
+    pictures = [kept[index] for index in chosen]
+    visual = [name for name, m in inference.modalities.items() if m.kind in VISUAL]
+    rows = [
+        (name, source)
+        for name in visual
+        for source in SOURCES
+        if any(name in getattr(picture, source) for picture in pictures)
+    ]
+    depth = any(inference.modalities[name].kind == "depth" for name in visual)
+    beside = 1.4 if depth else 0.6  # inches for labels and the scale of depth
+    size = (WIDTH - beside) / COLUMNS
+    figure, axes = plt.subplots(
+        len(rows),
+        len(pictures),
+        figsize=(beside + size * max(len(pictures), 2), (size + 0.03) * len(rows) + 0.3),
+        squeeze=False,
+        layout="constrained",
+    )
+    clear_ticks(axes.flat)
+    for name in visual:
+        places = [place for place, (shown, _) in enumerate(rows) if shown == name]
+        images = {
+            (place, column): displayable(getattr(picture, rows[place][1])[name])
+            for place in places
+            for column, picture in enumerate(pictures)
+            if name in getattr(picture, rows[place][1])
+        }
+        style = {}
+        if inference.modalities[name].kind == "depth":
+            # The scale of what was recorded, and where nothing was, of what is predicted.
+            style = depth_style(np.stack([images[p, c] for p, c in images if p == places[0]]))
+            depth_scale(figure, list(axes[places].flat), style)
+        for (place, column), image in images.items():
+            axes[place, column].imshow(image, **style)
+    for axis, (name, source) in zip(axes[:, 0], rows, strict=True):
+        axis.set_ylabel(f"{name},\n{SOURCES[source]}")
+    for axis, picture in zip(axes[0], pictures, strict=True):
+        axis.set_title(f"{picture.seconds:.1f} s")
+    return figure
+
+
+def timeline_figure(
+    inference: Inference, records: FrameRecords, health: HealthRecords | None
+) -> Any:
+    """Errors, live modalities, skew, age, health and computing time over the time in the bag.
+
+    Args:
+        inference: the model.
+        records: of the bag, at least one frame.
+        health: of its sensors, where the model is calibrated.
+    """
+    names = tuple(inference.modalities)
+    used = records.used
+    seconds = np.array(records.seconds)
+    watched = [] if health is None else [n for n in used if np.isfinite(health.scores[n]).any()]
+    heights = [1.5] * len(used) + [0.5 + 0.2 * len(names), 1.5, 1.5] + [1.8] * bool(watched) + [1.5]
+    figure, axes = plt.subplots(
+        len(heights),
+        1,
+        figsize=(WIDTH, sum(heights)),
+        height_ratios=heights,
+        sharex=True,
+        squeeze=False,
+        layout="constrained",
+    )
+    axes = iter(axes[:, 0])
+    colours = {name: colour_of(number) for number, name in enumerate(names)}
+
+    errors = {name: np.array(records.errors[name]) for name in used}
+    for number, name in enumerate(used):
+        axis = next(axes)
+        for label, column, colour in _lines(inference, errors):
+            style = {"color": colour, "label": label}
+            axis.plot(seconds, errors[name][:, column], ".-", ms=3, lw=0.8, **style)
+        axis.set_ylabel(f"{name}\n[{UNITS.get(inference.modalities[name].kind, 'std')}]")
+        axis.set_ylim(bottom=0)
+        if number == 0:
+            legend_above(axis)
+
+    plot_live(next(axes), seconds, records.subsets, names)
+    rows_of = {"skew [ms]": records.skews, "age [ms]": records.ages}
+    for label, rows in rows_of.items():
+        axis = next(axes)
+        for name in used:
+            values = 1000 * np.array(rows[name])
+            axis.plot(seconds, values, ".", ms=3, color=colours[name], label=name)
+        axis.set_ylabel(label)
+        if rows is records.skews:
+            legend_above(axis, columns=6)
+    if watched:
+        axis = next(axes)
+        for name in watched:
+            style = {"color": colours[name], "label": name}
+            axis.plot(seconds, health.scores[name], ".-", ms=3, lw=0.8, **style)
+        for threshold in (health.thresholds.warn, health.thresholds.error):
+            axis.axhline(threshold, color="#999", lw=0.8, ls="--")
+        axis.set_ylabel("health\n[score]")
+    computing = next(axes)
+    computing.plot(seconds, 1000 * np.array(records.computing), ".", ms=3, color="#555")
+    computing.set(ylabel="computing\n[ms]", xlabel="time in the bag [s]")
+    computing.set_ylim(bottom=0)
+    for axis in figure.axes:
+        axis.grid(alpha=0.3)
+    figure.align_ylabels()
+    return figure
+
+
+def _lines(inference: Inference, errors: Mapping[str, np.ndarray]) -> list[tuple[str, int, str]]:
+    """Of :data:`LINES` those that this bag has: without images is the same as all where there is no
+    image, and nothing where there is nothing else."""
+    some_images = any(inference.modalities[name].kind in VISUAL for name in errors)
+    return [
+        (label, column, colour)
+        for label, column, colour in LINES
+        if any(np.isfinite(rows[:, column]).any() for rows in errors.values())
+        and (some_images or label != "from all but images")
+    ]
