@@ -45,9 +45,11 @@ def ros_program(
             import rclpy  # only now, so that --help and mistakes are answered at once
             from rclpy.signals import SignalHandlerOptions
 
+            from smvae_ros.guarded_node import GuardedNode
+
             rclpy.init(args=for_ros, signal_handler_options=SignalHandlerOptions.NO)
             try:
-                node = rclpy.create_node(node_name, start_parameter_services=parameter_services)
+                node = GuardedNode(node_name, start_parameter_services=parameter_services)
                 try:
                     yield node, arguments
                 finally:

@@ -95,30 +95,18 @@ def _spin(
     """
     from tqdm import tqdm
 
-    executor = _make_executor()
-    executor.add_node(node)
+    from smvae_ros.spinning import Spinning
+
+    spinning = Spinning(node)
     end = float("inf") if duration is None else time.monotonic() + duration
     try:
         with tqdm(unit=" messages", disable=None) as progress:
             while not interrupted() and (left := end - time.monotonic()) > 0:
-                executor.spin_once(timeout_sec=min(left, 0.1))
+                spinning.run(min(left, 0.1))
                 writer.check()
                 progress.update(recorder.count - progress.n)
     finally:
-        executor.remove_node(node)
-        executor.shutdown()
-
-
-def _make_executor() -> Any:
-    """The executor that costs least where it exists (Kilted), else the common one."""
-    try:
-        from rclpy.experimental import EventsExecutor
-
-        return EventsExecutor()
-    except ImportError:
-        from rclpy.executors import SingleThreadedExecutor
-
-        return SingleThreadedExecutor()
+        spinning.close()
 
 
 if __name__ == "__main__":

@@ -25,7 +25,6 @@ from rcl_interfaces.msg import (
     SetParametersResult,
 )
 from rclpy.exceptions import ParameterException
-from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 from rclpy.qos import QoSProfile
@@ -36,6 +35,7 @@ from smvae_ros.simulation.faults import FAULTS, NONE, FaultInjector, Faults
 from smvae_ros.simulation.graphics import SimulationUnavailable
 from smvae_ros.simulation.insertion import CONTROL_RATE, InsertionRobot, Step
 from smvae_ros.simulation.topics import TOPICS, step_messages
+from smvae_ros.spinning import Spinning
 
 log = logging.getLogger(__name__)
 
@@ -238,13 +238,12 @@ class Simulation:
 @contextmanager
 def _spinning(node: Node) -> Iterator[None]:
     """Serves the node's parameters in a thread of its own."""
-    executor = SingleThreadedExecutor()
-    executor.add_node(node)
+    spinning = Spinning(node)
     ended = threading.Event()
 
     def spin() -> None:
         while not ended.is_set():
-            executor.spin_once(timeout_sec=0.1)
+            spinning.run(0.1)
 
     thread = threading.Thread(target=spin, name="parameters", daemon=True)
     thread.start()
@@ -253,7 +252,7 @@ def _spinning(node: Node) -> Iterator[None]:
     finally:
         ended.set()
         thread.join()
-        executor.shutdown()
+        spinning.close()
 
 
 def make_parser() -> argparse.ArgumentParser:

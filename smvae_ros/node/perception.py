@@ -23,6 +23,7 @@ from smvae_core.checkpoint import CheckpointError
 from smvae_core.inference import Inference
 from smvae_core.precision import precision_advice
 from smvae_ros.configuration import NODE_NAME, make_sources
+from smvae_ros.guarded_node import GuardedCallbacks
 from smvae_ros.model_folder import ModelFolder
 from smvae_ros.node.diagnostics import HealthReport, NodeHealth, SensorHealth
 from smvae_ros.node.frame_times import Times
@@ -42,7 +43,7 @@ DIAGNOSTICS_PERIOD = 1.0  # seconds
 EVENTS_PERIOD = 0.2  # seconds
 
 
-class PerceptionNode(LifecycleNode):
+class PerceptionNode(GuardedCallbacks, LifecycleNode):
     """See the module's description; parameters are in :mod:`smvae_ros.node.parameters`."""
 
     def __init__(self) -> None:
