@@ -69,6 +69,11 @@ class Status:
     def subset(self) -> tuple[str, ...]:
         return tuple(self.values["frame"]["subset"].split("+"))
 
+    @property
+    def predicted(self) -> str:
+        """Modalities, joined by +."""
+        return self.values["frame"]["predicted"]
+
 
 def _last(name: str) -> str:
     return name.split(": ")[-1]
@@ -87,6 +92,8 @@ class Robot:
         latents: of ~/latent.
         diagnostics: the node's latest on /diagnostics, by modality.
         predictions: topic → messages, for those that were subscribed to.
+        moments: stamps that the present :meth:`run` has sent, which tell its frames from those that
+            were still on their way when it began.
     """
 
     def __init__(self, domain: int, listening: bool = True, diagnosing: bool = True) -> None:
@@ -94,6 +101,7 @@ class Robot:
         self.latents: list[Image] = []
         self.predictions: dict[str, list[Any]] = {}
         self.diagnostics: Status | None = None
+        self.moments: set[int] = set()
         self.heard = threading.Condition()
         self._closing = threading.Event()
         self._modalities = {modality.name: modality for modality in small_modalities()}
@@ -193,21 +201,25 @@ class Robot:
         """Publishes these sensors at 40 Hz until the condition is true, and returns what it does.
         ``offset_ns`` is added to all stamps."""
         deadline = time.monotonic() + timeout
+        self.moments.clear()
         while time.monotonic() < deadline:
-            self.send(names, readings, time.time_ns() + offset_ns)
+            self.moments.add(self.send(names, readings, time.time_ns() + offset_ns))
             with self.heard:
                 if result := self.heard.wait_for(until, 0.025):
                     return result
         raise AssertionError(f"no {what} within {timeout} s; diagnostics: {self._describe()}")
 
+    def frames(self) -> list[Status]:
+        """Those of the present or last :meth:`run`, oldest first."""
+        return [status for status in self.statuses if status.stamp_ns in self.moments]
+
     def run_until_subset(
         self, names: Sequence[str], readings: dict[str, np.ndarray], frames: int = 2, **options: Any
     ) -> Status:
         """Publishes until so many frames in a row were of exactly these sensors."""
-        start = len(self.statuses)
 
         def reached() -> Status | None:
-            latest = self.statuses[start:][-frames:]
+            latest = self.frames()[-frames:]
             wanted = tuple(names)
             alike = len(latest) == frames and all(status.subset == wanted for status in latest)
             return latest[-1] if alike else None
