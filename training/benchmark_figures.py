@@ -12,11 +12,12 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 from tqdm import tqdm
@@ -37,7 +38,8 @@ from training.run_file import runs_of
 
 _POINTS = 1000  # test images in a t-SNE picture
 _ROWS = 6  # images for each label
-_ACROSS = 3  # methods beside each other in the picture of generated images
+_ACROSS = 2  # methods beside each other in the picture of generated images
+_WIDTH = 7.2  # inches; in wider figures letters would be too small on a page
 _GROUPED_BY = "Male"  # attribute that colours points, where y is not a class
 # Distinct also in print and for most colour-blind readers (Tol 2021, "muted", and grey).
 _PALETTE = (
@@ -127,38 +129,55 @@ def latent_figure(
     data_set: DataSet,
     seed: int,
 ) -> Figure:
-    """Two rows, from the image alone and from both modalities, and a column for each method."""
+    """For each method two panels, from the image alone and from both modalities."""
     label = data_set.label
     classes, names = _groups(observed[label], data_set)
-    subsets = {"image alone": ["image"], f"image and {label}": ["image", label]}
-    figure = Figure(figsize=(2.1 * max(len(models), 2) + 1.2, 4.5), layout="constrained")
-    axes = figure.subplots(len(subsets), len(models), squeeze=False)
-    with tqdm(total=axes.size, desc="t-SNE", disable=None, leave=False) as bar:
-        for column, (method, model) in enumerate(models.items()):
-            axes[0, column].set_title(method, fontsize=10)
-            for row, (title, subset) in enumerate(subsets.items()):
+    subsets = (["image"], ["image", label])
+    figure, panels = latent_panels(tuple(models), names, data_set, len(classes))
+    with tqdm(total=2 * len(models), desc="t-SNE", disable=None, leave=False) as bar:
+        for model, axes in zip(models.values(), panels, strict=True):
+            for axis, subset in zip(axes, subsets, strict=True):
                 means = model.encode({name: observed[name] for name in subset}).mean
-                axis = axes[row, column]
                 points = _embed(means.numpy(), seed)
                 for number, _ in enumerate(names):
-                    axis.scatter(
-                        *points[classes == number].T, s=4, lw=0, color=_PALETTE[number % 10]
-                    )
-                axis.set(xticks=[], yticks=[])
-                if column == 0:
-                    axis.set_ylabel(f"from {title}", fontsize=9)
+                    style = {"s": 4, "lw": 0, "color": _PALETTE[number % 10]}
+                    axis.scatter(*points[classes == number].T, **style)
                 bar.update()
-    handles = [
-        axes[0, 0].scatter([], [], s=25, color=_PALETTE[number % 10])
-        for number in range(len(names))
-    ]
-    figure.legend(handles, names, loc="outside right center", frameon=False, fontsize=8)
+    return figure
+
+
+def latent_panels(
+    methods: Sequence[str], names: Sequence[str], data_set: DataSet, points: int
+) -> tuple[Figure, list[tuple[Axes, Axes]]]:
+    """An empty figure of t-SNE, narrow enough for a page, and the two panels of each method.
+
+    Args:
+        methods: two of them stand beside each other.
+        names: of the groups, in the order of their colours.
+        data_set: that was embedded.
+        points: how many samples.
+    """
+    across = min(2, len(methods))
+    down = -(-len(methods) // across)
+    figure = Figure(figsize=(_WIDTH * across / 2, 2.15 * down + 1.2), layout="constrained")
+    grid = figure.subplots(down, 2 * across, squeeze=False)
+    panels = list(grid.reshape(-1, 2))
+    for axis in grid.flat:
+        axis.set(xticks=[], yticks=[])
+        axis.set_visible(False)
+    for method, axes in zip(methods, panels, strict=False):
+        for axis, title in zip(axes, ("image", f"image, {data_set.label}"), strict=True):
+            axis.set_title(f"{method}\n{title}", fontsize=9)
+            axis.set_visible(True)
+    for number, name in enumerate(names):
+        grid[0, 0].scatter([], [], s=25, color=_PALETTE[number % 10], label=name)
+    figure.legend(loc="outside lower center", frameon=False, fontsize=9, ncols=5, handletextpad=0.1)
     figure.suptitle(
-        f"{data_set.title}: t-SNE of the posterior's mean, {len(classes)} test images"
-        + _caution(data_set),
+        f"{data_set.title}: t-SNE of the posterior's mean,\n{points} test images, from the image "
+        f"alone and with its {data_set.label}" + _caution(data_set),
         fontsize=11,
     )
-    return figure
+    return figure, panels[: len(methods)]
 
 
 def _groups(y: Tensor, data_set: DataSet) -> tuple[np.ndarray, tuple[str, ...]]:
@@ -190,29 +209,43 @@ def generated_figure(
     """A panel for each method, in it a column of images for each condition."""
     label = data_set.label
     y = torch.stack(list(conditions.values()))
-    across = min(_ACROSS, len(models))
-    down = -(-len(models) // across)
-    shape = (0.33 * len(conditions) * across + 0.4, 0.33 * (_ROWS + 1.6) * down + 0.6)
-    figure = Figure(figsize=tuple(max(side, 3.0) for side in shape), layout="constrained")
-    panels = figure.subplots(down, across, squeeze=False).flat
-    for axis in panels:
-        axis.set_visible(False)
-    panels = figure.axes
-    for axis, (method, model) in zip(panels, models.items(), strict=False):
+    figure, panels = generated_panels(len(models), tuple(conditions), data_set)
+    for axis, (method, model) in zip(panels, models.items(), strict=True):
         posterior = model.encode({label: y})
         noise = torch.Generator().manual_seed(seed)
         images = [
             to_raw(model.modalities["image"], model.decode(z, ["image"])["image"].mean)
             for z in draws(posterior, _ROWS, noise)
         ]
-        axis.set_visible(True)
         show_mosaic(axis, torch.stack(images).numpy(), method, columns=list(conditions))
+    return figure
+
+
+def generated_panels(
+    methods: int, conditions: Sequence[str], data_set: DataSet
+) -> tuple[Figure, list[Axes]]:
+    """An empty figure of generated images, narrow enough for a page, and a panel for each method.
+
+    Args:
+        methods: how many.
+        conditions: names of the columns of a panel.
+        data_set: that was learned.
+    """
+    across = min(_ACROSS, methods)
+    down = -(-methods // across)
+    side = min(0.34, _WIDTH / _ACROSS / len(conditions))  # of an image, inches
+    below = 0.45 + 0.03 * max(map(len, conditions))  # for a panel's title and slanted names
+    size = (side * len(conditions) * across + 0.3, (side * _ROWS + below) * down + 0.6)
+    figure = Figure(figsize=(max(size[0], 5.0), size[1]), layout="constrained")
+    panels = list(figure.subplots(down, across, squeeze=False).flat)
+    for axis in panels[methods:]:
+        axis.set_visible(False)
     figure.suptitle(
-        f"{data_set.title}: images generated given the {label} (means of p(x|z), z ~ q(z|y))"
-        + _caution(data_set),
+        f"{data_set.title}: images generated given the {data_set.label}\n"
+        "(means of p(x|z), z ~ q(z|y))" + _caution(data_set),
         fontsize=11,
     )
-    return figure
+    return figure, panels[:methods]
 
 
 def _conditions(training: Tensor, data_set: DataSet) -> dict[str, Tensor]:
