@@ -48,8 +48,7 @@ from smvae_core.modalities import Modality
 from smvae_core.preprocessing import prepare
 from smvae_ros.bag_topics import missing_sources
 from smvae_ros.bags import BagError, BagReader
-from smvae_ros.bundled import parameters_path
-from smvae_ros.configuration import make_sources, read_values
+from smvae_ros.configuration import add_parameters_options, make_sources, read_values
 from smvae_ros.messages import MessageError, stamp_ns
 from smvae_ros.programs import interruptible, print_error
 from smvae_ros.sources import Source
@@ -313,12 +312,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     add = parser.add_argument
     add("bag", type=Path, metavar="BAG", help="rosbag2 bag: folder, .mcap or .db3 file")
     add("output", type=Path, metavar="OUTPUT", help="folder for the HDF5 files")
-    add(
-        "--params",
-        type=Path,
-        default=parameters_path(),
-        help="the node's parameters file, which names topics (default: config/perception.yaml)",
-    )
+    add_parameters_options(parser)
     add("--rate", type=_rate, default=CONTROL_RATE, metavar="HZ", help="steps a second (20)")
     add("--trajectory", type=_number, default=0, metavar="N", help="number of the first one (0)")
     add("--stamp", metavar="NAME", help="begin of the file names (default: when the bag begins)")
@@ -327,7 +321,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     report = BagConversion()
     try:
         with interruptible(), logging_redirect_tqdm():
-            values = read_values(options.params, MODALITIES.values())
+            values = read_values(options.params, MODALITIES.values(), options.namespace)
             convert_bag(
                 options.bag,
                 options.output,

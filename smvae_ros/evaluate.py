@@ -31,8 +31,8 @@ from smvae_core.files import check_output, write_text
 from smvae_core.inference import Inference
 from smvae_ros.bag_topics import missing_sources
 from smvae_ros.bags import BagError, BagReader
-from smvae_ros.bundled import model_path, parameters_path
-from smvae_ros.configuration import make_sources, read_values
+from smvae_ros.bundled import model_path
+from smvae_ros.configuration import add_parameters_options, make_sources, read_values
 from smvae_ros.frame_records import FrameRecords
 from smvae_ros.health_records import HealthRecords
 from smvae_ros.lockstep import Event, lockstep
@@ -156,12 +156,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--checkpoint", type=Path, default=model_path(), help="model (default: the bundled one)"
     )
-    parser.add_argument(
-        "--params",
-        type=Path,
-        default=parameters_path(),
-        help="the node's parameters file, which names topics (default: config/perception.yaml)",
-    )
+    add_parameters_options(parser)
     parser.add_argument("--device", default="auto", help="cpu, cuda, cuda:N or auto (default)")
     parser.add_argument("--output", type=Path, metavar="JSON", help="file to write")
     parser.add_argument(
@@ -179,7 +174,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         for path in filter(None, (options.output, options.report)):
             check_output(path)
         inference = Inference.load(options.checkpoint, options.device)
-        values = read_values(options.params, inference.modalities.values())
+        values = read_values(options.params, inference.modalities.values(), options.namespace)
         errors = SubsetErrors(inference.model)
         thresholds = health_settings(values).thresholds
         frames, records, health = {}, {}, {}

@@ -30,8 +30,11 @@ TOPICS = {
 }
 
 
-def write_small_bag(path: Path, steps: int = 60, without: tuple[str, ...] = ()) -> Path:
-    """A bag of ``steps`` at 20 Hz, force at 1 kHz, that looks different at every step."""
+def write_small_bag(
+    path: Path, steps: int = 60, without: tuple[str, ...] = (), namespace: str = ""
+) -> Path:
+    """A bag of ``steps`` at 20 Hz, force at 1 kHz, that looks different at every step; its topics
+    lie in a namespace such as ``/arm_1``."""
     random = np.random.default_rng(0)
     with BagWriter(path) as bag:
 
@@ -46,7 +49,7 @@ def write_small_bag(path: Path, steps: int = 60, without: tuple[str, ...] = ()) 
                 scale=0.05 if name == "action" else 1.0,
                 joint_names=("x", "y", "z", "yaw") if name == "proprio" else (),
             )
-            bag.write(topic, message, stamp)
+            bag.write(namespace + topic, message, stamp)
 
         for step in range(1, steps + 1):
             now = START + step * 50 * MS

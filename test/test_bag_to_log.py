@@ -163,10 +163,8 @@ def test_log_to_bag_to_log(
     arrays = log_arrays(60)
     with other_writer(tmp_path / "bag", plugin, compression) as write:
         write_steps(write, arrays, moments(60), topics=OWN_TOPICS)
-    text = parameters_path().read_text()
-    for name, (topic, _) in TOPICS.items():
-        text = text.replace(f"topic: {topic}", f"topic: {OWN_TOPICS[name]}")
-    (tmp_path / "mine.yaml").write_text(text)
+    topics = "".join(f"    {name}: {{topic: {topic}}}\n" for name, topic in OWN_TOPICS.items())
+    (tmp_path / "mine.yaml").write_text(f"/**:\n  ros__parameters:\n{topics}")
     output = tmp_path / "logs"
     options = ["--params", str(tmp_path / "mine.yaml"), "--trajectory", "7", "--stamp", "arm"]
     assert main([str(tmp_path / "bag"), str(output), *options]) == 0
