@@ -222,9 +222,16 @@ class Robot:
         return [status for status in self.statuses if status.stamp_ns in self.moments]
 
     def run_until_subset(
-        self, names: Sequence[str], readings: dict[str, np.ndarray], frames: int = 2, **options: Any
+        self,
+        names: Sequence[str],
+        readings: dict[str, np.ndarray],
+        frames: int = 2,
+        *,
+        published: Sequence[str] | None = None,
+        **options: Any,
     ) -> Status:
-        """Publishes until so many frames in a row were of exactly these sensors."""
+        """Publishes until so many frames in a row were of exactly these sensors. ``published`` are
+        others than these."""
 
         def reached() -> Status | None:
             latest = self.frames()[-frames:]
@@ -232,7 +239,8 @@ class Robot:
             alike = len(latest) == frames and all(status.subset == wanted for status in latest)
             return latest[-1] if alike else None
 
-        return self.run(names, readings, reached, f"frames of exactly {names}", **options)
+        published = names if published is None else published
+        return self.run(published, readings, reached, f"frames of exactly {names}", **options)
 
     # -- services ----------------------------------------------------------------------------------
 

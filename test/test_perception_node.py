@@ -257,6 +257,24 @@ def test_malformed_messages_are_told_once_and_the_next_good_one_is_used(
     robot.run_until_subset(ALL, READINGS)
 
 
+def test_a_reading_too_large_for_the_model_is_left_out_counted_and_named(robot: Robot) -> None:
+    robot.run_until_subset(ALL, READINGS)
+    absurd = {**READINGS, "action": np.full_like(READINGS["action"], 1e37)}
+    rest = tuple(name for name in ALL if name != "action")
+    status = robot.run_until_subset(rest, absurd, frames=5, published=ALL)
+    assert int(status.values["action"]["invalid"]) > 0
+    assert "so large" in status.messages["action"]
+    robot.run(
+        ALL,
+        absurd,
+        lambda: robot.diagnostics and "so large" in robot.diagnostics.messages["action"],
+        "diagnostics about readings that are too large",
+    )
+    robot.run_until_subset(ALL, READINGS)
+    for latent in robot.latents:
+        assert np.isfinite(latent_from_message(latent)).all()
+
+
 def test_incompatible_quality_of_service_is_named(robot: Robot, process: Process) -> None:
     assert robot.change_state("deactivate")
     assert robot.change_state("cleanup")
