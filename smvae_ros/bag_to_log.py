@@ -26,17 +26,16 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
+from smvae_core.data.hdf5 import READ_ERRORS, Hdf5Error, open_hdf5
 from smvae_core.data.vision_touch import (
     CONTROL_RATE,
     DATASETS,
     FORCE_RATE,
     IMAGE_SIZE,
-    READ_ERRORS,
     STEPS_PER_FILE,
     LogError,
     log_file_name,
@@ -198,16 +197,20 @@ def _check_folder(folder: Path, stamp: str, trajectory: int, attributes: Mapping
             name = parse_log_name(path)
             if name.stamp != stamp or name.trajectory < trajectory:
                 continue
-            with h5py.File(path, "r") as file:
+            with open_hdf5(path) as file:
                 found = {key: file.attrs.get(key) for key in attributes}
+        except Hdf5Error as error:
+            if error.damaged:
+                continue  # it is made anew
+            raise LogError(f"{path} is there already: {error.found}; {error.advice}") from error
         except READ_ERRORS:
-            continue  # damaged: replaced; LogError, a ValueError: none of ours
+            continue  # damaged; LogError, a ValueError: none of ours
         different = [key for key, value in attributes.items() if found[key] != value]
         if different:
             raise LogError(
                 f"{path} is there already and was made otherwise ({different[0]} "
                 f"{found[different[0]]}, now {attributes[different[0]]}); choose another folder, "
-                "--stamp or --trajectory, or remove the old files"
+                "--stamp or --trajectory"
             )
 
 
