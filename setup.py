@@ -42,7 +42,7 @@ setup(
         "numpy>=1.23",
         "opencv-python-headless>=4.6",
         "pyyaml>=6.0",
-        "rosbags>=0.11,<0.12",  # bags/writer.py and recovery.py use its storage classes
+        "rosbags>=0.11.9,<0.12",  # bags/writer.py and mcap.py use its storage classes
         "safetensors>=0.4.3",
         "torch>=2.4",
         "tqdm>=4.64",

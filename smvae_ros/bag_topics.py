@@ -5,26 +5,42 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from smvae_ros.bags import BagError, BagReader
+from smvae_ros.messages import ADAPTERS
 from smvae_ros.sources import Source
 
 
 def missing_sources(reader: BagReader, sources: Mapping[str, Source]) -> dict[str, Source]:
-    """The sources whose topic the bag lacks.
+    """The sources whose topic the bag lacks. Of a topic that holds several types, the configured
+    one is read from here on.
 
     Raises:
         BagError: where it lacks all of them, or a topic has another type than configured.
     """
     missing = {n: s for n, s in sources.items() if s.topic not in reader.topics}
     if len(missing) == len(sources):
+        reasons = [
+            f"{s.topic} is left out: {reader.left_out[s.topic]}"
+            for s in sources.values()
+            if s.topic in reader.left_out
+        ]
         raise BagError(
             f"{reader.path} has none of the topics {', '.join(s.topic for s in sources.values())}; "
-            f"it has {', '.join(reader.topics)}. Name its topics in a parameters file (--params)"
+            + "".join(f"{reason}; " for reason in reasons)
+            + f"it has {', '.join(reader.topics)}. Name its topics in a parameters file (--params)"
         )
     for name, source in sources.items():
-        found = reader.topics[source.topic].type_name if name not in missing else None
-        if found not in (None, source.adapter.type_name):
+        if name in missing:
+            continue
+        reader.choose_type(source.topic, source.adapter.type_name)
+        found = reader.topics[source.topic].type_name
+        if found != source.adapter.type_name:
+            advice = (
+                f"set {name}.type in the parameters file (--params)"
+                if found in ADAPTERS
+                else f"which cannot be read; name a topic of {', '.join(sorted(ADAPTERS))}"
+            )
             raise BagError(
                 f"{reader.path}: {source.topic} holds {found}, but {name}.type is "
-                f"{source.adapter.type_name}; change it in the parameters file (--params)"
+                f"{source.adapter.type_name}; {advice}"
             )
     return missing

@@ -32,7 +32,13 @@ def make_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("output", metavar="OUTPUT", help="folder of the new bag")
     parser.add_argument("topics", nargs="*", metavar="TOPIC", help="what to record")
-    parser.add_argument("--all", action="store_true", help="record every topic")
+    parser.add_argument(
+        "--all",
+        action="store_true",
+        help="record every topic but outputs: those of the perception node, /rosout, "
+        "/parameter_events and hidden topics (/_name)",
+    )
+    parser.add_argument("--outputs", action="store_true", help="with --all, record outputs as well")
     parser.add_argument(
         "--storage",
         choices=STORAGES,
@@ -54,16 +60,20 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _record(node: Any, arguments: argparse.Namespace) -> int:
     if arguments.all == bool(arguments.topics):
         return print_error("record", ValueError("name the topics to record, or give --all"))
+    if arguments.outputs and not arguments.all:
+        return print_error("record", ValueError("--outputs goes with --all; topics are named"))
     try:
         with (
             deferred_interrupts() as interrupted,
             BagWriter(arguments.output, arguments.storage) as writer,
         ):
             topics = None if arguments.all else arguments.topics
-            recorder = Recorder(node, writer, topics, _announce)
+            recorder = Recorder(node, writer, topics, _announce, arguments.outputs)
             _spin(node, recorder, writer, arguments.duration, interrupted)
             for topic in recorder.missing:
                 print(f"nobody published {topic}", flush=True)
+            if recorder.left_out:
+                print(f"left out (see --outputs): {', '.join(sorted(recorder.left_out))}")
     except BagError as error:
         return print_error("record", error)
     for topic, count in sorted(writer.counts.items()):

@@ -9,12 +9,18 @@ import argparse
 import logging
 import sys
 from collections.abc import Sequence
+from itertools import chain
 from pathlib import Path
 
+from tqdm import tqdm
+from tqdm.contrib.logging import logging_redirect_tqdm
+
 from smvae_ros.bags import BagError, BagWriter
-from smvae_ros.bags.recovery import recovered_messages
+from smvae_ros.bags.recovery import RecoveredBag
 from smvae_ros.bags.writer import STORAGES
 from smvae_ros.programs import interruptible, print_error
+
+log = logging.getLogger(__name__)
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -22,8 +28,9 @@ def make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="recover",
         description="Make a whole bag of what a recording has left that was killed, or whose disk "
-        "was full. BAG gets the end that its file lacks, nothing whole is taken from it.",
-        epilog="Bags of `ros2 bag record` can be recovered, too.",
+        "was full. BAG stays as it is.",
+        epilog="Bags of `ros2 bag record` can be recovered, too, also those that are compressed or "
+        "lack their metadata.yaml. Topics that hold no messages of ROS 2 are named and left out.",
     )
     parser.add_argument(
         "bag", metavar="BAG", help="folder (of `record`: NAME.partial), .mcap or .db3 file"
@@ -40,7 +47,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = make_parser().parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(levelname)s: %(message)s")
     try:
-        with interruptible():
+        with interruptible(), logging_redirect_tqdm():
             counts, damage = recover(Path(arguments.bag), Path(arguments.output), arguments.storage)
     except BagError as error:
         return print_error("recover", error)
@@ -48,38 +55,48 @@ def main(argv: Sequence[str] | None = None) -> int:
         return print_error("recover", BagError(f"interrupted; {arguments.output} is not complete"))
     for topic, count in sorted(counts.items()):
         print(f"{count:8d}  {topic}")
-    print(f"{sum(counts.values())} messages are in {arguments.output}; {arguments.bag} is kept")
-    return 0 if damage is None else print_error("recover", damage)
+    print(
+        f"{sum(counts.values())} messages are in {arguments.output}; {arguments.bag} is kept",
+        flush=True,
+    )
+    for reason in damage:
+        print_error("recover", BagError(reason))
+    return 1 if damage else 0
 
 
-def recover(path: Path, output: Path, storage: str) -> tuple[dict[str, int], BagError | None]:
+def recover(path: Path, output: Path, storage: str) -> tuple[dict[str, int], list[str]]:
     """Copies what can be read.
 
     Returns:
-        Messages of each topic, and where and why no more could be read, if that was so.
+        Messages of each topic, and for each file that could not be read to its end, the reason.
 
     Raises:
         BagError: where nothing can be read, or the new bag not be written.
     """
-    from tqdm import tqdm
-
-    messages = recovered_messages(path)
-    damage = None
-    with BagWriter(output, storage) as writer, tqdm(unit=" messages", disable=None) as progress:
-        while True:
-            try:
-                topic, type_name, latched, stamp_ns, data = next(messages)
-            except StopIteration:
-                break
-            except BagError as error:
-                damage = error
-                break
-            writer.declare(topic, type_name, latched)
-            writer.write_raw(topic, type_name, data, stamp_ns)
-            progress.update()
-    if damage is not None and not writer.counts:
-        raise damage
-    return writer.counts, damage
+    with RecoveredBag(path) as bag:
+        for topic, reason in bag.left_out.items():
+            log.warning("topic %s is left out: %s", topic, reason)
+        for name, topic in bag.topics.items():
+            for type_name, count in topic.other_types.items():
+                log.warning(
+                    "%d messages of %s on %s are left out: most of the topic are %s, and a topic "
+                    "holds one type",
+                    *(count, type_name, name, topic.type_name),
+                )
+        messages = iter(tqdm(bag.messages(), unit=" messages", disable=None))
+        first = next(messages, None)
+        if first is None:
+            reasons = [*bag.damage, *(f"{name}: {why}" for name, why in bag.left_out.items())]
+            raise BagError(
+                f"{path} holds no messages of ROS 2, so {output} is not made"
+                + "".join(f"; {reason}" for reason in reasons)
+            )
+        with BagWriter(output, storage) as writer:
+            for name, stamp_ns, data in chain([first], messages):
+                topic = bag.topics[name]
+                writer.declare(name, topic.type_name, topic.latched, bag.definitions[name])
+                writer.write_raw(name, topic.type_name, data, stamp_ns)
+        return writer.counts, bag.damage
 
 
 if __name__ == "__main__":

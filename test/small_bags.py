@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -30,42 +32,48 @@ TOPICS = {
 }
 
 
-def write_small_bag(
-    path: Path, steps: int = 60, without: tuple[str, ...] = (), namespace: str = ""
-) -> Path:
-    """A bag of ``steps`` at 20 Hz, force at 1 kHz, that looks different at every step; its topics
-    lie in a namespace such as ``/arm_1``."""
-    random = np.random.default_rng(0)
+def write_small_bag(path: Path, steps: int = 60, without: tuple[str, ...] = ()) -> Path:
+    """A bag of :func:`small_messages`."""
     with BagWriter(path) as bag:
-
-        def write(name: str, array: np.ndarray, stamp: int) -> None:
-            topic, type_name = TOPICS[name]
-            message = adapter(type_name).to_message(
-                array,
-                _MODALITIES[name],
-                bag_types,
-                stamp_ns=stamp,
-                frame_id="camera",
-                scale=0.05 if name == "action" else 1.0,
-                joint_names=("x", "y", "z", "yaw") if name == "proprio" else (),
-            )
-            bag.write(namespace + topic, message, stamp)
-
-        for step in range(1, steps + 1):
-            now = START + step * 50 * MS
-            phase = step / 10
-            if "force" not in without:
-                for reading in range(50):
-                    stamp = now - (49 - reading) * MS
-                    force = np.sin(phase + np.arange(6) + reading / 50) * 5
-                    write("force", force, stamp)
-            arrays = {
-                "action": np.sin(phase + np.arange(4)) * 0.01,
-                "proprio": np.cos(phase + np.arange(8)),
-                "rgb": random.integers(0, 256, (IMAGE_SIZE, IMAGE_SIZE, 3), dtype=np.uint8),
-                "depth": random.uniform(0.3, 1.5, (IMAGE_SIZE, IMAGE_SIZE)).astype(np.float32),
-            }
-            for name, array in arrays.items():
-                if name not in without:
-                    write(name, array, now)
+        for topic, message, stamp in small_messages(steps, without):
+            bag.write(topic, message, stamp)
     return path
+
+
+def small_messages(
+    steps: int = 60, without: tuple[str, ...] = ()
+) -> Iterator[tuple[str, Any, int]]:
+    """(topic, message, stamp) of ``steps`` at 20 Hz, force at 1 kHz, that looks different at every
+    step."""
+    random = np.random.default_rng(0)
+
+    def make(name: str, array: np.ndarray, stamp: int) -> tuple[str, Any, int]:
+        topic, type_name = TOPICS[name]
+        message = adapter(type_name).to_message(
+            array,
+            _MODALITIES[name],
+            bag_types,
+            stamp_ns=stamp,
+            frame_id="camera",
+            scale=0.05 if name == "action" else 1.0,
+            joint_names=("x", "y", "z", "yaw") if name == "proprio" else (),
+        )
+        return topic, message, stamp
+
+    for step in range(1, steps + 1):
+        now = START + step * 50 * MS
+        phase = step / 10
+        if "force" not in without:
+            for reading in range(50):
+                stamp = now - (49 - reading) * MS
+                force = np.sin(phase + np.arange(6) + reading / 50) * 5
+                yield make("force", force, stamp)
+        arrays = {
+            "action": np.sin(phase + np.arange(4)) * 0.01,
+            "proprio": np.cos(phase + np.arange(8)),
+            "rgb": random.integers(0, 256, (IMAGE_SIZE, IMAGE_SIZE, 3), dtype=np.uint8),
+            "depth": random.uniform(0.3, 1.5, (IMAGE_SIZE, IMAGE_SIZE)).astype(np.float32),
+        }
+        for name, array in arrays.items():
+            if name not in without:
+                yield make(name, array, now)

@@ -299,14 +299,14 @@ def truncate(path, part):
         file.truncate(int(size * part))
 
 
-@pytest.mark.parametrize("part", [0.0, 0.001, 0.5, 0.999])
+@pytest.mark.parametrize("part", [0.001, 0.5, 0.999])
 def test_truncated_mcap(bag, part):
     truncate(bag / "bag.mcap", part)
-    with pytest.raises(BagError, match=r"bag cannot be read .*truncated.*smvae_ros recover"):
+    with pytest.raises(BagError, match=r"bag cannot be read: .*truncated.*smvae_ros recover"):
         BagReader(bag)
 
 
-@pytest.mark.parametrize("part", [0.0, 0.01, 0.5])
+@pytest.mark.parametrize("part", [0.01, 0.5])
 def test_truncated_sqlite3(tmp_path, part):
     store = get_typestore(Stores.LATEST)
     with Writer(tmp_path / "bag", version=9, storage_plugin=StoragePlugin.SQLITE3) as writer:
@@ -316,7 +316,7 @@ def test_truncated_sqlite3(tmp_path, part):
             writer.write(connection, START + number, store.serialize_cdr(wrench(number, 1), kind))
     truncate(next((tmp_path / "bag").glob("*.db3")), part)
     with (
-        pytest.raises(BagError, match=r"cannot be read .*truncated"),
+        pytest.raises(BagError, match=r"cannot be read: .*truncated"),
         BagReader(tmp_path / "bag") as reader,
     ):
         list(reader.messages())
@@ -351,7 +351,7 @@ def test_what_is_no_bag(tmp_path, bag):
     with pytest.raises(BagError, match="cannot be read"):
         BagReader(bag)
     (bag / "metadata.yaml").unlink()
-    with pytest.raises(BagError, match=r"was not closed after recording; try its file .*bag\.mcap"):
+    with pytest.raises(BagError, match=r"was not closed after recording; `ros2 run smvae"):
         BagReader(bag)
 
 

@@ -43,7 +43,7 @@ def calibrate(
     model: MultimodalVAE,
     cache: LogCache,
     rows: np.ndarray,
-    rate: float | None = None,
+    rate: float,
     progress: bool = True,
 ) -> Calibration:
     """Measures what is normal.
@@ -52,12 +52,11 @@ def calibrate(
         model: in evaluation mode; on its device.
         cache: holds the model's modalities.
         rows: (N,) of data that the model was not trained on and that no result is shown on.
-        rate: steps per second of the logs; by default what their cache says.
+        rate: steps per second of the logs.
 
     Raises:
         ValueError: for a model of one modality, and for fewer than two runs of :data:`SHORTEST`.
     """
-    rate = cache.rate if rate is None else rate
     names = model.names
     if len(names) < 2:
         raise ValueError("a model of one modality has no others that could tell of its health")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from smvae_ros.bags.reader import BagError, BagReader, Topic
+from smvae_ros.bags.errors import BagError
+from smvae_ros.bags.reader import BagReader
+from smvae_ros.bags.topics import Topic
 from smvae_ros.bags.writer import BagWriter
 
 __all__ = ["BagError", "BagReader", "BagWriter", "Topic"]

@@ -1,54 +1,40 @@
-"""Reading rosbag2 bags without ROS, on rosbags."""
+"""Reading rosbag2 bags without ROS: what every tool reads them with."""
 
 from __future__ import annotations
 
 import logging
 import os
+from collections import Counter
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from rosbags.interfaces import Connection, MessageDefinitionFormat, QosDurability
-from rosbags.rosbag2 import Reader
-from rosbags.typesys import Stores, get_types_from_idl, get_types_from_msg, get_typestore
 from rosbags.typesys.store import Typestore
 
+from smvae_ros.bags.compression import as_cdr
+from smvae_ros.bags.definitions import field_names, make_typestore
+from smvae_ros.bags.errors import BagError, BagFileError
+from smvae_ros.bags.files import find_bag, open_storage
+from smvae_ros.bags.storage import Channel, Part, merge
+from smvae_ros.bags.topics import Topic, group_topics
 from smvae_ros.messages.fields import NANOSECONDS, MessageError
-from smvae_ros.messages.types import bag_typestore, define_for_bags, deserialise
+from smvae_ros.messages.types import deserialise
 
 log = logging.getLogger(__name__)
 
-PARTIAL = ".partial"  # appended to the name of a bag until it is closed
-STORAGE_SUFFIXES = (".mcap", ".db3")
-RECOVER = "`ros2 run smvae_ros recover {} OUTPUT` makes a whole bag of what was written"
-
-
-class BagError(RuntimeError):
-    """A bag that cannot be read or written. Its text says what is wrong and what to do."""
-
-
-@dataclass(frozen=True)
-class Topic:
-    """One topic of a bag.
-
-    Attributes:
-        type_name: for example ``sensor_msgs/msg/Image``.
-        count: number of messages.
-        latched: whether late subscribers got its last message (transient local, as /tf_static).
-    """
-
-    type_name: str
-    count: int
-    latched: bool = False
-
 
 class BagReader:
-    """A rosbag2 bag: its folder, or one .mcap or .db3 file; a context manager.
+    """A rosbag2 bag: its folder, or one of its files; a context manager.
+
+    The bag may be split, compressed as a whole or message by message, without indexes, or hold
+    messages of other systems beside those of ROS 2.
 
     Attributes:
         path: of the bag.
         topics: topic → :class:`Topic`, in alphabetical order.
+        left_out: topic → why it cannot be read.
         start_ns: bag time of the first message, in nanoseconds.
         end_ns: bag time of the last message, in nanoseconds.
 
@@ -58,33 +44,61 @@ class BagReader:
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
-        self._typestores: dict[str, Typestore] = {}
-        self._check_path()
+        self._warned: set[str] = set()
+        self._typestores: dict[str, Typestore | ValueError] = {}
+        self._stack = ExitStack()
         try:
-            self._reader = Reader(self.path)
-            self._reader.open()
-        except Exception as error:  # rosbags lets pass what its libraries raise on damaged files
-            raise BagError(self._unreadable(error)) from error
-        if not self._reader.message_count:
+            self._open()
+        except BagFileError as error:
             self.close()
+            raise error.of(self.path) from error
+        except BaseException:
+            self.close()
+            raise
+        for topic, reason in self.left_out.items():
+            self._warn(f"topic {topic} is left out: {reason}")
+
+    def _open(self) -> None:
+        metadata = find_bag(self.path)
+        if not any(file.stat().st_size for file in metadata.files):
+            raise BagError(f"{self.path} cannot be read: it is empty; nothing was written into it")
+        self._storages = [open_storage(file, self._stack) for file in metadata.files]
+        self.topics, self.left_out = group_topics(self._channels())
+        for name in metadata.latched & self.topics.keys():
+            self.topics[name] = replace(self.topics[name], latched=True)
+        # The metadata count messages, not types.
+        self._counted = {name: topic.total for name, topic in self.topics.items()}
+        for name, count in metadata.counts.items():
+            if name in self.topics:
+                self._counted[name] = max(count, self._counted[name])
+            elif count and name not in self.left_out:
+                self.left_out[name] = f"metadata.yaml counts {count} messages, its files have none"
+        holding = [storage for storage in self._storages if storage.start_ns <= storage.end_ns]
+        if not holding:
             raise BagError(f"{self.path} holds no messages; check what was recorded")
-        self.start_ns = self._reader.start_time
-        self.end_ns = self._reader.end_time - 1  # rosbags counts one past the last message
-        self.topics: dict[str, Topic] = {}
-        for name, topic in self._reader.topics.items():
-            if topic.msgtype is None:
-                log.warning("%s: topic %s has several types and is left out", self.path, name)
-                continue
-            self.topics[name] = Topic(
-                topic.msgtype,
-                topic.msgcount,
-                any(is_latched(connection) for connection in topic.connections),
-            )
+        if not self.topics:
+            reasons = "; ".join(f"{name}: {reason}" for name, reason in self.left_out.items())
+            raise BagError(f"{self.path} holds no messages of ROS 2: {reasons}")
+        self.start_ns = min(storage.start_ns for storage in holding)
+        self.end_ns = max(storage.end_ns for storage in holding)
+
+    def _channels(self) -> Iterator[Channel]:
+        for storage in self._storages:
+            yield from storage.channels
 
     @property
     def duration(self) -> float:
         """Seconds from the first to the last message."""
         return (self.end_ns - self.start_ns) / NANOSECONDS
+
+    def choose_type(self, topic: str, type_name: str) -> None:
+        """Reads the messages of this type from a topic that holds several types.
+
+        By default those of the type with most messages are read. Does nothing where the topic holds
+        none of the type.
+        """
+        if topic in self.topics:
+            self.topics[topic] = self.topics[topic].with_type(type_name)
 
     def messages(
         self,
@@ -93,6 +107,9 @@ class BagReader:
         end_ns: int | None = None,
     ) -> Iterator[tuple[str, str, int, bytes]]:
         """The messages in the order of their bag times, serialised (CDR).
+
+        Messages of equal times come in the order of the files. What cannot be read, and topics of
+        which the bag counts more messages than it holds, are logged at the end.
 
         Args:
             topics: only these; all by default.
@@ -106,27 +123,76 @@ class BagReader:
             BagError: for a topic that is not in the bag, and where the bag is damaged.
         """
         wanted = set(self.topics if topics is None else topics)
-        if missing := sorted(wanted - self.topics.keys()):
-            raise BagError(
-                f"{self.path} has no topic {', '.join(missing)}; it has {', '.join(self.topics)}"
-            )
-        return self._messages(wanted, start_ns, None if end_ns is None else end_ns + 1)
+        if absent := sorted(wanted - self.topics.keys()):
+            raise BagError(f"{self.path} {self.describe_absent(absent[0])}")
+        first = self.start_ns if start_ns is None else max(start_ns, self.start_ns)
+        last = self.end_ns if end_ns is None else min(end_ns, self.end_ns)
+        return self._messages({name: self.topics[name] for name in wanted}, first, last)
+
+    def describe_absent(self, topic: str) -> str:
+        """Why there are no messages of a topic, as the end of a sentence about the bag."""
+        if topic in self.left_out:
+            return f"has messages on {topic} that cannot be read: {self.left_out[topic]}"
+        return f"has no topic {topic}; it has {', '.join(self.topics)}"
 
     def _messages(
-        self, wanted: Collection[str], start_ns: int | None, stop_ns: int | None
+        self, wanted: dict[str, Topic], first: int, last: int
     ) -> Iterator[tuple[str, str, int, bytes]]:
-        connections = [c for c in self._reader.connections if c.topic in wanted]
-        if not connections:  # rosbags would take none for all
-            return
-        messages = self._reader.messages(connections, start_ns, stop_ns)
-        while True:
-            try:
-                connection, stamp, data = next(messages)
-            except StopIteration:
-                return
-            except Exception as error:
-                raise BagError(self._unreadable(error)) from error
-            yield connection.topic, connection.msgtype, stamp, data
+        parts: list[tuple[Path, Part, Collection[int]]] = []
+        channels: list[dict[int, Channel]] = []
+        for storage in self._storages:
+            chosen = {
+                channel.number: channel
+                for channel in storage.channels
+                if channel.topic in wanted and channel.type_name == wanted[channel.topic].type_name
+            }
+            for part in storage.parts(chosen.keys()) if chosen else ():
+                parts.append((storage.path, part, chosen.keys()))
+                channels.append(chosen)
+        found: Counter[str] = Counter()
+        unusable: Counter[str] = Counter()
+        reasons: dict[str, str] = {}
+        try:
+            for index, (number, stamp_ns, data) in merge(parts, first, last):
+                channel = channels[index][number]
+                found[channel.topic] += 1
+                try:
+                    data = as_cdr(data)
+                except ValueError as error:
+                    unusable[channel.topic] += 1
+                    reasons.setdefault(channel.topic, str(error))
+                    continue
+                yield channel.topic, channel.type_name, stamp_ns, data
+        except BagFileError as error:
+            raise error.of(self.path) from error
+        for name, count in unusable.items():
+            self._warn(
+                f"{count} of {found[name]} messages on {name} cannot be read; of the first, "
+                f"{reasons[name]}"
+            )
+        if first <= self.start_ns and last >= self.end_ns:
+            self._compare(wanted, found)
+
+    def _compare(self, wanted: dict[str, Topic], found: Counter[str]) -> None:
+        """Names what a topic holds besides, and topics that hold less than the bag says."""
+        for name, topic in wanted.items():
+            for type_name, count in topic.other_types.items():
+                self._warn(
+                    f"{count} messages of {type_name} on {name} are left out, where {topic.count} "
+                    f"are {topic.type_name}"
+                )
+            expected = self._counted[name] - sum(topic.other_types.values())
+            if found[name] < expected:
+                self._warn(
+                    f"only {found[name]} of {expected} messages on {name} are in its files; the "
+                    "recorder lost the others, or a file was replaced"
+                )
+
+    def _warn(self, text: str) -> None:
+        """Says a thing once, however often the bag is read."""
+        if text not in self._warned:
+            self._warned.add(text)
+            log.warning("%s: %s", self.path, text)
 
     def deserialise(self, type_name: str, serialised: bytes) -> Any:
         """A message of rosbags' classes, by the definition in the bag, if it has one.
@@ -155,83 +221,34 @@ class BagReader:
     def _typestore(self, type_name: str) -> Typestore:
         """One store for each type, so that a strange definition spoils no other type."""
         if type_name not in self._typestores:
-            self._typestores[type_name] = self._make_typestore(type_name)
-        return self._typestores[type_name]
+            definitions = [
+                channel.definition
+                for channel in self._channels()
+                if channel.type_name == type_name and channel.definition is not None
+            ]
+            try:
+                self._typestores[type_name] = make_typestore(type_name, definitions)
+            except ValueError as error:
+                self._typestores[type_name] = error
+        store = self._typestores[type_name]
+        if isinstance(store, ValueError):
+            raise store
+        return store
 
-    def _make_typestore(self, type_name: str) -> Typestore:
-        for connection in self._reader.connections:
-            form, text = connection.msgdef
-            if connection.msgtype != type_name or form == MessageDefinitionFormat.NONE:
-                continue
-            store = get_typestore(Stores.EMPTY)
-            if form == MessageDefinitionFormat.MSG:
-                store.register(get_types_from_msg(text, type_name))
-            else:
-                for definition in _idl_definitions(text):
-                    store.register(get_types_from_idl(definition))
-            return store
-        # Bags from before Iron carry no definitions; the common interfaces are still the same.
-        define_for_bags(type_name)
-        return bag_typestore()
+    def fields(self, type_name: str) -> dict[str, list[str]]:
+        """Names of the fields of a type and of all it is made of, by the definition in the bag.
 
-    def _check_path(self) -> None:
-        if not self.path.exists():
-            partial = self.path.with_name(self.path.name + PARTIAL)
-            raise BagError(
-                f"there is no bag {self.path}, only {partial}: it is still being recorded, or was "
-                f"not closed; {RECOVER.format(partial)}"
-                if partial.exists()
-                else f"there is no bag {self.path}; check the path"
-            )
-        if self.path.is_dir() and not (self.path / "metadata.yaml").exists():
-            if files := storage_files(self.path):
-                raise BagError(
-                    f"{self.path} has no metadata.yaml, so it was not closed after recording; "
-                    f"try its file instead ({files[0]}), or {RECOVER.format(self.path)}"
-                )
-            raise BagError(f"{self.path} is no bag: it has no metadata.yaml; check the path")
-        if self.path.is_file() and self.path.suffix not in STORAGE_SUFFIXES:
-            advice = (
-                "bags of ROS 1 are converted by `rosbags-convert`"
-                if self.path.suffix == ".bag"
-                else "give the folder of a rosbag2 bag, or its .mcap or .db3 file"
-            )
-            raise BagError(f"{self.path} is no rosbag2 bag; {advice}")
-
-    def _unreadable(self, error: Exception) -> str:
-        return (
-            f"{self.path} cannot be read ({type(error).__name__}: {error}); it is damaged, "
-            f"truncated or still being written; {RECOVER.format(self.path)}"
-        )
+        Raises:
+            ValueError: where the definition is unknown.
+        """
+        return field_names(self._typestore(type_name), type_name)
 
     def close(self) -> None:
         """Closes the bag's files."""
-        if self._reader.is_open:
-            self._reader.close()
+        self._stack.close()
 
     def __enter__(self) -> BagReader:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-
-def storage_files(path: Path) -> list[Path]:
-    """The .mcap and .db3 files of a bag: those in its folder, or the path itself if it is one."""
-    if path.is_file():
-        return [path] if path.suffix in STORAGE_SUFFIXES else []
-    return sorted(file for suffix in STORAGE_SUFFIXES for file in path.glob(f"**/*{suffix}"))
-
-
-def is_latched(connection: Connection) -> bool:
-    """Whether late subscribers got a topic's last message (transient local)."""
-    profiles = getattr(connection.ext, "offered_qos_profiles", [])
-    return any(profile.durability is QosDurability.TRANSIENT_LOCAL for profile in profiles)
-
-
-def _idl_definitions(text: str) -> list[str]:
-    """The single definitions in an IDL text; rosbag2 begins each with a rule and its name."""
-    rule = "=" * 80 + "\n"
-    if not text.startswith(rule):
-        return [text]
-    return [part.split("\n", 1)[1] for part in text.split(rule)[1:]]

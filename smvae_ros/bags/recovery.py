@@ -1,35 +1,135 @@
 """Bags whose recording was cut short, by ``kill -9`` or a full disk: what was written is readable.
 
 An MCAP file that was not closed lacks its footer, without which no program reads it, but all that
-stands before is a row of whole records (mcap.dev/spec). It is cut after the last of them and given
-the shortest footer there is, one without an index. SQLite takes back by itself what was never
+stands before is a row of whole records (mcap.dev/spec). SQLite takes back by itself what was never
 committed.
 """
 
 from __future__ import annotations
 
 import errno
+import logging
 import sqlite3
-import struct
+from collections import Counter
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import ExitStack
 from pathlib import Path
 from typing import BinaryIO
 
-from rosbags.rosbag2.storage_mcap import McapReader
-from rosbags.rosbag2.storage_sqlite3 import Sqlite3Reader
+from smvae_ros.bags.compression import as_cdr
+from smvae_ros.bags.errors import BagError, BagFileError
+from smvae_ros.bags.files import missing, open_storage, storage_files
+from smvae_ros.bags.mcap import END, MAGIC, data_end, record_ends
+from smvae_ros.bags.sqlite import close_sqlite
+from smvae_ros.bags.storage import Definition, Storage
+from smvae_ros.bags.topics import group_topics
+from smvae_ros.messages.types import define_for_bags
 
-from smvae_ros.bags.reader import BagError, is_latched, storage_files
+log = logging.getLogger(__name__)
 
-MAGIC = b"\x89MCAP0\r\n"
-_DATA_END = struct.pack("<BQI", 0x0F, 4, 0)
-_FOOTER = struct.pack("<BQQQI", 0x02, 20, 0, 0, 0)
-END = _DATA_END + _FOOTER + MAGIC
-_RECORD = struct.Struct("<BQ")  # opcode, length of what follows
+
+class RecoveredBag:
+    """What can be read of a bag, whole or not; a context manager. The bag stays as it is.
+
+    Args:
+        path: of a bag's folder, of the ``.partial`` one of a recording, or of one file.
+
+    Attributes:
+        topics: topic → :class:`Topic`, for those that can be read.
+        definitions: topic → definition of its type as the bag carries it; None where it carries
+            none and the type is known here.
+        left_out: topic → why it cannot be read.
+        damage: for each file that cannot be read to its end, what is wrong.
+
+    Raises:
+        BagError: where there is no bag, or nothing can be read of it.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.damage: list[str] = []
+        files = storage_files(path)
+        if not files:
+            raise BagError(
+                f"{path} holds no .mcap or .db3 file; check the path"
+                if path.exists()
+                else missing(path)
+            )
+        self._stack = ExitStack()
+        self._storages: dict[Path, Storage] = {}
+        for file in files:
+            try:
+                self._storages[file] = open_storage(file, self._stack, closed=False)
+            except BagFileError as error:
+                self.damage.append(f"{file} cannot be recovered: {error.reason}")
+        if not self._storages:
+            self.close()
+            raise BagError("; ".join(self.damage))
+        channels = [c for storage in self._storages.values() for c in storage.channels]
+        self.topics, self.left_out = group_topics(channels)
+        definitions = {c.type_name: c.definition for c in channels if c.definition is not None}
+        self.definitions = {
+            name: definitions.get(topic.type_name) or _definition_here(topic.type_name)
+            for name, topic in self.topics.items()
+        }
+
+    def messages(self) -> Iterator[tuple[str, int, bytes]]:
+        """The messages file by file, from beginning to end.
+
+        Yields:
+            (topic, bag time in nanoseconds, serialised message), not always in the order of times.
+        """
+        unusable: Counter[str] = Counter()
+        reasons: dict[str, str] = {}
+        for file, storage in self._storages.items():
+            chosen = {
+                channel.number: channel.topic
+                for channel in storage.channels
+                if channel.topic in self.topics
+                and channel.type_name == self.topics[channel.topic].type_name
+            }
+            try:
+                for number, stamp_ns, data in storage.scan():
+                    topic = chosen.get(number)
+                    if topic is None:
+                        continue
+                    try:
+                        data = as_cdr(data)
+                    except ValueError as error:
+                        unusable[topic] += 1
+                        reasons.setdefault(topic, str(error))
+                        continue
+                    yield topic, stamp_ns, data
+            except BagFileError as error:
+                self.damage.append(f"{file} cannot be read further: {error.reason}")
+        for topic, count in unusable.items():
+            log.warning(
+                "%d messages on %s are left out; of the first, %s", count, topic, reasons[topic]
+            )
+
+    def close(self) -> None:
+        """Closes the bag's files."""
+        self._stack.close()
+
+    def __enter__(self) -> RecoveredBag:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def _definition_here(type_name: str) -> Definition | None:
+    """None for the known one; an empty one where there is none, so that messages are kept."""
+    try:
+        define_for_bags(type_name)
+    except ValueError:
+        return Definition("ros2msg", "")
+    return None
 
 
 def close_file(path: Path) -> None:
     """Makes a file readable that a recording left open; a whole one stays as it is.
+
+    An MCAP file is cut after its last whole record and given the shortest end there is.
 
     Raises:
         BagError: where it is no bag's file, or holds nothing that is whole.
@@ -39,49 +139,19 @@ def close_file(path: Path) -> None:
             with path.open("r+b", buffering=0) as file:
                 _close_mcap(file)
         else:
-            with closing(sqlite3.connect(path)) as database:  # rolls back what was not committed
-                database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-                database.execute("SELECT count(*) FROM messages")
+            close_sqlite(path)
     except (OSError, ValueError, sqlite3.Error) as error:
         raise BagError(f"{path} cannot be recovered: {error}") from error
 
 
-def recovered_messages(path: Path) -> Iterator[tuple[str, str, bool, int, bytes]]:
-    """Closes the files of a bag, if need be, and reads them from their beginning to their end.
-
-    Args:
-        path: of a bag's folder, of the ``.partial`` one of a recording, or of one file.
-
-    Yields:
-        (topic, type name, whether it is latched, bag time in nanoseconds, serialised message), not
-        always in the order of bag times.
-
-    Raises:
-        BagError: where there is no bag, or its files cannot be read.
-    """
-    files = storage_files(path)
-    if not files:
-        raise BagError(f"{path} holds no .mcap or .db3 file; check the path")
-    for file in files:
-        close_file(file)
-        reader = McapReader(file) if file.suffix == ".mcap" else Sqlite3Reader(file)
-        try:
-            reader.open()
-            # rosbags reads files without an index only if times never run backwards; clocks do.
-            read = reader.messages_scan if isinstance(reader, McapReader) else reader.messages
-            for connection, stamp, data in read(reader.connections):
-                yield connection.topic, connection.msgtype, is_latched(connection), stamp, data
-            reader.close()
-        except Exception as error:  # rosbags lets pass what its libraries raise on damaged files
-            raise BagError(
-                f"{file} cannot be read further ({type(error).__name__}: {error}); it is damaged"
-            ) from error
-
-
 def _close_mcap(file: BinaryIO) -> None:
-    ends = _record_ends(file)
-    if not ends:
+    if file.read(len(MAGIC)) != MAGIC:
+        raise ValueError("it is no MCAP file")
+    if data_end(file) is not None:
         return
+    ends = record_ends(file)
+    if not ends:
+        raise ValueError("it holds no whole record")
     while ends:  # where the disk is full, one record more makes room
         end = ends.pop()
         file.truncate(end)
@@ -93,45 +163,3 @@ def _close_mcap(file: BinaryIO) -> None:
             if error.errno != errno.ENOSPC:
                 raise
     raise OSError(errno.ENOSPC, "there is no room for the end of the file; free some")
-
-
-def _written(file: BinaryIO, size: int) -> int:
-    """The size without zeros at the end: after a crash they stand for what was never written, and
-    would pass for the rest of a torn record."""
-    while size:
-        block = min(size, 2**16)
-        file.seek(size - block)
-        rest = file.read(block).rstrip(b"\0")
-        size -= block - len(rest)
-        if rest:
-            break
-    return size
-
-
-def _record_ends(file: BinaryIO) -> list[int]:
-    """Where the whole records of the data section end; empty for a file that was closed.
-
-    Raises:
-        ValueError: where there is none.
-    """
-    size = file.seek(0, 2)
-    file.seek(0)
-    if file.read(len(MAGIC)) != MAGIC:
-        raise ValueError("it is no MCAP file")
-    if size >= len(END):
-        file.seek(-len(MAGIC), 2)
-        if file.read() == MAGIC:
-            return []
-    size = _written(file, size)
-    ends = []
-    place = len(MAGIC)
-    while place + _RECORD.size <= size:
-        file.seek(place)
-        opcode, length = _RECORD.unpack(file.read(_RECORD.size))
-        place += _RECORD.size + length
-        if opcode == 0x0F or place > size:  # the end of the data, torn
-            break
-        ends.append(place)
-    if not ends:
-        raise ValueError("it holds no whole record")
-    return ends

@@ -6,6 +6,7 @@ import logging
 import struct
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -13,7 +14,7 @@ from itertools import chain, islice
 from typing import Any
 
 from smvae_ros.bags import BagError, BagReader, Topic
-from smvae_ros.messages.fields import NANOSECONDS, make_message, make_stamp
+from smvae_ros.messages.fields import NANOSECONDS, MessageError, make_message, make_stamp
 from smvae_ros.messages.types import installed_types
 
 log = logging.getLogger(__name__)
@@ -120,6 +121,9 @@ class Replayer:
             self.topics.pop("/clock", None)  # a recorded one would contradict ours
         self._publishers: dict[str, Any] = {}
         self._stamped: set[str] = set()
+        self._checked: set[str] = set()  # types whose messages can be looked at
+        self._unusable: Counter[str] = Counter()
+        self._reasons: dict[str, str] = {}
         for name, topic in list(self.topics.items()):
             self._create_publisher(name, topic, best_effort)
         if not self._publishers:
@@ -132,6 +136,7 @@ class Replayer:
 
         try:
             message_class = installed_types(topic.type_name)
+            self._check_fields(topic.type_name)
         except ValueError as error:
             log.warning("%s is left out: %s", name, error)
             del self.topics[name]
@@ -153,6 +158,21 @@ class Replayer:
         fields = list(message_class.get_fields_and_field_types().values())
         if fields and fields[0] == "std_msgs/Header":
             self._stamped.add(name)
+
+    def _check_fields(self, type_name: str) -> None:
+        """Raises ValueError where the bag defines a type otherwise than it is installed here."""
+        try:
+            fields = self._reader.fields(type_name)
+        except ValueError:
+            return  # known here only; the messages are published as they are
+        for name, names in fields.items():
+            installed = list(installed_types(name).get_fields_and_field_types())
+            if installed and names != installed:
+                raise ValueError(
+                    f"the bag defines {name} with the fields {', '.join(names)}, but here it has "
+                    f"{', '.join(installed)}"
+                )
+        self._checked.add(type_name)
 
     def wait_for_subscribers(self, stop: threading.Event) -> bool:
         """Waits until somebody subscribes to one of the topics and for a second nobody else came.
@@ -192,12 +212,19 @@ class Replayer:
         seconds = (self.end_ns - self.start_ns) / NANOSECONDS / self._rate
         messages = self._load()
         begin = self._next_clock = time.monotonic()
-        while not stop.is_set():
-            published += self._run_once(messages, begin, stop, on_publish)
-            if not self._loop:
-                break
-            messages = self._load()
-            begin += max(seconds, SHORTEST_LOOP)
+        try:
+            while not stop.is_set():
+                published += self._run_once(messages, begin, stop, on_publish)
+                if not self._loop:
+                    break
+                messages = self._load()
+                begin += max(seconds, SHORTEST_LOOP)
+        finally:
+            for topic, count in self._unusable.items():
+                log.warning(
+                    "%d messages on %s were not published; of the first: %s",
+                    *(count, topic, self._reasons[topic]),
+                )
         if not stop.is_set():
             self._wait_until_delivered()
         return published
@@ -217,8 +244,8 @@ class Replayer:
         published = 0
         # What header stamps are moved by: bag time start_ns is the real time at monotonic `begin`.
         real_begin = time.time_ns() + round((begin - time.monotonic()) * NANOSECONDS)
-        for topic, _, stamp, data in messages:
-            if self._is_cut(topic, stamp):
+        for topic, type_name, stamp, data in messages:
+            if self._is_cut(topic, stamp) or not self._is_message(topic, type_name, data):
                 continue
             due = begin + (stamp - self.start_ns) / NANOSECONDS / self._rate
             if not self._wait_until(due, begin, stop):
@@ -231,6 +258,17 @@ class Replayer:
             if on_publish is not None:
                 on_publish(self._remap.get(topic, topic), stamp, moment)
         return published
+
+    def _is_message(self, topic: str, type_name: str, data: bytes) -> bool:
+        """Whether the bytes are a message of the type; subscribers would have to trust them."""
+        if type_name in self._checked:
+            try:
+                self._reader.deserialise(type_name, data)
+            except MessageError as error:
+                self._unusable[topic] += 1
+                self._reasons.setdefault(topic, str(error))
+                return False
+        return True
 
     def _is_cut(self, topic: str, stamp: int) -> bool:
         seconds = (stamp - self._reader.start_ns) / NANOSECONDS

@@ -7,12 +7,13 @@ import logging
 import os
 import queue
 import shutil
+import sqlite3
 import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, ClassVar
 
 from rosbags.interfaces import (
     Connection,
@@ -27,8 +28,11 @@ from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, W
 from rosbags.rosbag2.storage_mcap import McapWriter
 from rosbags.rosbag2.storage_sqlite3 import Sqlite3Writer
 
-from smvae_ros.bags.reader import PARTIAL, RECOVER, BagError, storage_files
+from smvae_ros.bags.definitions import text_and_hash
+from smvae_ros.bags.errors import RECOVER, BagError
+from smvae_ros.bags.files import PARTIAL, storage_files
 from smvae_ros.bags.recovery import close_file
+from smvae_ros.bags.storage import Definition, normal_type_name
 from smvae_ros.messages.types import bag_typestore, define_for_bags, full_type_name
 
 log = logging.getLogger(__name__)
@@ -50,6 +54,20 @@ _LATCHED = Qos(
     liveliness_lease_duration=QosTime(0, 0),
     avoid_ros_namespace_conventions=False,
 )
+
+
+class _Sqlite3Writer(Sqlite3Writer):
+    """rosbags' writer, but for the path: it puts it into a URI as it is, where # and ? end it."""
+
+    def __init__(self, path: Path, compression: CompressionMode) -> None:
+        self.path = path / f"{path.name}.db3"
+        self.conn = sqlite3.connect(self.path)
+        self.conn.executescript(self.SQLITE_SCHEMA)
+        self.cursor = self.conn.cursor()
+
+
+class _Writer(Writer):
+    STORAGE_PLUGINS: ClassVar = {**Writer.STORAGE_PLUGINS, StoragePlugin.SQLITE3: _Sqlite3Writer}
 
 
 class BagWriter:
@@ -91,7 +109,7 @@ class BagWriter:
                 f"{self._partial} is left of a recording that was killed: "
                 f"{RECOVER.format(self._partial)}. Then remove it, or choose another name"
             )
-        self._declared: dict[str, tuple[str, bool]] = {}
+        self._declared: dict[str, tuple[str, bool, Definition | None]] = {}
         self._connections: dict[str, Connection] = {}
         # Of all queues only this one cannot be torn apart by a signal: one that is interrupted
         # between taking its lock and entering the block stays locked for ever (bpo-29988).
@@ -100,7 +118,7 @@ class BagWriter:
         self._opened: queue.SimpleQueue[Exception | None] = queue.SimpleQueue()
         self._error: Exception | None = None
         # The older version of the metadata is the one that every ROS 2 from Humble on can read.
-        self._writer = Writer(
+        self._writer = _Writer(
             self._partial / self.path.name, version=8, storage_plugin=StoragePlugin[storage.upper()]
         )
         if storage == "mcap":
@@ -132,25 +150,39 @@ class BagWriter:
         if not self.counts:
             log.warning("nothing was written into %s; it is not kept", self.path)
 
-    def declare(self, topic: str, type_name: str, latched: bool = False) -> None:
-        """Announces a topic; only needed for latched ones (see :class:`Topic`).
+    def declare(
+        self,
+        topic: str,
+        type_name: str,
+        latched: bool = False,
+        definition: Definition | None = None,
+    ) -> None:
+        """Announces a topic; only needed for latched ones (see :class:`Topic`), and for types whose
+        definition comes with them.
+
+        Args:
+            topic: its name.
+            type_name: of its messages.
+            latched: whether late subscribers got its last message.
+            definition: of the type; by default the one that is known here.
 
         Raises:
             BagError: where the type's definition is not known, or the topic has another type.
         """
-        type_name = full_type_name(type_name)
         if topic in self._declared:
-            if self._declared[topic][0] != type_name:
+            if self._declared[topic][0] not in (type_name, normal_type_name(type_name)):
                 raise BagError(
                     f"topic {topic} holds {self._declared[topic][0]}, and cannot hold {type_name} "
                     "too; use another topic"
                 )
             return
-        try:
-            define_for_bags(type_name)
-        except ValueError as error:
-            raise BagError(f"topic {topic} cannot be written: {error}") from error
-        self._declared[topic] = (type_name, latched)
+        if definition is None:
+            try:
+                type_name = full_type_name(type_name)
+                define_for_bags(type_name)
+            except ValueError as error:
+                raise BagError(f"topic {topic} cannot be written: {error}") from error
+        self._declared[topic] = (type_name, latched, definition)
 
     def write(self, topic: str, message: Any, stamp_ns: int) -> None:
         """Writes a message of rosbags' classes (see ``bag_types``).
@@ -247,11 +279,13 @@ class BagWriter:
 
     def _write(self, topic: str, stamp_ns: int, data: bytes | memoryview) -> None:
         if topic not in self._connections:
-            type_name, latched = self._declared[topic]
+            type_name, latched, definition = self._declared[topic]
+            text, digest = text_and_hash(type_name, definition)
             self._connections[topic] = self._writer.add_connection(
                 topic,
                 type_name,
-                typestore=bag_typestore(),
+                msgdef=text,
+                rihs01=digest,
                 offered_qos_profiles=[_LATCHED] if latched else [],
             )
         self._writer.write(self._connections[topic], stamp_ns, data)

@@ -128,7 +128,7 @@ def define_for_bags(type_name: str) -> None:
             ) from error
         found.update(definition)
         for field in definition[name][1]:
-            wanted += _message_types_in(field[1])
+            wanted += message_types_in(field[1])
     bag_typestore().register(found)
 
 
@@ -141,10 +141,10 @@ def _installed_definition(type_name: str) -> str:
     raise FileNotFoundError(f"no share/{package}/{kind}/{name}.msg in AMENT_PREFIX_PATH")
 
 
-def _message_types_in(descriptor: Any) -> list[str]:
+def message_types_in(descriptor: Any) -> list[str]:
     """The message types in rosbags' description of a field, such as (ARRAY, ((NAME, x), 3))."""
     if isinstance(descriptor, str):
         return [descriptor] if descriptor.count("/") == 2 else []
     if isinstance(descriptor, tuple):
-        return [name for part in descriptor for name in _message_types_in(part)]
+        return [name for part in descriptor for name in message_types_in(part)]
     return []
