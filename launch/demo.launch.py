@@ -17,6 +17,7 @@ from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 
 from smvae_ros.bundled import bag_path
+from smvae_ros.transport import LARGE_DATA, VARIABLE
 
 ARGUMENTS = [
     DeclareLaunchArgument(
@@ -56,6 +57,8 @@ ARGUMENTS = [
 def make_source(context: LaunchContext) -> list[Node]:
     """What publishes the sensors."""
     rate = LaunchConfiguration("rate")
+    large_data = LaunchConfiguration("transport").perform(context) == "large_data"
+    environment = {VARIABLE: LARGE_DATA} if large_data else {}
     if LaunchConfiguration("source").perform(context) == "simulation":
         parameters = {
             "seed": ParameterValue(LaunchConfiguration("seed"), value_type=int),
@@ -67,6 +70,7 @@ def make_source(context: LaunchContext) -> list[Node]:
                 executable="simulation_node",
                 name="smvae_simulation",
                 parameters=[parameters],
+                additional_env=environment,
                 output="screen",
                 emulate_tty=True,
             )
@@ -75,6 +79,7 @@ def make_source(context: LaunchContext) -> list[Node]:
         Node(
             package="smvae_ros",
             executable="replay",
+            additional_env=environment,
             output="screen",
             arguments=[
                 LaunchConfiguration("bag"),
@@ -95,7 +100,6 @@ def generate_launch_description() -> LaunchDescription:
         PythonLaunchDescriptionSource(
             PathJoinSubstitution([ThisLaunchFileDir(), "perception.launch.py"])
         ),
-        # It sets the transport for every process that is started after it.
         launch_arguments={
             name: LaunchConfiguration(name) for name in ("checkpoint", "device", "transport")
         }.items(),

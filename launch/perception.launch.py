@@ -4,22 +4,26 @@ Without arguments it takes config/perception.yaml and the bundled model. `ros2 l
 perception.launch.py --show-args` explains the arguments.
 """
 
-from launch import Action, LaunchContext, LaunchDescription
-from launch.actions import DeclareLaunchArgument, OpaqueFunction, SetEnvironmentVariable
-from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
-from launch_ros.actions import LifecycleNode
-from launch_ros.parameter_descriptions import ParameterValue
-from launch_ros.substitutions import FindPackageShare
+from pathlib import Path
 
+from launch import LaunchContext, LaunchDescription
+from launch.actions import DeclareLaunchArgument, OpaqueFunction
+from launch.substitutions import LaunchConfiguration
+from launch_ros.actions import Node
+from launch_ros.parameter_descriptions import ParameterValue
+from launch_ros.utilities import prefix_namespace
+
+from smvae_ros.bundled import parameters_path
+from smvae_ros.names import NODE_NAME, full_name
+from smvae_ros.parameters_file import read_parameters
 from smvae_ros.transport import LARGE_DATA, VARIABLE
 
 ARGUMENTS = [
     DeclareLaunchArgument(
         "params_file",
-        default_value=PathJoinSubstitution(
-            [FindPackageShare("smvae_ros"), "config", "perception.yaml"]
-        ),
-        description="Parameters of the node: topics, message types, ages.",
+        default_value=str(parameters_path()),
+        description="Parameters of the node: topics, message types, ages. What the file does not "
+        "give is as in the default one.",
     ),
     DeclareLaunchArgument(
         "checkpoint",
@@ -39,7 +43,12 @@ ARGUMENTS = [
         default_value="",
         description="cpu, cuda, cuda:N or auto. Empty for that of the parameters file.",
     ),
-    DeclareLaunchArgument("namespace", default_value="", description="Namespace of the node."),
+    DeclareLaunchArgument(
+        "namespace",
+        default_value="",
+        description="Namespace of the node, and of all topics that the parameters file gives "
+        "without a leading slash, as the default one does.",
+    ),
     DeclareLaunchArgument(
         "use_sim_time",
         default_value="false",
@@ -70,30 +79,41 @@ ARGUMENTS = [
 ]
 
 
-def start(context: LaunchContext) -> list[Action]:
-    """The node; only arguments that are given take precedence over the parameters file."""
-    actions: list[Action] = []
-    if LaunchConfiguration("transport").perform(context) == "large_data":
-        actions.append(SetEnvironmentVariable(VARIABLE, LARGE_DATA))
+def start(context: LaunchContext) -> list[Node]:
+    """The node; only arguments that are given take precedence over the parameters file.
+
+    Raises:
+        ValueError: for a parameters file that is missing, or has nothing for the node.
+    """
+
+    def given(name: str) -> str:
+        return LaunchConfiguration(name).perform(context)
+
+    outer = context.launch_configurations.get("ros_namespace")  # of a PushRosNamespace
+    files = list(dict.fromkeys([parameters_path(), Path(given("params_file"))]))
+    read_parameters(files, full_name(prefix_namespace(outer, given("namespace"))))
     use_sim_time = ParameterValue(LaunchConfiguration("use_sim_time"), value_type=bool)
     parameters = {"use_sim_time": use_sim_time}
     for name in ("checkpoint", "model_folder", "device"):
-        if value := LaunchConfiguration(name).perform(context):
+        if value := given(name):
             parameters[name] = ParameterValue(value, value_type=str)
     ros_arguments = ["--log-level", LaunchConfiguration("log_level")]
-    if enclave := LaunchConfiguration("enclave").perform(context):
+    if enclave := given("enclave"):
         ros_arguments += ["--enclave", enclave]
-    node = LifecycleNode(
+    # Not a LifecycleNode, with which launch itself joins the network: it would need keys of its own
+    # under SROS 2, and the node changes its state by itself (`autostart`).
+    node = Node(
         package="smvae_ros",
         executable="perception_node",
-        name="smvae_perception",
-        namespace=LaunchConfiguration("namespace"),
-        parameters=[LaunchConfiguration("params_file"), parameters],
+        name=NODE_NAME,
+        namespace=given("namespace"),
+        parameters=[*map(str, files), parameters],
         ros_arguments=ros_arguments,
+        additional_env={VARIABLE: LARGE_DATA} if given("transport") == "large_data" else {},
         output="screen",
         emulate_tty=True,
     )
-    return [*actions, node]
+    return [node]
 
 
 def generate_launch_description() -> LaunchDescription:

@@ -29,6 +29,19 @@ class DeviceError(ValueError):
     """The device, precision or runtime asked for is not available; the message names what is."""
 
 
+class NotFiniteError(ValueError):
+    """What the model makes of a sample is infinite or no number; such values go nowhere.
+
+    Attributes:
+        names: of an encoding, the modalities whose reading alone makes it so, none where it takes
+            several; of predictions, those that are not finite.
+    """
+
+    def __init__(self, message: str, names: Collection[str]) -> None:
+        super().__init__(message)
+        self.names = tuple(names)
+
+
 @dataclass(frozen=True)
 class Encoding:
     """The posterior q(z|X_s) of one sample, from which observations can be predicted.
@@ -157,15 +170,15 @@ class Inference:
 
         Raises:
             ValueError: for an empty sample, an unknown name or a wrong shape.
+            NotFiniteError: where the posterior is not finite, as absurd readings make it.
         """
         self._check(sample)
         with self._autocast():
-            return self._posterior(
-                {
-                    name: self._runtime.embed[name](self._network_input(name, array)).clone()
-                    for name, array in sample.items()
-                }
-            )
+            embeddings = {
+                name: self._runtime.embed[name](self._network_input(name, array)).clone()
+                for name, array in sample.items()
+            }
+            return self._finite_posterior(embeddings)
 
     @torch.inference_mode()
     def leave_out(self, encoding: Encoding, name: str) -> Encoding:
@@ -177,6 +190,7 @@ class Inference:
 
         Raises:
             ValueError: where the sample lacks it or has nothing else.
+            NotFiniteError: as :meth:`encode`.
         """
         others = {other: e for other, e in encoding.embeddings.items() if other != name}
         if not others or len(others) == len(encoding.embeddings):
@@ -184,7 +198,7 @@ class Inference:
                 f"cannot leave {name} out of a sample of {', '.join(encoding.embeddings)}"
             )
         with self._autocast():
-            return self._posterior(others)
+            return self._finite_posterior(others)
 
     @torch.inference_mode()
     def decode(self, encoding: Encoding, names: Collection[str]) -> dict[str, np.ndarray]:
@@ -200,10 +214,17 @@ class Inference:
 
         Raises:
             ValueError: for an unknown name.
+            NotFiniteError: where a prediction is not finite.
         """
         self._check(names)
+        if not names:
+            return {}
         with self._autocast():
-            return dict(zip(names, to_host(self._expected(encoding, names)), strict=True))
+            *arrays, sums = to_host(self._expected(encoding, names))
+        if not np.isfinite(sums).all():
+            broken = [name for name, s in zip(names, sums, strict=True) if not np.isfinite(s)]
+            raise NotFiniteError(f"the prediction of {', '.join(broken)} is not finite", broken)
+        return dict(zip(names, arrays, strict=True))
 
     def __call__(
         self, sample: Mapping[str, np.ndarray], predict: Collection[str] = ()
@@ -217,6 +238,23 @@ class Inference:
         timings = {"encode": encoded - start, "decode": time.perf_counter() - encoded}
         return Prediction(encoding.mean, encoding.log_variance, observations, timings)
 
+    def _finite_posterior(self, embeddings: dict[str, Tensor]) -> Encoding:
+        """As :meth:`_posterior`; names who is to blame for one that is not finite."""
+        encoding = self._posterior(embeddings)
+        if _is_finite(encoding):
+            return encoding
+        broken = [name for name in embeddings if not self._is_finite_alone(name, embeddings)]
+        text = "the latent is not finite"
+        if broken:
+            text += f": the readings of {', '.join(broken)} are too large for the model"
+        raise NotFiniteError(text, broken)
+
+    def _is_finite_alone(self, name: str, embeddings: dict[str, Tensor]) -> bool:
+        try:
+            return _is_finite(self._posterior({name: embeddings[name]}))
+        except ValueError:  # a conditional model needs its condition, too
+            return True
+
     def _posterior(self, embeddings: dict[str, Tensor]) -> Encoding:
         if not embeddings:
             raise ValueError("a sample needs at least one observation")
@@ -225,14 +263,14 @@ class Inference:
         return Encoding(host[0], host[1], embeddings, parameters[:1])
 
     def _expected(self, encoding: Encoding, names: Collection[str]) -> list[Tensor]:
-        """E[x_i|z] at z = mean in raw units, on the device."""
-        return [
-            to_raw(
-                self.modalities[name],
-                self.model.likelihood(name, self._runtime.decode[name](encoding.z)).mean,
-            )[0]
+        """E[x_i|z] at z = mean in raw units, on the device; last, (M,), the sums of them before
+        they were brought to raw units, where colours are whole numbers and always finite."""
+        means = {
+            name: self.model.likelihood(name, self._runtime.decode[name](encoding.z)).mean
             for name in names
-        ]
+        }
+        sums = torch.stack([mean.sum(dtype=torch.float32) for mean in means.values()])
+        return [*(to_raw(self.modalities[name], means[name])[0] for name in names), sums]
 
     def _check(self, names: Collection[str]) -> None:
         unknown = [name for name in names if name not in self.modalities]
@@ -259,7 +297,12 @@ class Inference:
         if name in self._pinned:
             tensor = self._pinned[name].copy_(tensor).to(self.device, non_blocking=True)
         values = to_tensor(modality, tensor[None])
-        return values if modality.kind == "image" else without_holes(values)
+        # Elsewhere nothing is missing, and what overflows here shall be noticed.
+        return without_holes(values) if modality.kind == "depth" else values
+
+
+def _is_finite(encoding: Encoding) -> bool:
+    return bool(np.isfinite(encoding.mean).all() and np.isfinite(encoding.log_variance).all())
 
 
 def to_host(tensors: Sequence[Tensor]) -> list[np.ndarray]:

@@ -26,17 +26,16 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
+from smvae_core.data.hdf5 import READ_ERRORS, Hdf5Error, open_hdf5
 from smvae_core.data.vision_touch import (
     CONTROL_RATE,
     DATASETS,
     FORCE_RATE,
     IMAGE_SIZE,
-    READ_ERRORS,
     STEPS_PER_FILE,
     LogError,
     log_file_name,
@@ -48,8 +47,7 @@ from smvae_core.modalities import Modality
 from smvae_core.preprocessing import prepare
 from smvae_ros.bag_topics import missing_sources
 from smvae_ros.bags import BagError, BagReader
-from smvae_ros.bundled import parameters_path
-from smvae_ros.configuration import make_sources, read_values
+from smvae_ros.configuration import add_parameters_options, make_sources, read_values
 from smvae_ros.messages import MessageError, stamp_ns
 from smvae_ros.programs import interruptible, print_error
 from smvae_ros.sources import Source
@@ -199,16 +197,20 @@ def _check_folder(folder: Path, stamp: str, trajectory: int, attributes: Mapping
             name = parse_log_name(path)
             if name.stamp != stamp or name.trajectory < trajectory:
                 continue
-            with h5py.File(path, "r") as file:
+            with open_hdf5(path) as file:
                 found = {key: file.attrs.get(key) for key in attributes}
+        except Hdf5Error as error:
+            if error.damaged:
+                continue  # it is made anew
+            raise LogError(f"{path} is there already: {error.found}; {error.advice}") from error
         except READ_ERRORS:
-            continue  # damaged: replaced; LogError, a ValueError: none of ours
+            continue  # damaged; LogError, a ValueError: none of ours
         different = [key for key, value in attributes.items() if found[key] != value]
         if different:
             raise LogError(
                 f"{path} is there already and was made otherwise ({different[0]} "
                 f"{found[different[0]]}, now {attributes[different[0]]}); choose another folder, "
-                "--stamp or --trajectory, or remove the old files"
+                "--stamp or --trajectory"
             )
 
 
@@ -313,12 +315,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     add = parser.add_argument
     add("bag", type=Path, metavar="BAG", help="rosbag2 bag: folder, .mcap or .db3 file")
     add("output", type=Path, metavar="OUTPUT", help="folder for the HDF5 files")
-    add(
-        "--params",
-        type=Path,
-        default=parameters_path(),
-        help="the node's parameters file, which names topics (default: config/perception.yaml)",
-    )
+    add_parameters_options(parser)
     add("--rate", type=_rate, default=CONTROL_RATE, metavar="HZ", help="steps a second (20)")
     add("--trajectory", type=_number, default=0, metavar="N", help="number of the first one (0)")
     add("--stamp", metavar="NAME", help="begin of the file names (default: when the bag begins)")
@@ -327,7 +324,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     report = BagConversion()
     try:
         with interruptible(), logging_redirect_tqdm():
-            values = read_values(options.params, MODALITIES.values())
+            values = read_values(options.params, MODALITIES.values(), options.namespace)
             convert_bag(
                 options.bag,
                 options.output,

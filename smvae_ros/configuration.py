@@ -1,19 +1,25 @@
-"""From parameters to sources; and a parameters file read without ROS, for offline tools."""
+"""From parameters to sources; and the node's parameters without the node, for offline tools."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+import logging
+from argparse import ArgumentParser
+from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from smvae_core.modalities import Modality
+from smvae_ros.bundled import parameters_path
 from smvae_ros.messages import adapter
+from smvae_ros.names import NODE_NAME, absolute_topic, full_name
+from smvae_ros.parameters_file import namespaces, read_parameters
 from smvae_ros.sources import Source
 from smvae_ros.specifications import NODE_PARAMETERS, modality_parameters
 
-NODE_NAME = "smvae_perception"
+log = logging.getLogger(__name__)
+
+_OF_EVERY_NODE = {"use_sim_time", "start_type_description_service"}  # `ros2 param dump` writes them
 
 
 def make_sources(
@@ -36,21 +42,57 @@ def make_sources(
     }
 
 
-def read_values(path: Path, modalities: Iterable[Modality]) -> dict[str, Any]:
-    """Values of all parameters that the node would have with this parameters file.
+def add_parameters_options(parser: ArgumentParser) -> None:
+    """Options of a command that reads the node's parameters: path and namespace of
+    :func:`read_values`."""
+    parser.add_argument(
+        "--params",
+        type=Path,
+        default=parameters_path(),
+        metavar="YAML",
+        help="the node's parameters file, which names topics; what it does not give is as in the "
+        "default one (config/perception.yaml)",
+    )
+    parser.add_argument(
+        "--namespace",
+        metavar="NAME",
+        help="that the node had, in which topics without a leading slash lie (default: that of the "
+        "node's section in the parameters file, else none)",
+    )
+
+
+def read_values(
+    path: Path, modalities: Iterable[Modality], namespace: str | None = None
+) -> dict[str, Any]:
+    """Values of all parameters that the node would have with this parameters file, which lies over
+    config/perception.yaml as in perception.launch.py. Names of topics are absolute.
+
+    Logs a warning that names what is of no use.
 
     Args:
-        path: YAML as ROS 2 reads it: node name or ``/**``, then ``ros__parameters``.
+        path: YAML as ROS 2 reads it, see :mod:`smvae_ros.parameters_file`.
         modalities: of the model.
+        namespace: of the node; by default the one for which the file has a section of the node, and
+            where it has none, the root.
 
     Raises:
-        ValueError: for a file that is none, or a value that the node would refuse.
-        OSError: where it cannot be read.
+        ValueError: for a file that is none, or not for this node, or a value that the node would
+            refuse.
     """
-    given = dict(_parameters(path))
+    if namespace is None:
+        namespace = _only_namespace(path)
+    node = full_name(namespace)
+    modalities = list(modalities)
     specifications = list(NODE_PARAMETERS)
     for modality in modalities:
         specifications += modality_parameters(modality)
+    known = {specification.name for specification in specifications}
+    unknown = read_parameters([path], node).keys() - known - _OF_EVERY_NODE
+    if path != parameters_path():
+        names = [modality.name for modality in modalities]
+        if text := describe_unknown(unknown, known, names):
+            log.warning("%s: %s", path, text)
+    given = read_parameters([parameters_path(), path], node)
     values = {}
     for specification in specifications:
         value = given.get(specification.name, specification.default)
@@ -59,27 +101,63 @@ def read_values(path: Path, modalities: Iterable[Modality]) -> dict[str, Any]:
         if problem := specification.problem(value):
             raise ValueError(f"{path}: {specification.name} {problem}, but is {value!r}")
         values[specification.name] = value
-    return values
+    return with_absolute_topics(values, node)
 
 
-def _parameters(path: Path) -> Iterator[tuple[str, Any]]:
-    try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path}: not readable as YAML: {error}") from error
-    if not isinstance(document, dict):
-        raise ValueError(f"{path}: not a ROS 2 parameters file")
-    for node, section in document.items():
-        if str(node).lstrip("/") in ("**", NODE_NAME):
-            if not isinstance(section, dict) or "ros__parameters" not in section:
-                raise ValueError(f"{path}: {node} has no ros__parameters")
-            yield from _flat(section["ros__parameters"], "")
+def with_absolute_topics(values: Mapping[str, Any], node: str) -> dict[str, Any]:
+    """The parameters' values with the topics among them as the node of that full name sees them."""
+    return {
+        name: absolute_topic(value, node) if name.endswith((".topic", "_topic")) else value
+        for name, value in values.items()
+    }
 
 
-def _flat(tree: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
-    """Nested mappings as dotted names, the way ROS 2 reads them."""
-    for key, value in tree.items():
-        if isinstance(value, dict):
-            yield from _flat(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", value
+def describe_unknown(
+    unknown: Iterable[str], known: Iterable[str], modalities: Iterable[str]
+) -> str:
+    """In words, which parameters of a file are of no use, each with the name that is nearest to it;
+    empty where there are none.
+
+    Args:
+        unknown: their names.
+        known: names of the parameters that there are.
+        modalities: that there are.
+    """
+    known, words = list(known), []
+    for name in sorted(unknown):
+        if name.startswith("qos_overrides."):
+            continue
+        nearest = _nearest(name, known)
+        words.append(f"{name} (did you mean {nearest}?)" if nearest else name)
+    if not words:
+        return ""
+    return (
+        f"no use for the parameters {', '.join(words)}: misspelt, or of a modality that is not "
+        f"there; there are {', '.join(modalities)}"
+    )
+
+
+def _nearest(name: str, known: Iterable[str]) -> str:
+    """The parameter that is meant: a similar setting of that modality, or that setting of a similar
+    modality; empty where there is none."""
+    modality, _, setting = name.rpartition(".")
+    parts = {other: other.rpartition(".") for other in known}
+    settings = {last: other for other, (first, _, last) in parts.items() if first == modality}
+    modalities = {first: other for other, (first, _, last) in parts.items() if last == setting}
+    for part, choices in ((setting, settings), (modality, modalities)):
+        if found := get_close_matches(part, choices, 1, 0.7):
+            return choices[found[0]]
+    return ""
+
+
+def _only_namespace(path: Path) -> str:
+    """The namespace for which a file has a section of the node.
+
+    Raises:
+        ValueError: where there are several.
+    """
+    found = namespaces(path, NODE_NAME)
+    if len(found) > 1:
+        nodes = ", ".join(f"{space}/{NODE_NAME}" for space in found)
+        raise ValueError(f"{path} has sections for {nodes}: choose one with --namespace")
+    return found[0] if found else ""

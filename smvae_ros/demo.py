@@ -42,7 +42,8 @@ class DemoError(RuntimeError):
 def perception_node(options: argparse.Namespace) -> Iterator[subprocess.Popen[bytes]]:
     """The node in a process of its own; its output goes to OUTPUT/node.log."""
     command = [sys.executable, "-m", "smvae_ros.perception_node", "--ros-args"]
-    command += ["--params-file", str(options.params)]
+    for path in dict.fromkeys([parameters_path(), options.params]):
+        command += ["--params-file", str(path)]
     command += ["-p", f"checkpoint:={options.checkpoint}", "-p", f"device:={options.device}"]
     with open(options.output / "node.log", "wb") as log:
         # In a session of its own, so that Ctrl-C reaches it only through us.

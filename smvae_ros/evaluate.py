@@ -28,11 +28,12 @@ from tqdm import tqdm
 from smvae_core.checkpoint import CheckpointError
 from smvae_core.evaluation import SubsetErrors, print_summary
 from smvae_core.files import check_output, write_text
-from smvae_core.inference import Inference
+from smvae_core.inference import Inference, NotFiniteError
 from smvae_ros.bag_topics import missing_sources
 from smvae_ros.bags import BagError, BagReader
-from smvae_ros.bundled import model_path, parameters_path
-from smvae_ros.configuration import make_sources, read_values
+from smvae_ros.bundled import model_path
+from smvae_ros.configuration import add_parameters_options, make_sources, read_values
+from smvae_ros.encoding import encode
 from smvae_ros.frame_records import FrameRecords
 from smvae_ros.health_records import HealthRecords
 from smvae_ros.lockstep import Event, lockstep
@@ -57,6 +58,7 @@ class BagFrames:
         log_variances: (N, D) float32.
         subsets: the modalities of each frame, joined by +.
         invalid: modality → messages that were unusable.
+        failed: frames that are left out, since what the model makes of them is not finite.
     """
 
     stamps: np.ndarray
@@ -64,6 +66,7 @@ class BagFrames:
     log_variances: np.ndarray
     subsets: tuple[str, ...]
     invalid: dict[str, int]
+    failed: int = 0
 
 
 def bag_events(
@@ -105,20 +108,26 @@ def evaluate_bag(
         for name, source in missing_sources(reader, sources).items():
             log.warning("%s has no topic %s, so there is no %s", path, source.topic, name)
         sensors = SensorSet(modalities, sensor_settings(modalities, values))
-        frames, waiting = [], []
+        frames, waiting, failed = [], [], 0
         samples = lockstep(bag_events(reader, sources, sensors), sensors)
         for sample in tqdm(samples, desc=path.name, unit="frame", disable=None):
-            observations = observe(sample, sources)
+            try:
+                encoding, observations = encode(inference, observe(sample, sources))
+                if encoding is not None:
+                    for record in on_frame:
+                        record(observations)
+            except NotFiniteError as error:
+                if not failed:
+                    log.warning("%s: frames are left out: %s", path, error)
+                failed += 1
+                continue
             for name, reason in observations.invalid.items():
                 sensors.reject(name, reason)
-            if not observations.arrays:
+            if encoding is None:
                 continue
-            prediction = inference(observations.arrays)
             subset = "+".join(observations.arrays)
             stamp = observations.sample.stamp_ns or 0
-            frames.append((stamp, prediction.mean, prediction.log_variance, subset))
-            for record in on_frame:
-                record(observations)
+            frames.append((stamp, encoding.mean, encoding.log_variance, subset))
             if errors is not None:
                 waiting.append(observations)
                 if len(waiting) == BATCH:
@@ -130,7 +139,9 @@ def evaluate_bag(
         raise BagError(f"{path}: no frame came of it; check the topics in the parameters file")
     stamps, means, log_variances, subsets = zip(*frames, strict=True)
     invalid = {name: counter.invalid for name, counter in sensors.counters().items()}
-    return BagFrames(np.array(stamps), np.stack(means), np.stack(log_variances), subsets, invalid)
+    return BagFrames(
+        np.array(stamps), np.stack(means), np.stack(log_variances), subsets, invalid, failed
+    )
 
 
 def _add(errors: SubsetErrors, frames: Sequence[Observations]) -> None:
@@ -156,12 +167,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--checkpoint", type=Path, default=model_path(), help="model (default: the bundled one)"
     )
-    parser.add_argument(
-        "--params",
-        type=Path,
-        default=parameters_path(),
-        help="the node's parameters file, which names topics (default: config/perception.yaml)",
-    )
+    add_parameters_options(parser)
     parser.add_argument("--device", default="auto", help="cpu, cuda, cuda:N or auto (default)")
     parser.add_argument("--output", type=Path, metavar="JSON", help="file to write")
     parser.add_argument(
@@ -179,7 +185,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         for path in filter(None, (options.output, options.report)):
             check_output(path)
         inference = Inference.load(options.checkpoint, options.device)
-        values = read_values(options.params, inference.modalities.values())
+        values = read_values(options.params, inference.modalities.values(), options.namespace)
         errors = SubsetErrors(inference.model)
         thresholds = health_settings(values).thresholds
         frames, records, health = {}, {}, {}
@@ -217,6 +223,7 @@ def _describe(frames: BagFrames, health: HealthRecords | None) -> dict[str, Any]
         "frames": len(frames.stamps),
         "live_subsets": dict(Counter(frames.subsets)),
         "invalid": frames.invalid,
+        "failed": frames.failed,
     }
 
 

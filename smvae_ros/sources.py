@@ -45,8 +45,8 @@ class Source:
         if isinstance(self.adapter, JointStateAdapter) and values not in (joints, 2 * joints):
             raise ValueError(
                 f"{self.modality.name}.joints has {joints} names ({', '.join(self.joint_names)}), "
-                f"but the model has {values} values: a position and a velocity of each joint, or "
-                "only a position"
+                f"but {self.modality.name} has {values} values: a position and a velocity of each "
+                "joint, or only a position"
             )
 
     def incoming(self, message: Any) -> Any:

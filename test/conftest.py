@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import subprocess
@@ -23,6 +24,9 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 # A shell's background jobs begin with SIGINT ignored and hand that down; what tests interrupt must
 # hear it.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+OUR_PACKAGES = ("smvae_core", "smvae_ros", "training", "benchmarks")
 
 
 @pytest.fixture(scope="session")
@@ -84,12 +88,24 @@ def read_only_folder(tmp_path: Path) -> Iterator[Path]:
         yield folder
 
 
+@pytest.fixture
+def caplog(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[pytest.LogCaptureFixture]:
+    """pytest's own, which listens at the root logger; also where launch has been imported, whose
+    loggers, and all that are made after it, pass nothing on to the root."""
+    kind = logging.getLoggerClass()
+    logging.setLoggerClass(logging.Logger)  # of modules that the test is the first to import
+    for name, logger in logging.root.manager.loggerDict.items():
+        if name.startswith(OUR_PACKAGES) and isinstance(logger, logging.Logger):
+            monkeypatch.setattr(logger, "propagate", True)
+    yield caplog
+    logging.setLoggerClass(kind)
+
+
 @pytest.hookimpl(tryfirst=True)
-def pytest_pycollect_makemodule(
-    module_path: Path, parent: pytest.Collector
-) -> pytest.Module | None:
-    """Keeps launch_testing's plugin, where it is installed, to the one launch test: it imports
-    every module while it lists the directory, and one that skips itself would skip them all."""
-    if module_path.name == "test_launch.py":
-        return None
+def pytest_pycollect_makemodule(module_path: Path, parent: pytest.Collector) -> pytest.Module:
+    """Keeps launch_testing's plugin, where it is installed, from looking for launch tests: it
+    imports every module while it lists the directory, and one that skips itself would skip them
+    all."""
     return pytest.Module.from_parent(parent, path=module_path)

@@ -12,11 +12,11 @@ import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState, GetState
-from rcl_interfaces.srv import SetParameters
+from rcl_interfaces.srv import GetParameters, SetParameters
 from rclpy.context import Context
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
-from rclpy.parameter import Parameter
+from rclpy.parameter import Parameter, parameter_value_to_python
 from rclpy.qos import QoSProfile
 from ros_processes import PATIENCE
 from sensor_msgs.msg import CameraInfo, Image
@@ -84,6 +84,7 @@ class Robot:
 
     Args:
         domain: ROS_DOMAIN_ID.
+        namespace: of the node and of the sensors' topics, such as ``/arm_1``.
         listening: whether to subscribe to ~/status and ~/latent at once.
         diagnosing: whether to subscribe to /diagnostics.
 
@@ -96,7 +97,10 @@ class Robot:
             were still on their way when it began.
     """
 
-    def __init__(self, domain: int, listening: bool = True, diagnosing: bool = True) -> None:
+    def __init__(
+        self, domain: int, listening: bool = True, diagnosing: bool = True, namespace: str = ""
+    ) -> None:
+        self._name = f"{namespace}{NODE}"
         self.statuses: list[Status] = []
         self.latents: list[Image] = []
         self.predictions: dict[str, list[Any]] = {}
@@ -110,10 +114,12 @@ class Robot:
         self.node = Node("robot", context=self._context, start_parameter_services=False)
         quality = QoSProfile(depth=100)
         self.publishers = {
-            name: self.node.create_publisher(installed_types(type_name), topic, quality)
+            name: self.node.create_publisher(installed_types(type_name), namespace + topic, quality)
             for name, (topic, type_name, _) in TOPICS.items()
         }
-        self.camera_info = self.node.create_publisher(CameraInfo, "/camera/color/camera_info", 1)
+        self.camera_info = self.node.create_publisher(
+            CameraInfo, f"{namespace}/camera/color/camera_info", 1
+        )
         if diagnosing:
             self.listen(DiagnosticArray, "/diagnostics", self._hear_diagnostics)
         if listening:
@@ -145,15 +151,17 @@ class Robot:
 
     def listen_to_frames(self) -> None:
         """Subscribes to ~/status and ~/latent."""
-        self.listen(DiagnosticArray, f"{NODE}/status", lambda m: self.statuses.append(Status(m)))
-        self.listen(Image, f"{NODE}/latent", self.latents.append)
+        self.listen(
+            DiagnosticArray, f"{self._name}/status", lambda m: self.statuses.append(Status(m))
+        )
+        self.listen(Image, f"{self._name}/latent", self.latents.append)
 
     def listen_to_prediction(self, name: str, message_type: type) -> Any:
         messages = self.predictions.setdefault(name, [])
-        return self.listen(message_type, f"{NODE}/prediction/{name}", messages.append)
+        return self.listen(message_type, f"{self._name}/prediction/{name}", messages.append)
 
     def _hear_diagnostics(self, message: DiagnosticArray) -> None:
-        if any(status.name.startswith("smvae_perception") for status in message.status):
+        if any(self._name.strip("/") in status.name for status in message.status):
             self.diagnostics = Status(message)
 
     def message(self, name: str, array: np.ndarray, stamp: int, **options: Any) -> Any:
@@ -214,9 +222,16 @@ class Robot:
         return [status for status in self.statuses if status.stamp_ns in self.moments]
 
     def run_until_subset(
-        self, names: Sequence[str], readings: dict[str, np.ndarray], frames: int = 2, **options: Any
+        self,
+        names: Sequence[str],
+        readings: dict[str, np.ndarray],
+        frames: int = 2,
+        *,
+        published: Sequence[str] | None = None,
+        **options: Any,
     ) -> Status:
-        """Publishes until so many frames in a row were of exactly these sensors."""
+        """Publishes until so many frames in a row were of exactly these sensors. ``published`` are
+        others than these."""
 
         def reached() -> Status | None:
             latest = self.frames()[-frames:]
@@ -224,13 +239,14 @@ class Robot:
             alike = len(latest) == frames and all(status.subset == wanted for status in latest)
             return latest[-1] if alike else None
 
-        return self.run(names, readings, reached, f"frames of exactly {names}", **options)
+        published = names if published is None else published
+        return self.run(published, readings, reached, f"frames of exactly {names}", **options)
 
     # -- services ----------------------------------------------------------------------------------
 
     def call(self, service_type: Any, name: str, request: Any, timeout: float = PATIENCE) -> Any:
         if name not in self._clients:
-            self._clients[name] = self.node.create_client(service_type, f"{NODE}/{name}")
+            self._clients[name] = self.node.create_client(service_type, f"{self._name}/{name}")
         client = self._clients[name]
         assert client.wait_for_service(timeout), f"no service {name}"
         answered = threading.Event()
@@ -254,6 +270,12 @@ class Robot:
         (result,) = self.call(SetParameters, "set_parameters", request).results
         assert result.successful or result.reason
         return result.reason if not result.successful else ""
+
+    def get(self, name: str) -> Any:
+        """The value of a parameter."""
+        request = GetParameters.Request(names=[name])
+        (value,) = self.call(GetParameters, "get_parameters", request).values
+        return parameter_value_to_python(value)
 
     def reload(self) -> Trigger.Response:
         return self.call(Trigger, "reload_model", Trigger.Request())

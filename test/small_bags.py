@@ -32,11 +32,13 @@ TOPICS = {
 }
 
 
-def write_small_bag(path: Path, steps: int = 60, without: tuple[str, ...] = ()) -> Path:
-    """A bag of :func:`small_messages`."""
+def write_small_bag(
+    path: Path, steps: int = 60, without: tuple[str, ...] = (), namespace: str = ""
+) -> Path:
+    """A bag of :func:`small_messages`; its topics lie in a namespace such as ``/arm_1``."""
     with BagWriter(path) as bag:
         for topic, message, stamp in small_messages(steps, without):
-            bag.write(topic, message, stamp)
+            bag.write(namespace + topic, message, stamp)
     return path
 
 

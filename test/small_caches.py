@@ -19,10 +19,12 @@ def make_cache(
     steps: int = 5,
     gaps: bool = True,
     first: int = 0,
+    rate: float = 20.0,
 ) -> Path:
     """Writes logs and converts them at the size of `small_modalities`; returns the cache's path.
 
     first: number of the first trajectory.
+    rate: steps per second, as the logs say.
     gaps: the force is NaN in the first step of every file, and the depth image of the second is
     empty; so these are absent there.
     """
@@ -34,6 +36,6 @@ def make_cache(
             if gaps:
                 arrays["ee_forces_continuous"][0, 40] = np.nan
                 arrays["depth_data"][1] = np.nan
-            write_log(logs / log_file_name(STAMP, trajectory, part), arrays)
+            write_log(logs / log_file_name(STAMP, trajectory, part), arrays, {"rate": rate})
     convert_logs(logs, folder / "cache", small_modalities(), progress=False)
     return folder / "cache"

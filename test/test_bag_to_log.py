@@ -20,9 +20,11 @@ from small_models import IMAGE_SIZE, save_small_checkpoint, small_modalities
 from smvae_core.checkpoint import load_checkpoint
 from smvae_core.data.batches import LogBatches
 from smvae_core.data.log_cache import convert_logs
-from smvae_core.data.log_dataset import open_cache
-from smvae_core.data.vision_touch import LogError, open_log, parse_log_name, validate_log
+from smvae_core.data.log_dataset import CacheError, open_cache
+from smvae_core.data.log_validation import validate_log
+from smvae_core.data.vision_touch import LogError, open_log, parse_log_name
 from smvae_core.evaluation import SubsetErrors
+from smvae_core.health.calibrate import calibrate
 from smvae_core.inference import Inference
 from smvae_ros.bag_to_log import MODALITIES, BagConversion, convert_bag, main
 from smvae_ros.bags import BagError, BagWriter
@@ -163,10 +165,8 @@ def test_log_to_bag_to_log(
     arrays = log_arrays(60)
     with other_writer(tmp_path / "bag", plugin, compression) as write:
         write_steps(write, arrays, moments(60), topics=OWN_TOPICS)
-    text = parameters_path().read_text()
-    for name, (topic, _) in TOPICS.items():
-        text = text.replace(f"topic: {topic}", f"topic: {OWN_TOPICS[name]}")
-    (tmp_path / "mine.yaml").write_text(text)
+    topics = "".join(f"    {name}: {{topic: {topic}}}\n" for name, topic in OWN_TOPICS.items())
+    (tmp_path / "mine.yaml").write_text(f"/**:\n  ros__parameters:\n{topics}")
     output = tmp_path / "logs"
     options = ["--params", str(tmp_path / "mine.yaml"), "--trajectory", "7", "--stamp", "arm"]
     assert main([str(tmp_path / "bag"), str(output), *options]) == 0
@@ -174,6 +174,28 @@ def test_log_to_bag_to_log(
     assert names == ["arm_triangle_0_journal_7_0_1000.h5", "arm_triangle_0_journal_7_1_1000.h5"]
     assert not any(validate_log(path) for path in output.iterdir())
     assert_same(trajectories(output)[7], arrays)
+
+
+def test_the_rate_travels_with_the_data(
+    tmp_path: Path,
+) -> None:
+    bag, logs = write_small_bag(tmp_path / "bag", 40), tmp_path / "logs"
+    convert(bag, logs, rate=10)
+    report = convert_logs(logs, tmp_path / "cache", small_modalities(), progress=False)
+    assert report.rate == 10.0
+    cache = open_cache(tmp_path / "cache")
+    assert cache.rate == 10.0
+    model = load_checkpoint(save_small_checkpoint(tmp_path / "model")).model
+    # The same 20 steps are too short for calibration at 20 Hz.
+    with pytest.raises(ValueError, match="1 runs of 2 s or more"):
+        calibrate(model, cache, np.arange(len(cache)), progress=False)
+    with pytest.raises(ValueError, match="0 runs of 2 s or more"):
+        calibrate(model, cache, np.arange(len(cache)), 20.0, progress=False)
+
+    convert(bag, logs, rate=20, trajectory=1)
+    with pytest.raises(CacheError, match=r"several rates, 10 Hz \(.*\) and 20 Hz \("):
+        convert_logs(logs, tmp_path / "both", small_modalities(), progress=False)
+    assert not list((tmp_path / "both").glob("*.npy"))
 
 
 def test_another_rate_and_size(tmp_path: Path) -> None:

@@ -58,6 +58,26 @@ def test_a_second_run_gives_the_same_numbers(bag: Path, checkpoint: Path) -> Non
     np.testing.assert_array_equal(first.log_variances, second.log_variances)
 
 
+def test_a_reading_too_large_for_the_model_is_left_out_and_counted(
+    bag: Path, checkpoint: Path, tmp_path: Path
+) -> None:
+    spoiled, absurd = tmp_path / "spoiled", 10
+    topic, _ = TOPICS["action"]
+    with BagReader(bag) as reader, BagWriter(spoiled) as writer:
+        for name, kind, stamp, data in reader.messages(reader.topics):
+            message = reader.deserialise(kind, data)
+            if name == topic and absurd:
+                absurd -= 1
+                message.twist.linear.x = 1e38
+            writer.write(name, message, stamp)
+    frames = frames_of(spoiled, checkpoint)
+    assert frames.failed == 0
+    assert frames.invalid["action"] == 10
+    assert frames.subsets.count(EVERYTHING.replace("+action", "")) == 10
+    assert np.isfinite(frames.means).all()
+    assert np.isfinite(frames.log_variances).all()
+
+
 def test_the_live_node_gives_the_same_latents(bag: Path, checkpoint: Path) -> None:
     rclpy = pytest.importorskip("rclpy", reason="rclpy is not installed")
     from sensor_msgs.msg import Image

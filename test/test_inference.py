@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import warnings
 from collections.abc import Callable
@@ -15,7 +16,7 @@ from small_models import random_prepared, save_small_checkpoint, small_modalitie
 
 from smvae_core.checkpoint import CheckpointError, load_checkpoint
 from smvae_core.evaluation import SubsetErrors
-from smvae_core.inference import DeviceError, Inference, find_device
+from smvae_core.inference import DeviceError, Inference, NotFiniteError, find_device
 from smvae_core.preprocessing import prepare, to_raw, to_tensor
 
 NAMES = ("rgb", "depth", "force", "action", "proprio")
@@ -285,3 +286,38 @@ def test_errors_of_a_model_on_a_gpu(path: Path, sample: dict[str, np.ndarray]) -
         errors.add(batch, torch.ones(1, len(NAMES), dtype=torch.bool))
         summaries.append(errors.summary()["rgb+force"])
     assert summaries[1] == pytest.approx(summaries[0], rel=1e-3)
+
+
+# -- readings that are finite, and absurd ----------------------------------------------------------
+
+HUGE = np.finfo(np.float32).max
+
+
+def absurd(sample: dict[str, np.ndarray], *names: str) -> dict[str, np.ndarray]:
+    return {name: np.full_like(x, HUGE) if name in names else x for name, x in sample.items()}
+
+
+@pytest.mark.parametrize("runtime", ["eager", "matrix"])
+@pytest.mark.parametrize("names", [("action",), ("action", "proprio")], ids="+".join)
+def test_a_latent_that_is_not_finite_is_never_given_out(
+    path: Path, sample: dict[str, np.ndarray], runtime: str, names: tuple[str, ...]
+) -> None:
+    inference = Inference.load(path, runtime=runtime)
+    rest = {name: array for name, array in sample.items() if name not in names}
+    before = inference(rest)
+    with pytest.raises(NotFiniteError, match=", ".join(names)) as failure:
+        inference.encode(absurd(sample, *names))
+    assert failure.value.names == names
+    after = inference(rest)
+    assert after.mean.tobytes() == before.mean.tobytes(), "nothing of it stays"
+
+
+def test_a_prediction_that_is_not_finite_is_named_and_not_given_out(
+    inference: Inference, sample: dict[str, np.ndarray]
+) -> None:
+    encoding = inference.encode(sample)
+    far = dataclasses.replace(encoding, z=torch.full_like(encoding.z, float(HUGE)))
+    for names in [*((name,) for name in NAMES), ("proprio", "rgb")]:
+        with pytest.raises(NotFiniteError, match=f"prediction of {', '.join(names)}") as failure:
+            inference.decode(far, names)
+        assert failure.value.names == names

@@ -413,3 +413,27 @@ def test_command_with_nothing_usable(tmp_path: Path, capsys: pytest.CaptureFixtu
         with pytest.raises(SystemExit) as end:
             main(arguments)
         assert end.value.code == 2
+
+
+@pytest.mark.parametrize("rate", [0.0, -1.0, np.nan, np.inf, "fast"])
+def test_an_impossible_rate_is_named(logs: Path, tmp_path: Path, rate: object):
+    bad = logs / log_file_name(STAMP, 5, 0)
+    write_log(bad, log_arrays(), {"rate": rate})
+    report = convert(logs, tmp_path / "cache")
+    assert (report.files, report.rate) == (6, 20.0)
+    assert "'rate', a number above 0" in report.left_out[bad.name]
+
+
+def test_caches_of_before_the_rate_was_kept_have_20_hz(logs: Path, tmp_path: Path):
+    convert(logs, tmp_path / "cache")
+    path = tmp_path / "cache" / "cache.yaml"
+    manifest = yaml.safe_load(path.read_text())
+    del manifest["rate"], manifest["strange"]
+    path.write_text(yaml.safe_dump(manifest))
+    assert open_cache(tmp_path / "cache").rate == 20.0
+    report = convert(logs, tmp_path / "cache")
+    assert report.already_complete
+    assert report.rate == 20.0
+    path.write_text(yaml.safe_dump({**manifest, "rate": -5}))
+    with pytest.raises(CacheError, match="a rate of -5"):
+        open_cache(tmp_path / "cache")

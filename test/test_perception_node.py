@@ -22,9 +22,10 @@ from geometry_msgs.msg import TwistStamped, WrenchStamped
 from rcl_interfaces.srv import DescribeParameters, ListParameters
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from robot import ALL, MS, NODE, Robot, Status, observations
-from ros_processes import Process, ros_environment, start_node, unique_domain_id
+from ros_processes import PATIENCE, Process, ros_environment, start_node, unique_domain_id
 from sensor_msgs.msg import CameraInfo, Image
 from small_models import save_small_checkpoint, small_model
+from std_srvs.srv import Trigger
 
 from smvae_core.checkpoint import save_checkpoint
 from smvae_core.inference import Inference
@@ -257,6 +258,24 @@ def test_malformed_messages_are_told_once_and_the_next_good_one_is_used(
     robot.run_until_subset(ALL, READINGS)
 
 
+def test_a_reading_too_large_for_the_model_is_left_out_counted_and_named(robot: Robot) -> None:
+    robot.run_until_subset(ALL, READINGS)
+    absurd = {**READINGS, "action": np.full_like(READINGS["action"], 1e37)}
+    rest = tuple(name for name in ALL if name != "action")
+    status = robot.run_until_subset(rest, absurd, frames=5, published=ALL)
+    assert int(status.values["action"]["invalid"]) > 0
+    assert "so large" in status.messages["action"]
+    robot.run(
+        ALL,
+        absurd,
+        lambda: robot.diagnostics and "so large" in robot.diagnostics.messages["action"],
+        "diagnostics about readings that are too large",
+    )
+    robot.run_until_subset(ALL, READINGS)
+    for latent in robot.latents:
+        assert np.isfinite(latent_from_message(latent)).all()
+
+
 def test_incompatible_quality_of_service_is_named(robot: Robot, process: Process) -> None:
     assert robot.change_state("deactivate")
     assert robot.change_state("cleanup")
@@ -456,6 +475,26 @@ def test_a_good_model_is_swapped_in_while_the_node_runs(
     assert new in answer.message
     assert robot.set("checkpoint", str(checkpoint)) == ""
     assert robot.reload().success
+
+
+def test_forty_requests_at_once_are_all_answered_by_a_few_loads(
+    robot: Robot, process: Process
+) -> None:
+    client = robot.node.create_client(Trigger, f"{NODE}/reload_model")
+    assert client.wait_for_service(PATIENCE)
+    first = len(process.output)
+    futures = [client.call_async(Trigger.Request()) for _ in range(40)]
+    answered = 0
+    deadline = time.monotonic() + PATIENCE
+    while answered < len(futures):
+        assert time.monotonic() < deadline, f"{answered} of {len(futures)} are answered"
+        time.sleep(0.01)
+        answered = sum(future.done() for future in futures)
+    assert all(future.result().success for future in futures)
+    loads = [line for line in process.output[first:] if "reloaded" in line]
+    assert len(loads) < 10, "one load answers all who asked before it began"
+    robot.node.destroy_client(client)
+    robot.run_until_subset(ALL, READINGS)
 
 
 def _missing(path: Path) -> None:

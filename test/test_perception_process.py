@@ -54,7 +54,7 @@ def test_a_wrong_parameters_file_is_named_and_can_be_mended_while_the_node_runs(
             unknown = process.wait_for_line("no use for").string
             assert "audio.topic, rgb.max_aeg" in unknown
             line = process.wait_for_line("cannot configure").string
-            assert "proprio.joints has 1 names (shoulder), but the model has 8 values" in line
+            assert "proprio.joints has 1 names (shoulder), but proprio has 8 values" in line
             assert robot.set("proprio.joints", ["x", "y", "z", "yaw"]) == ""
             assert robot.change_state("configure")
             assert robot.change_state("activate")

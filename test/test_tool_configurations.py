@@ -53,7 +53,7 @@ def topic_types() -> dict[str, str]:
     """Topic → message type of all that the node takes and gives with config/perception.yaml."""
     parameters = yaml.safe_load((CONFIGURATION / "perception.yaml").read_text())["/**"]
     sources = {name: parameters["ros__parameters"][name] for name in SENSORS}
-    taken = {source["topic"]: source["type"] for source in sources.values()}
+    taken = {f"/{source['topic']}": source["type"] for source in sources.values()}
     given = {
         f"/{NODE_NAME}/prediction/{name}": IMAGE if name in ("rgb", "depth") else source["type"]
         for name, source in sources.items()

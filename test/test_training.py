@@ -15,7 +15,6 @@ from small_training import column, metrics, refused, train, write_config
 from smvae_core.checkpoint import load_checkpoint
 from smvae_core.data.log_dataset import open_cache, split_by_trajectory
 from smvae_core.inference import Inference
-from training import train as train_module
 from training.train import main
 
 REPOSITORY = Path(__file__).parents[1]
@@ -25,8 +24,11 @@ NAMES = ("rgb", "depth", "force", "action", "proprio")
 
 @pytest.fixture(scope="module")
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """50 steps in 5 trajectories, of which 30 are for training; sensors fail in some."""
-    return make_cache(tmp_path_factory.mktemp("logs"))
+    """50 steps in 5 trajectories, of which 30 are for training; sensors fail in some.
+
+    At one step a second, runs of three steps are long enough to calibrate sensor health with.
+    """
+    return make_cache(tmp_path_factory.mktemp("logs"), rate=1.0)
 
 
 @pytest.fixture(scope="module")
@@ -38,10 +40,7 @@ def config(cache: Path) -> Path:
 def whole_run(config: Path) -> Path:
     """The output folder of three epochs without interruption."""
     output = config.parent / "whole run"
-    with pytest.MonkeyPatch.context() as patch:
-        # Its runs of three steps are long enough to calibrate sensor health with.
-        patch.setattr(train_module, "CONTROL_RATE", 1.0)
-        assert main(["--config", str(config), "--output", str(output)]) == 0
+    assert main(["--config", str(config), "--output", str(output)]) == 0
     return output
 
 
@@ -54,6 +53,9 @@ def test_exports_a_model_that_loads(whole_run: Path) -> None:
     inference.warm_up()
     checkpoint = load_checkpoint(whole_run / "model")
     assert checkpoint.calibration is not None
+    # The rate of the data, not that of the original logs.
+    assert checkpoint.calibration.period == 1.0
+    assert checkpoint.training["data"]["rate"] == 1.0
     training = checkpoint.training
     assert training["epochs"] == 3
     assert training["steps"] == 18

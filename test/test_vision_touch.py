@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from log_files import STAMP, log_arrays
 
+from smvae_core.data.log_validation import validate_log
 from smvae_core.data.vision_touch import (
     DATASETS,
     REQUIRED_KEYS,
@@ -18,7 +19,6 @@ from smvae_core.data.vision_touch import (
     log_file_name,
     open_log,
     parse_log_name,
-    validate_log,
     write_log,
 )
 

@@ -17,7 +17,6 @@ import numpy as np
 
 from smvae_core.checkpoint import CheckpointError, load_checkpoint, save_calibration
 from smvae_core.data.log_dataset import CacheError, open_cache
-from smvae_core.data.vision_touch import CONTROL_RATE
 from smvae_core.health.calibrate import calibrate
 from smvae_core.inference import DeviceError, find_device
 
@@ -40,9 +39,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         "--rate",
         type=_rate,
-        default=CONTROL_RATE,
         metavar="HZ",
-        help="steps per second of the logs (%(default)s)",
+        help="steps per second of the logs (default: what CACHE says)",
     )
     parser.add_argument("--device", default="auto", help="cpu, cuda, cuda:N or auto (%(default)s)")
     options = parser.parse_args(arguments)
@@ -60,7 +58,8 @@ def main(arguments: list[str] | None = None) -> int:
         return 130
     source = calibration.source
     print(
-        f"Calibrated {options.model} with {source['steps']} steps in {source['runs']} runs: "
+        f"Calibrated {options.model} with {source['steps']} steps in {source['runs']} runs at "
+        f"{1 / calibration.period:g} Hz: "
         f"{len(calibration.references)} combinations of a sensor and others"
     )
     return 0

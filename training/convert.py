@@ -18,11 +18,13 @@ from tqdm.contrib.logging import logging_redirect_tqdm
 
 from smvae_core.data.log_cache import ConversionReport, convert_logs
 from smvae_core.data.log_dataset import CacheError
-from smvae_core.data.vision_touch import FORCE_RATE, Problem, validate_log
+from smvae_core.data.log_validation import validate_log
+from smvae_core.data.vision_touch import FORCE_RATE, Problem
 from smvae_core.modalities import Modality
 from smvae_ros.programs import interruptible
 
 _LISTED = 10  # files named in the summary
+_SAME = 3  # files that are named for a problem of the same kind
 
 
 def log_modalities(image_size: int) -> list[Modality]:
@@ -44,11 +46,21 @@ def validate(folder: Path) -> int:
         print(f"{folder}: no *.h5 files in this folder", file=sys.stderr)
         return 2
     problems: dict[Path, list[Problem]] = {}
+    usable: dict[tuple[str | None, str], list[Problem]] = {}  # kind -> those of all files
     for path in tqdm(paths, "validating", unit="file"):
         found = validate_log(path)
         if found:
             problems[path] = found
-            tqdm.write("\n".join(map(str, found)))
+        for problem in found:
+            same = usable.setdefault(problem.kind, []) if problem.usable else []
+            same.append(problem)
+            if len(same) <= _SAME:
+                tqdm.write(str(problem))
+    for same in usable.values():
+        if len(same) > _SAME:
+            key, advice = same[0].kind
+            of = f" of {key!r}" if key else ""
+            print(f"in {len(same) - _SAME} more files the same{of}: {advice}")
     unusable = sum(any(not problem.usable for problem in found) for found in problems.values())
     print_table(
         {
@@ -68,13 +80,15 @@ def summarise(report: ConversionReport, cache_folder: Path, seconds: float) -> N
         "files used": report.files,
         "files left out": len(report.left_out),
         "trajectories": report.trajectories,
-        "steps": report.steps,
+        "steps": f"{report.steps} at {report.rate:g} Hz",
         "modalities": ", ".join(report.modalities),
         **{f"steps without {name}": count for name, count in report.absent.items()},
         "cache": f"{cache_folder} ({size / 1e6:.1f} MB)",
         "time": "already complete" if report.already_complete else f"{seconds:.1f} s",
     }
     print_table(rows)
+    for text, count in report.strange.items():
+        print(f"strange: {text}" + (f" (and the like in {count - 1} more)" if count > 1 else ""))
     for reason in list(report.left_out.values())[:_LISTED]:
         print(f"left out: {reason}")
     if len(report.left_out) > _LISTED:

@@ -28,10 +28,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 from tqdm import tqdm
 
+from smvae_core.data.hdf5 import READ_ERRORS, Hdf5Error, open_hdf5
 from smvae_core.data.vision_touch import STEPS_PER_FILE, log_file_name, write_log
 from smvae_core.files import check_output
 from smvae_ros.bags import BagError, BagWriter
@@ -144,21 +144,26 @@ def _is_written(path: Path, attributes: Mapping[str, Any]) -> bool:
     """Whether this part is there already; a damaged file counts as missing.
 
     Raises:
-        ValueError: the file was made otherwise, so that mixing it with new ones would be wrong.
+        ValueError: the file was made otherwise, so that mixing it with new ones would be wrong, or
+            cannot be looked at.
     """
     if not path.exists():
         return False
     try:
-        with h5py.File(path, "r") as file:
+        with open_hdf5(path) as file:
             # Files made before there was a choice do not name it.
             found = {"realistic": False, "part_steps": STEPS_PER_FILE, **file.attrs}
-    except OSError:
+    except Hdf5Error as error:
+        if error.damaged:
+            return False
+        raise
+    except READ_ERRORS:
         return False
     for name, expected in attributes.items():
         if found.get(name) != expected:
             raise ValueError(
                 f"{path} was made with {name} = {found.get(name)}, now it is {expected}. "
-                "Use another --output, or remove the old files."
+                "Use another --output."
             )
     return True
 

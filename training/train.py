@@ -30,7 +30,6 @@ from smvae_core.checkpoint import (
 from smvae_core.data.batches import LogBatches
 from smvae_core.data.cache_identity import describe_cache
 from smvae_core.data.log_dataset import open_cache
-from smvae_core.data.vision_touch import CONTROL_RATE
 from smvae_core.evaluation import SubsetErrors, nothing_learned, skills_of
 from smvae_core.files import check_output
 from smvae_core.fitting import SetFitting, StopAtBatchEnd, WholeFiles
@@ -208,7 +207,7 @@ def _calibrate(cli: TrainingCommand, model: MultimodalVAE, export: Path) -> None
     where this cannot."""
     data = cli.datamodule
     try:
-        calibration = calibrate(model, data.cache, data.split["validation"], CONTROL_RATE)
+        calibration = calibrate(model, data.cache, data.split["validation"])
         save_calibration(export, calibration)
     except (CheckpointError, ValueError) as error:
         print(f"Sensor health is not calibrated: {error}", file=sys.stderr)
@@ -227,7 +226,12 @@ def _record(
     return {
         **provenance("training.train", arguments),
         "model": dict(cli.model.hparams),
-        "data": {**cli.datamodule.hparams, "samples": split, "digest": data["digest"]},
+        "data": {
+            **cli.datamodule.hparams,
+            "samples": split,
+            "rate": cli.datamodule.cache.rate,
+            "digest": data["digest"],
+        },
         "epochs": cli.trainer.current_epoch,
         "steps": cli.trainer.global_step,
         "metrics": {name: float(value) for name, value in metrics.items()},

@@ -75,6 +75,7 @@ def make_plan(
     The plan is plain values, ready for JSON. Raises CacheError when no file is usable.
     """
     files, left_out = [], {}
+    rates: dict[float, str] = {}  # and the first file of each
     held: Counter[str] = Counter()
     keys = [SOURCES[modality.name][0] for modality in modalities] + list(LABELS)
     for name, *_ in tqdm(sources, "checking files", unit="file", disable=not progress):
@@ -82,12 +83,19 @@ def make_plan(
             log_name = parse_log_name(logs_folder / name)
             with open_log(logs_folder / name, keys) as file:
                 files.append((log_name, name, file.steps))
+                rates.setdefault(file.rate, name)
                 held.update(file.keys)
         except LogError as error:
             left_out[name] = str(error)
             log.warning("left out: %s", error)
     if not files:
         raise CacheError(nothing_usable(logs_folder, left_out))
+    if len(rates) > 1:
+        found = " and ".join(f"{rate:g} Hz ({name})" for rate, name in rates.items())
+        raise CacheError(
+            f"{logs_folder}: logs of several rates, {found}: a model and its sensor health are for "
+            "one rate; put them into folders of their own, or run bag_to_log again with one --rate"
+        )
     files.sort()
     trajectories = sorted({log_name[:2] for log_name, _, _ in files})
     number = {trajectory: i for i, trajectory in enumerate(trajectories)}
@@ -137,6 +145,7 @@ def make_plan(
             }
             for log_name, name, steps in files
         ],
+        "rate": next(iter(rates)),
         "left_out": left_out,
         "sources": sources,
     }
@@ -150,7 +159,7 @@ def read_plan(folder: Path) -> dict[str, Any] | None:
         return None
     except ValueError as error:
         raise CacheError(f"{folder / PLAN_NAME}: damaged; convert with --restart") from error
-    if plan.get("format_version") != FORMAT_VERSION:
+    if plan.get("format_version") != FORMAT_VERSION or "rate" not in plan:
         raise CacheError(f"{folder}: begun by another version; convert with --restart")
     return plan
 

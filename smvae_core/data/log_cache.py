@@ -53,11 +53,13 @@ from smvae_core.data.cache_plan import (
 )
 from smvae_core.data.cache_writer import RowWriter, allocate
 from smvae_core.data.log_dataset import open_cache
+from smvae_core.data.plausibility import FileCheck, finite_steps
 from smvae_core.data.vision_touch import (
+    CONTROL_RATE,
     STEPS_PER_FILE,
     LogError,
     LogFile,
-    finite_steps,
+    Problem,
     open_log,
 )
 from smvae_core.files import write_text
@@ -73,13 +75,20 @@ _Dumper: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 
 @dataclass
 class ConversionReport:
-    """What a conversion did. `absent`: modality -> steps in which it is marked absent."""
+    """What a conversion did.
+
+    rate: steps per second.
+    absent: modality -> steps in which it is marked absent.
+    strange: what is implausible, as found in the first file that has it -> in how many files.
+    """
 
     steps: int = 0
+    rate: float = CONTROL_RATE
     trajectories: int = 0
     files: int = 0
     left_out: dict[str, str] = field(default_factory=dict)
     absent: dict[str, int] = field(default_factory=dict)
+    strange: dict[str, int] = field(default_factory=dict)
     modalities: tuple[str, ...] = ()
     already_complete: bool = False
 
@@ -98,12 +107,14 @@ def convert_logs(
     restart: throw away what the cache folder holds and convert everything.
 
     Files that cannot be used are named in the report and by the log, and left out. Steps in which
-    a reading holds NaN or infinite values, or a depth image no valid pixel, are kept with that
-    modality marked absent.
+    a reading holds NaN, infinite or impossible values, or a depth image no valid pixel, are kept
+    with that modality marked absent. What is implausible, see `smvae_core.data.plausibility`, is
+    named once and counted.
 
     Raises ValueError for modalities that logs do not have; CacheError when no file can be used,
-    the cache folder holds something else, another conversion is at work in it, it was begun with
-    other files or sizes, or the disk is full (what is converted stays, run again to continue).
+    logs have several rates, the cache folder holds something else or cannot be written to, another
+    conversion is at work in it, it was begun with other files or sizes, or the disk is full (what
+    is converted stays, run again to continue).
     """
     logs_folder, cache_folder = Path(logs_folder), Path(cache_folder)
     check_modalities(modalities)
@@ -176,6 +187,7 @@ def _convert_files(
         disable=not progress,
     )
     todo = plan["files"][len(entries) :]
+    said: set[tuple[str | None, str]] = set()
     writer = RowWriter(cache_folder, plan)
     waiting: list[dict[str, Any]] = []
 
@@ -195,8 +207,16 @@ def _convert_files(
                 if ahead is not None:
                     read_ahead(logs_folder / ahead["name"])
                 try:
-                    absent = _convert_file(logs_folder, file, plan, modalities, writer, row)
+                    absent, strange = _convert_file(
+                        logs_folder, file, plan, modalities, writer, row
+                    )
                     entry = {"name": file["name"], "steps": file["steps"], "absent": absent}
+                    if strange:
+                        entry["strange"] = [[*problem.kind, str(problem)] for problem in strange]
+                    for problem in strange:
+                        if problem.kind not in said:
+                            said.add(problem.kind)
+                            log.warning("%s", problem)
                     row += file["steps"]
                 except LogError as error:
                     log.warning("left out: %s", error)
@@ -241,9 +261,10 @@ def _convert_file(
     modalities: Sequence[Modality],
     writer: RowWriter,
     row: int,
-) -> dict[str, int]:
-    """Write the rows of one log from `row` on; returns modality -> steps in which it is absent.
+) -> tuple[dict[str, int], list[Problem]]:
+    """Write the rows of one log from `row` on.
 
+    Returns modality -> steps in which it is absent, and what is strange about the file.
     Raises LogError when the log is damaged.
     """
     labels = [name for name in LABELS if name in plan["arrays"]]
@@ -252,12 +273,13 @@ def _convert_file(
     with open_log(folder / file["name"], keys) as log_file:
         if log_file.steps != file["steps"]:
             raise LogError(f"{log_file.path}: changed while it was converted")
+        check = FileCheck(log_file)
         # In parts of the usual length, so that a long file needs no more memory than a short one.
         for start in range(0, log_file.steps, STEPS_PER_FILE):
             stop = min(start + STEPS_PER_FILE, log_file.steps)
             present = np.zeros((stop - start, len(modalities)), bool)
             for column, modality in enumerate(modalities):
-                rows, present[:, column] = _prepare_steps(modality, log_file, start, stop)
+                rows, present[:, column] = _prepare_steps(modality, log_file, start, stop, check)
                 writer.write(modality.name, row + start, rows)
             for name in labels:
                 values = log_file.read(name, start, stop)
@@ -267,21 +289,22 @@ def _convert_file(
                     values = np.where(finite_steps(values)[:, None], values, np.nan)
                 writer.write(name, row + start, values)
             # Longer files than the original ones must not run into the next part's numbers.
-            first = file["part"] * max(STEPS_PER_FILE, log_file.steps)
+            first = file["part"] * max(STEPS_PER_FILE, log_file.reserved)
             writer.write("step", row + start, np.arange(first + start, first + stop))
             writer.write("trajectory", row + start, np.full(stop - start, file["trajectory"]))
             writer.write("present", row + start, present)
             for column, modality in enumerate(modalities):
                 absent[modality.name] += int((~present[:, column]).sum())
-    return {name: count for name, count in absent.items() if count}
+        strange = [*log_file.notes, *check.problems()]
+    return {name: count for name, count in absent.items() if count}, strange
 
 
 def _prepare_steps(
-    modality: Modality, log_file: LogFile, start: int, stop: int
+    modality: Modality, log_file: LogFile, start: int, stop: int, check: FileCheck
 ) -> tuple[np.ndarray, np.ndarray]:
     """Prepared rows (t, *raw_shape) and present (t,); absent rows hold zeros, in depth NaN.
 
-    Absent is what the node would refuse as unusable, too.
+    Absent is what the node would refuse as unusable, too, and what is beyond all reason.
     """
     count = stop - start
     blank = np.nan if modality.kind == "depth" else 0
@@ -293,7 +316,7 @@ def _prepare_steps(
     raw = log_file.read(key, start, stop)
     if modality.kind == "series":
         raw = raw[:, -modality.raw_shape[0] :]  # the newest readings of the step
-    for i in range(count):
+    for i in np.flatnonzero(check.add(key, start, raw)):
         try:
             rows[i] = prepare(modality, raw[i])
             present[i] = True
@@ -307,9 +330,12 @@ def _make_manifest(
 ) -> dict[str, Any]:
     left_out = dict(plan["left_out"])
     absent: Counter[str] = Counter()
+    strange: dict[tuple[str | None, str], list[str]] = {}
     used = []
     for entry in entries:
         absent.update(entry.get("absent", {}))
+        for key, advice, text in entry.get("strange", ()):
+            strange.setdefault((key, advice), []).append(text)
         if "problem" in entry:
             left_out[entry["name"]] = entry["problem"]
         else:
@@ -318,9 +344,11 @@ def _make_manifest(
     return {
         "format_version": FORMAT_VERSION,
         "steps": sum(entry["steps"] for entry in entries),  # the arrays may have more rows
+        "rate": plan["rate"],
         "files": len(used),
         "trajectory_count": len({trajectory[name] for name in used}),
         "absent": dict(absent),
+        "strange": {texts[0]: len(texts) for texts in strange.values()},
         "left_out": left_out,
         "requested": plan["requested"],
         "modalities": plan["modalities"],
@@ -337,6 +365,9 @@ def _report(manifest: dict[str, Any], already_complete: bool = False) -> Convers
         trajectories=manifest["trajectory_count"],
         files=manifest["files"],
         left_out=manifest["left_out"],
+        # Caches from before these were there hold nothing of them.
+        rate=manifest.get("rate", CONTROL_RATE),
+        strange=manifest.get("strange", {}),
         absent=manifest["absent"],
         modalities=tuple(entry["name"] for entry in manifest["modalities"]),
         already_complete=already_complete,

@@ -24,6 +24,7 @@ from smvae_core.data.cache_folder import (
     read_manifest,
 )
 from smvae_core.data.log_statistics import Statistics, statistics
+from smvae_core.data.vision_touch import CONTROL_RATE
 from smvae_core.modalities import Modality
 
 __all__ = [
@@ -62,6 +63,11 @@ class LogCache:
 
     def __len__(self) -> int:
         return len(self.present)
+
+    @property
+    def rate(self) -> float:
+        """Steps per second; caches of before it was kept have 20 Hz."""
+        return float(self.manifest.get("rate", CONTROL_RATE))
 
     def __reduce__(self) -> tuple[Any, ...]:
         # A worker process opens the files itself; pickled memory maps would copy all the data.
@@ -121,6 +127,8 @@ def open_cache(
             arrays[name] = np.array(arrays[name])
             arrays[name].flags.writeable = False
         cache = LogCache(path, names, arrays, arrays.pop("present"), trajectories, manifest)
+        if not 0 < cache.rate < np.inf:
+            raise ValueError(f"a rate of {cache.rate} Hz")
         changed = changed_sources(manifest)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise CacheError(

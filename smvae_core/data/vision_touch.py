@@ -1,8 +1,9 @@
-"""Vision&Touch HDF5 logs (Lee et al., IEEE T-RO 2020): names, layout, validation, writing.
+"""Vision&Touch HDF5 logs (Lee et al., IEEE T-RO 2020): names, layout, reading, writing.
 
-A log file holds one part of a trajectory: T steps at 20 Hz, one HDF5 dataset for each key, time
-along the first axis. Original files have T = 50; any T >= 1 is read. A trajectory is identified by
-(stamp, trajectory), since one recording run shares its stamp among many trajectories.
+A log file holds one part of a trajectory: T steps, one HDF5 dataset for each key, time along the
+first axis. Steps come at 20 Hz, or at what the attribute `rate` of the file says. Original files
+have T = 50; any T >= 1 is read. A trajectory is identified by (stamp, trajectory), since one
+recording run shares its stamp among many trajectories.
 """
 
 from __future__ import annotations
@@ -11,13 +12,21 @@ import os
 import re
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import h5py
 import numpy as np
 
+from smvae_core.data.hdf5 import (
+    READ_ERRORS,
+    Hdf5Error,
+    broken_link,
+    explained,
+    missing_data,
+    open_hdf5,
+)
 from smvae_core.files import whole_file
 
 STEPS_PER_FILE = 50
@@ -78,8 +87,34 @@ DATASETS: dict[str, DatasetFormat] = {
 REQUIRED_KEYS = tuple(key for key, dataset in DATASETS.items() if dataset.required)
 
 
+@dataclass(frozen=True)
+class Problem:
+    """Something wrong with one log file. `usable` tells whether its other content can be used."""
+
+    path: Path
+    key: str | None
+    expected: str
+    found: str
+    advice: str
+    usable: bool = False
+
+    @property
+    def kind(self) -> tuple[str | None, str]:
+        """The same for the same trouble of other files."""
+        return self.key, self.advice
+
+    def __str__(self) -> str:
+        key = f", key {self.key!r}" if self.key else ""
+        return f"{self.path}{key}: expected {self.expected}, found {self.found}; {self.advice}"
+
+
 class LogError(ValueError):
-    """A log file that cannot be used; the message says why and what to do."""
+    """A log file that cannot be used; the message says why and what to do, a line for each of its
+    `problems`."""
+
+    def __init__(self, *reasons: str | Problem) -> None:
+        super().__init__("\n".join(map(str, reasons)))
+        self.problems = [reason for reason in reasons if isinstance(reason, Problem)]
 
 
 class LogName(NamedTuple):
@@ -115,24 +150,8 @@ def parse_log_name(path: str | os.PathLike[str]) -> LogName:
     """The inverse of `log_file_name`; folders in front are ignored. Raises LogError."""
     match = _NAME.fullmatch(Path(path).name)
     if match is None:
-        raise LogError(str(_name_problem(Path(path))))
+        raise LogError(name_problem(Path(path)))
     return LogName(match["stamp"], int(match["trajectory"]), int(match["part"]))
-
-
-@dataclass(frozen=True)
-class Problem:
-    """Something wrong with one log file. `usable` tells whether its other content can be used."""
-
-    path: Path
-    key: str | None
-    expected: str
-    found: str
-    advice: str
-    usable: bool = False
-
-    def __str__(self) -> str:
-        key = f", key {self.key!r}" if self.key else ""
-        return f"{self.path}{key}: expected {self.expected}, found {self.found}; {self.advice}"
 
 
 def write_log(
@@ -158,7 +177,7 @@ def write_log(
         known = ", ".join(DATASETS)
         problems.append(Problem(path, unknown[0], f"one of {known}", "that key", "leave it out"))
     if problems:
-        raise LogError("\n".join(map(str, problems)))
+        raise LogError(*problems)
     # The temporary name doesn't end in .h5, so no reader takes it for a log.
     with whole_file(path) as partial:
         try:
@@ -190,26 +209,29 @@ def _layout_problems(
     for key, expected in DATASETS.items():
         if key not in keys and not expected.required:
             continue
+        shapes = _shape_text(expected.shapes)
         array = arrays.get(key)  # None also for a link that leads nowhere
         if array is None:
-            if expected.required:
+            broken = isinstance(arrays, h5py.Group) and broken_link(arrays, key)
+            if broken:
+                problems.append(Problem(path, key, f"a dataset of shape {shapes}", *broken))
+            elif expected.required:
                 others = ", ".join(sorted(set(arrays) - {key})) or "nothing"
                 problems.append(
                     Problem(
                         path,
                         key,
-                        f"a dataset of shape {_shape_text(expected.shapes)}",
+                        f"a dataset of shape {shapes}",
                         f"no such key (the file holds {others})",
-                        "record the file again with this key or remove the file",
+                        "record again with this key",
                     )
                 )
             continue
         advice = (
-            "store the data in this layout or remove the file"
+            "store the data in this layout"
             if expected.required
-            else "store the data in this layout or remove the key, which is optional"
+            else "store the data in this layout or leave the key out, which is optional"
         )
-        shapes = _shape_text(expected.shapes)
         if not isinstance(array, (np.ndarray, h5py.Dataset)) or array.shape is None:
             kind = "a group" if isinstance(array, h5py.Group) else "no array"
             problems.append(Problem(path, key, f"a dataset of shape {shapes}", kind, advice))
@@ -225,10 +247,13 @@ def _layout_problems(
             problems.append(
                 Problem(path, key, f"shape {shapes} with T >= 1", f"shape {array.shape}", advice)
             )
+        elif missing := isinstance(array, h5py.Dataset) and missing_data(array):
+            problems.append(Problem(path, key, "values that can be read", *missing))
         else:
             good[key] = array
     lengths = {key: array.shape[0] for key, array in good.items()}
-    if len(set(lengths.values())) > 1:
+    growing = isinstance(arrays, h5py.File) and arrays.swmr_mode
+    if len(set(lengths.values())) > 1 and not growing:
         # The most frequent length is right; ties go to the first key of the table.
         counts = list(lengths.values())
         usual = max(counts, key=counts.count)
@@ -241,34 +266,20 @@ def _layout_problems(
                         f"{usual} steps as in the other keys: shape "
                         f"{(usual, *good[key].shape[1:])}",
                         f"shape {good[key].shape}",
-                        "record the file again or remove it",
+                        "record the file again, or cut all keys to the shortest",
                     )
                 )
     return problems, good
 
 
-# h5py reports damage inside a file through all of these.
-READ_ERRORS = (OSError, RuntimeError, KeyError, ValueError, TypeError)
+def _unreadable(path: Path, error: BaseException, key: str | None = None) -> Problem:
+    """The problem that an error of reading stands for."""
+    if not isinstance(error, Hdf5Error):
+        error = explained(path, error)
+    return Problem(path, key, "a readable HDF5 file", error.found, error.advice)
 
 
-def _unreadable(path: Path, error: BaseException) -> Problem:
-    reason = " ".join(str(error).split()) or type(error).__name__
-    if not path.is_file():
-        found = "no file" if not path.exists() else "something that is not a file"
-    elif path.stat().st_size == 0:
-        found = "an empty file"
-    else:
-        found = f"a file that cannot be read ({reason})"
-    return Problem(
-        path,
-        None,
-        "a readable HDF5 file",
-        found,
-        "it is truncated, damaged or not HDF5: copy or download it again, or remove it",
-    )
-
-
-def _name_problem(path: Path) -> Problem:
+def name_problem(path: Path) -> Problem:
     return Problem(
         path,
         None,
@@ -281,14 +292,28 @@ def _name_problem(path: Path) -> Problem:
 class LogFile:
     """An open log file whose layout was checked; see `open_log`.
 
-    steps: T. keys: those of the keys asked for that it holds.
+    reserved: T.
+    steps: those of them that were recorded, from the first on: a recorder may reserve more.
+    rate: steps per second; `CONTROL_RATE` where the file does not say.
+    keys: those of the keys asked for that it holds.
+    notes: what is worth knowing of it, though it can be used.
     """
 
-    def __init__(self, path: Path, datasets: dict[str, h5py.Dataset]) -> None:
+    def __init__(self, path: Path, file: h5py.File, datasets: dict[str, h5py.Dataset]) -> None:
         self.path = path
-        self._datasets = datasets
         self.keys = tuple(datasets)
-        self.steps: int = datasets[REQUIRED_KEYS[0]].shape[0]
+        self.rate = _rate(path, file.attrs)
+        self.notes: list[Problem] = []
+        self._datasets = datasets
+        # They differ only in a file that is still growing.
+        self.reserved: int = min(dataset.shape[0] for dataset in datasets.values())
+        if file.swmr_mode:
+            self.notes.append(_still_recorded(path, self.reserved))
+        self.steps = _recorded_steps(datasets, self.reserved)
+        if self.steps < self.reserved:
+            self.notes.append(_never_written(path, self.steps, self.reserved))
+            if not self.steps:
+                raise LogError(self.notes[-1])
 
     def read(self, key: str, start: int = 0, stop: int | None = None) -> np.ndarray:
         """Steps [start, stop) of one key, in one layout whatever the file's.
@@ -297,10 +322,11 @@ class LogFile:
         dtype of the file.
         Raises LogError when the data is damaged.
         """
+        stop = self.steps if stop is None else min(stop, self.steps)
         try:
             array = np.asarray(self._datasets[key][start:stop])
         except READ_ERRORS as error:
-            raise LogError(str(_unreadable(self.path, error))) from error
+            raise LogError(_unreadable(self.path, error, key)) from error
         if key == "image" and array.shape[1:] == (3, *_SQUARE):
             return array.transpose(0, 2, 3, 1)
         if key == "depth_data":
@@ -313,79 +339,92 @@ class LogFile:
 def open_log(
     path: str | os.PathLike[str], keys: Collection[str] = tuple(DATASETS)
 ) -> Iterator[LogFile]:
-    """Open a log for reading and check its layout (keys, shapes, dtypes, lengths), no values.
+    """Open a log for reading and check its layout (keys, shapes, dtypes, lengths), hardly a value.
 
     keys: the keys to check and to read; the required ones are always among them.
     Raises LogError, which lists every problem of the layout, one a line.
     """
     path = Path(path)
     try:
-        file = h5py.File(path, "r")
-    except READ_ERRORS as error:
-        raise LogError(str(_unreadable(path, error))) from error
+        file = open_hdf5(path)
+    except Hdf5Error as error:
+        raise LogError(_unreadable(path, error)) from error
     with file:
         try:
             problems, datasets = _layout_problems(path, file, keys)
+            if problems:
+                raise LogError(*problems)
+            log_file = LogFile(path, file, datasets)
+        except LogError:
+            raise
         except READ_ERRORS as error:
-            raise LogError(str(_unreadable(path, error))) from error
-        if problems:
-            raise LogError("\n".join(map(str, problems)))
-        yield LogFile(path, datasets)
+            raise LogError(_unreadable(path, error)) from error
+        yield log_file
 
 
-def finite_steps(array: np.ndarray) -> np.ndarray:
-    """(t, ...) -> bool (t,): whether a step holds no NaN, no infinity, nothing beyond float32."""
-    values = array.reshape(len(array), -1)
-    if array.dtype.kind != "f":
-        return np.ones(len(array), bool)
-    # NaN compares as False, so one comparison finds NaN, infinity and overflow alike.
-    return (np.abs(values) <= np.finfo(np.float32).max).all(axis=1)
-
-
-def validate_log(path: str | os.PathLike[str]) -> list[Problem]:
-    """Everything that is wrong with one log file; an empty list means that it is good.
-
-    Checks the name, that it is HDF5, keys, shapes, dtypes, lengths, that every known key can be
-    read to its end, and NaN and infinite values (except in depth, where they mean no reading).
-    Problems with `usable` set don't stop a conversion. Never raises for what a file holds.
-    """
-    path = Path(path)
-    problems = []
-    if _NAME.fullmatch(path.name) is None:
-        problems.append(_name_problem(path))
-    try:
-        file = h5py.File(path, "r")
-    except READ_ERRORS as error:
-        return [*problems, _unreadable(path, error)]
-    with file:
-        try:
-            layout, datasets = _layout_problems(path, file)
-        except READ_ERRORS as error:
-            return [*problems, _unreadable(path, error)]
-        problems += layout
-        for key, dataset in datasets.items():
-            try:
-                problems += _value_problems(path, key, dataset)
-            except READ_ERRORS as error:
-                problems.append(replace(_unreadable(path, error), key=key))
-    return problems
-
-
-def _value_problems(path: Path, key: str, dataset: h5py.Dataset) -> list[Problem]:
-    steps = dataset.shape[0]
-    # One block at a time: the whole is read, since damage shows only then, but never held.
-    blocks = (dataset[i : i + STEPS_PER_FILE] for i in range(0, steps, STEPS_PER_FILE))
-    finite = np.concatenate([finite_steps(block) for block in blocks])
-    if not DATASETS[key].must_be_finite or finite.all():
-        return []
-    bad = np.flatnonzero(~finite)
-    return [
-        Problem(
+def _rate(path: Path, attributes: Mapping[str, Any]) -> float:
+    """Steps per second of a file. Raises LogError where it says something impossible."""
+    rate = attributes.get("rate", CONTROL_RATE)
+    if not isinstance(rate, (int, float, np.number)) or not 0 < rate < np.inf:
+        problem = Problem(
             path,
-            key,
-            f"finite values in shape {dataset.shape}",
-            f"NaN or infinite values in {len(bad)} of {steps} steps, the first in step {bad[0]}",
-            "the steps are kept and this key counts as missing in them; check the sensor",
-            usable=True,
+            None,
+            "steps per second in the attribute 'rate', a number above 0",
+            repr(rate),
+            f"correct the attribute; a file without it has {CONTROL_RATE:g} Hz",
         )
-    ]
+        raise LogError(problem)
+    return float(rate)
+
+
+def _recorded_steps(datasets: Mapping[str, h5py.Dataset], steps: int) -> int:
+    """Of these steps, how many a recorder wrote before it was killed.
+
+    One that reserves its file leaves the rest of every key as HDF5 made it, all zeros. A real step
+    has noise in its image and in its forces.
+    """
+    last = 0
+    for key in ("ee_forces_continuous", "action", "depth_data", "image"):  # small ones first
+        last = max(last, _blank_from(datasets[key], steps, last))
+        if last == steps:
+            return steps
+    # The last steps may lack one of them.
+    noisy = [_blank_from(datasets[key], last) for key in ("ee_forces_continuous", "image")]
+    return min([end for end in noisy if end], default=last)
+
+
+def _blank_from(dataset: h5py.Dataset, steps: int, first: int = 0) -> int:
+    """The step from which on, up to `steps`, all is zero, NaN or HDF5's fill value; `first` or
+    later."""
+    while steps > first:
+        begin = max(first, steps - STEPS_PER_FILE)
+        values = dataset[begin:steps].reshape(steps - begin, -1)
+        blank = (values == 0) | (values == dataset.fillvalue) | (values != values)
+        written = np.flatnonzero(~blank.all(axis=1))
+        if len(written):
+            return begin + int(written[-1]) + 1
+        steps = begin
+    return first
+
+
+def _never_written(path: Path, steps: int, reserved: int) -> Problem:
+    return Problem(
+        path,
+        None,
+        f"{reserved} recorded steps",
+        f"{steps}; the others hold nothing but zeros in every key",
+        "the recorder reserved the file and was killed before it filled it; "
+        + ("the steps before are used" if steps else "there is nothing to use"),
+        usable=steps > 0,
+    )
+
+
+def _still_recorded(path: Path, steps: int) -> Problem:
+    return Problem(
+        path,
+        None,
+        "a file that its recorder has closed",
+        f"one that is open for SWMR writing, with {steps} steps so far",
+        "these are used. Wait for the others; if the recorder was killed there are no others",
+        usable=True,
+    )

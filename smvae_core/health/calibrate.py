@@ -43,7 +43,7 @@ def calibrate(
     model: MultimodalVAE,
     cache: LogCache,
     rows: np.ndarray,
-    rate: float,
+    rate: float | None = None,
     progress: bool = True,
 ) -> Calibration:
     """Measures what is normal.
@@ -52,11 +52,12 @@ def calibrate(
         model: in evaluation mode; on its device.
         cache: holds the model's modalities.
         rows: (N,) of data that the model was not trained on and that no result is shown on.
-        rate: steps per second of the logs.
+        rate: steps per second of the logs; by default what their cache says.
 
     Raises:
         ValueError: for a model of one modality, and for fewer than two runs of :data:`SHORTEST`.
     """
+    rate = cache.rate if rate is None else rate
     names = model.names
     if len(names) < 2:
         raise ValueError("a model of one modality has no others that could tell of its health")

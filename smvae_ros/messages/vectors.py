@@ -185,8 +185,8 @@ class Float64MultiArrayAdapter(Adapter):
         count, expected = len(message.data), modality.shape[0]
         if count != expected:
             raise MessageError(
-                f"the array has {count} values, expected {expected}; check its publisher and which "
-                "topic is configured"
+                f"the array has {count} values, but {modality.name} has {expected}; configure a "
+                "topic with so many"
             )
         return finite_vector(message.data, options.scale, "array")
 

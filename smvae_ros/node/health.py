@@ -230,8 +230,8 @@ class HealthMonitor:
         others = tuple(n for n in frame.names if n != name and not self._is_suspect(n))
         reference = calibration.reference(name, others)
         scores = {_REPEATS: repeat_score(sensor.repeats, calibration.repeats.get(name, 0))}
-        if reference is not None:
-            standard = frame.standardised(name, others, reference)
+        standard = reference and frame.standardised(name, others, reference)
+        if standard is not None:
             seconds = np.inf if sensor.checked is None else now - sensor.checked
             if sensor.averaged is None or seconds > FORGET:
                 sensor.averaged = np.zeros_like(standard)

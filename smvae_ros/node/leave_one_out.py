@@ -8,7 +8,7 @@ import numpy as np
 
 from smvae_core.health.features import divergence, measure, small_others
 from smvae_core.health.reference import Reference
-from smvae_core.inference import Encoding, Inference
+from smvae_core.inference import Encoding, Inference, NotFiniteError
 
 
 class LeaveOneOut:
@@ -38,13 +38,19 @@ class LeaveOneOut:
         self._arrays = arrays
         self._posteriors = {self.names: encoding}
 
-    def standardised(self, name: str, others: Sequence[str], reference: Reference) -> np.ndarray:
+    def standardised(
+        self, name: str, others: Sequence[str], reference: Reference
+    ) -> np.ndarray | None:
         """(C + 2,): how a reading differs from what these others let expect, in units of the
-        healthy spread (:meth:`smvae_core.health.reference.Reference.standardise`)."""
+        healthy spread (:meth:`smvae_core.health.reference.Reference.standardise`); None where what
+        the model makes of the others is not finite."""
         used = tuple(n for n in self.names if n == name or n in others)
-        whole, rest = self._posterior(used), self._posterior(others)
         wanted = [name, *small_others(name, used, self._inference.modalities)]
-        predicted = self._inference.decode(rest, wanted)
+        try:
+            whole, rest = self._posterior(used), self._posterior(others)
+            predicted = self._inference.decode(rest, wanted)
+        except NotFiniteError:
+            return None
         features = measure(
             name,
             self._inference.modalities,
@@ -77,9 +83,10 @@ class LeaveOneOut:
         for name in names:
             others = tuple(n for n in names if n != name)
             reference = self._inference.calibration.reference(name, others)
-            if reference is None:
+            standard = reference and self.standardised(name, others, reference)
+            if standard is None:
                 return None
-            doubt += max(reference.scores(self.standardised(name, others, reference)).values())
+            doubt += max(reference.scores(standard).values())
         return doubt
 
     def _posterior(self, names: Sequence[str]) -> Encoding:

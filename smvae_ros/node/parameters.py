@@ -19,6 +19,9 @@ from rclpy.node import Node
 from rclpy.parameter import Parameter
 
 from smvae_core.modalities import Modality
+from smvae_ros.bundled import parameters_path
+from smvae_ros.configuration import describe_unknown
+from smvae_ros.parameters_file import read_parameters
 from smvae_ros.specifications import NODE_PARAMETERS, Specification, modality_parameters
 
 
@@ -38,6 +41,11 @@ def make_descriptor(specification: Specification) -> ParameterDescriptor:
         low, high = (int(limit) for limit in specification.limits)
         descriptor.integer_range = [IntegerRange(from_value=low, to_value=high, step=1)]
     return descriptor
+
+
+def _plain(value: Any) -> Any:
+    """A parameter's value as YAML has it; rclpy has other sequences than lists."""
+    return value if isinstance(value, (bool, int, float, str)) else list(value)
 
 
 class NodeParameters:
@@ -89,14 +97,16 @@ class NodeParameters:
                 table.pop(name, None)
         self._declare(s for name, s in wanted.items() if name not in self._specifications)
 
-    def unknown(self) -> list[str]:
-        """Parameters in the parameters file that have no use with this model: misspelt ones, and
-        those of a modality that it does not have."""
-        return sorted(
-            name
-            for name in self._overrides
-            if not name.startswith("qos_overrides.") and not self._node.has_parameter(name)
-        )
+    def describe_unknown(self, modalities: Iterable[str]) -> str:
+        """In words, which parameters of the parameters file have no use with this model: misspelt
+        ones, and those of a modality that it does not have. Those that config/perception.yaml gives
+        as they are, are not told: launch lays every file over it."""
+        node = self._node
+        unknown = {name for name in self._overrides if not node.has_parameter(name)}
+        if unknown:
+            standard = read_parameters([parameters_path()], node.get_fully_qualified_name())
+            unknown = {n for n in unknown if standard.get(n) != _plain(self._overrides[n].value)}
+        return describe_unknown(unknown, self._specifications, modalities)
 
     @property
     def values(self) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from rclpy.utilities import get_rmw_implementation_identifier
 from smvae_core.checkpoint import CheckpointError
 from smvae_core.inference import Inference
 from smvae_core.precision import precision_advice
-from smvae_ros.configuration import NODE_NAME, make_sources
+from smvae_ros.configuration import NODE_NAME, make_sources, with_absolute_topics
 from smvae_ros.guarded_node import GuardedCallbacks
 from smvae_ros.model_folder import ModelFolder
 from smvae_ros.node.diagnostics import HealthReport, NodeHealth, SensorHealth
@@ -134,12 +134,10 @@ class PerceptionNode(GuardedCallbacks, LifecycleNode):
         if parameters.problem:
             raise ValueError(parameters.problem)
         names = ", ".join(modalities)
-        if unknown := parameters.unknown():
-            self.get_logger().warning(
-                f"no use for the parameters {', '.join(unknown)}: misspelt, or of a modality that "
-                f"the checkpoint does not hold; it holds {names}"
-            )
-        sources = make_sources(modalities, parameters.values)
+        if unknown := parameters.describe_unknown(modalities):
+            self.get_logger().warning(unknown)
+        values = with_absolute_topics(parameters.values, self.get_fully_qualified_name())
+        sources = make_sources(modalities, values)
         if not any(source.topic for source in sources.values()):
             raise ValueError(f"no modality has a topic: set the topic of one of {names}")
         self._sensors = SensorSet(modalities, sensor_settings(modalities, parameters.values))
@@ -162,7 +160,7 @@ class PerceptionNode(GuardedCallbacks, LifecycleNode):
         self._worker.times.deadline = parameters["deadline_ms"] / 1000
         self._worker.idle_rate = parameters["idle_rate"]
         self._inputs = Inputs(
-            self, sources, profiles, self._sensors, parameters["camera_info_topic"], self._warn
+            self, sources, profiles, self._sensors, values["camera_info_topic"], self._warn
         )
         self.get_logger().info(
             f"model {inference.model_hash} of {names} on {inference.device} is ready after "

@@ -1,19 +1,27 @@
 """``~/reload_model``, answered from a thread of its own.
 
 Loading takes a while, and rclpy runs one callback at a time: in the node's own executor, no message
-would be received meanwhile. A coroutine is no way out, since the EventsExecutor crashes on one that
-raises (ros2/rclpy issue 1641). So a hidden node offers the service under the name of the first.
+would be received meanwhile. So a hidden node that nobody spins has the service under the name of
+the first, and the thread asks it for requests. All that are there are answered by one load, since
+it began after they came: with an executor, each would get a load of its own, and those that came
+meanwhile would be lost as soon as the queue was full.
 """
 
 from __future__ import annotations
 
-import contextlib
 import threading
 from collections.abc import Callable
+from typing import Any
 
-from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
+from rclpy.qos import QoSProfile
 from std_srvs.srv import Trigger
+
+QUEUE_SIZE = 1000  # requests; as for parameters, instead of 10
+ASK_PERIOD = 0.1  # seconds
+# Between answers, in seconds: a client of many requests keeps ten answers, until it takes them.
+ANSWER_PERIOD = 0.002
+END_SECONDS = 1.0
 
 
 class ReloadService:
@@ -37,27 +45,53 @@ class ReloadService:
             enable_rosout=False,
         )
         name = f"{node.get_fully_qualified_name()}/reload_model"
-        self._node.create_service(Trigger, name, self._answer)
-        self._executor = SingleThreadedExecutor(context=node.context)
-        self._executor.add_node(self._node)
-        self._thread = threading.Thread(target=self._spin, name="model loading", daemon=True)
+        self._service = self._node.create_service(
+            Trigger, name, lambda _, response: response, qos_profile=QoSProfile(depth=QUEUE_SIZE)
+        )
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._serve, name="model loading", daemon=True)
         self._thread.start()
 
     def destroy(self) -> None:
-        """Ends the service; waits for a model that is being loaded."""
-        self._executor.shutdown()
-        self._thread.join()
-        self._node.destroy_node()
+        """Ends the service. A model that is being loaded is waited for a moment, and then left to
+        itself: nobody uses it any more."""
+        self._ended.set()
+        self._thread.join(END_SECONDS)
+        if not self._thread.is_alive():
+            self._node.destroy_node()
 
-    def _spin(self) -> None:
-        with contextlib.suppress(ExternalShutdownException):
-            self._executor.spin()
+    def _serve(self) -> None:
+        while not self._ended.wait(ASK_PERIOD):
+            try:
+                if callers := self._take():
+                    answer = self._answer()
+                    for caller in callers:
+                        self._service.send_response(answer, caller)
+                        self._ended.wait(ANSWER_PERIOD)
+            except Exception as error:  # of rclpy; there will be other requests
+                if not self._node.context.ok():
+                    return
+                self._logger.warning(
+                    f"rclpy failed, and goes on: {error}", throttle_duration_sec=10.0
+                )
 
-    def _answer(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+    def _take(self) -> list[Any]:
+        """Who has asked since the last time."""
+        callers = []
+        handle = self._service.handle
+        with handle:
+            while True:
+                _, header = handle.service_take_request(Trigger.Request)
+                if header is None:
+                    return callers
+                callers.append(header)
+
+    def _answer(self) -> Trigger.Response:
         try:
-            response.message, response.success = self._reload(), True
-            self._logger.info(f"reloaded: {response.message}")
-        except (ValueError, RuntimeError) as error:
-            response.message = f"the model was not replaced: {error}"
-            self._logger.error(response.message)
-        return response
+            message = self._reload()
+        except Exception as error:  # whatever it is, who asked is told
+            message = f"the model was not replaced: {error}"
+            self._logger.error(message)
+            return Trigger.Response(success=False, message=message)
+        self._logger.info(f"reloaded: {message}")
+        return Trigger.Response(success=True, message=message)

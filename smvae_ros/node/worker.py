@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from smvae_core.inference import Inference, Prediction
+from smvae_ros.encoding import encode
 from smvae_ros.node.frame import Frame
 from smvae_ros.node.frame_times import FrameTimes
 from smvae_ros.node.health import HealthMonitor
@@ -147,15 +148,15 @@ class Worker:
     def _work(self, sample: SensorSample) -> None:
         inference, outputs = self.inference, self._outputs
         observations = observe(sample, self._sources)
+        timings = {"gather": sample.waited, **observations.timings}
+        with _timed(timings, "encode"):
+            encoding, observations = encode(inference, observations)
         for name, reason in observations.invalid.items():
             self._sensors.reject(name, reason)
             self._warn(name, f"unusable message on {self._sources[name].topic}: {reason}")
-        if not observations.arrays:
+        if encoding is None:
             return
         sample = observations.sample
-        timings = {"gather": sample.waited, **observations.timings}
-        with _timed(timings, "encode"):
-            encoding = inference.encode(observations.arrays)
         with _timed(timings, "latent"):
             outputs.publish_latent(encoding, sample.stamp_ns or 0)
         with _timed(timings, "decode"):

@@ -1,0 +1,20 @@
+"""Names of the node and of its topics, as ROS 2 resolves them."""
+
+from __future__ import annotations
+
+NODE_NAME = "smvae_perception"
+
+
+def full_name(namespace: str) -> str:
+    """The node's full name in a namespace, which is written with or without the leading slash."""
+    return f"/{namespace.strip('/')}/{NODE_NAME}".replace("//", "/")
+
+
+def absolute_topic(topic: str, node: str) -> str:
+    """What a topic is for the node of that full name: ``x`` is one in the node's namespace, ``~/x``
+    one below the node; ``/x`` and empty stay as they are."""
+    if topic.startswith("~"):
+        return f"{node}/{topic[1:].lstrip('/')}".rstrip("/")
+    if not topic or topic.startswith("/"):
+        return topic
+    return f"{node.rpartition('/')[0]}/{topic}"
