@@ -213,18 +213,11 @@ def test_depth_and_grey_of_any_step_and_byte_order_through_bytes(
 # -- what the network may send at most -------------------------------------------------------------
 
 
-@pytest.mark.parametrize("encoding", ["bayer_rggb8", "yuv422_yuy2", "nv12", "8UC3", "64FC1"])
-def test_encodings_of_cv_bridge_are_refused_with_advice(encoding: str) -> None:
-    pytest.importorskip("numpy")
-    try:
-        import cv_bridge  # noqa: F401
-
-        pytest.skip("cv_bridge is installed here")
-    except ImportError:
-        pass
+@pytest.mark.parametrize("encoding", ["", "nv12", "16SC3", "64FC1"])
+def test_encodings_that_are_no_colours_are_refused_with_advice(encoding: str) -> None:
     message = adapter(IMAGE).to_message(np.zeros((2, 2, 3), np.uint8), RGB, installed_types)
     message.encoding = encoding
-    with pytest.raises(MessageError, match=f"'{encoding}' needs cv_bridge.*apt install.*rgb8"):
+    with pytest.raises(MessageError, match="have the image's publisher name what it is"):
         adapter(IMAGE).to_array(message, RGB)
 
 

@@ -105,6 +105,87 @@ def test_grey_images_become_rgb(types, seed, height, width, pad, big_endian):
         np.testing.assert_array_equal(adapter(IMAGE).to_array(message, RGB), expected)
 
 
+COLOUR = (200, 90, 40)
+
+
+def mosaic_of(colour, pattern, depth=np.uint8):
+    """(8, 10) of one colour as a camera without demosaicing sees it; 257 times it with 16 bits."""
+    mosaic = np.empty((8, 10), depth)
+    for place, letter in enumerate(pattern):
+        value = colour["rgb".index(letter)]
+        mosaic[place // 2 :: 2, place % 2 :: 2] = value if depth == np.uint8 else value * 257
+    return mosaic
+
+
+@both_libraries
+@pytest.mark.parametrize("pattern", ["rggb", "bggr", "gbrg", "grbg"])
+def test_bayer_mosaics_become_colours(types, pattern):
+    expected = np.broadcast_to(np.uint8(COLOUR), (8, 10, 3))
+    for bits, depth in ((8, np.uint8), (16, np.uint16)):
+        mosaic = mosaic_of(COLOUR, pattern, depth)
+        encoding = f"bayer_{pattern}{bits}"
+        for big_endian in (False, True):
+            message = make_image(types, mosaic, encoding, padding=3, big_endian=big_endian)
+            np.testing.assert_array_equal(adapter(IMAGE).to_array(message, RGB), expected)
+        data = cv2.imencode(".png", mosaic)[1].tobytes()
+        message = make_compressed(types, data, f"{encoding}; png compressed ")
+        np.testing.assert_array_equal(adapter(COMPRESSED).to_array(message, RGB), expected)
+    # JPEG, which has only 8 bits; and one that was brought to colour before.
+    data = cv2.imencode(".jpg", mosaic_of(COLOUR, pattern), [cv2.IMWRITE_JPEG_QUALITY, 100])[1]
+    message = make_compressed(types, data.tobytes(), f"bayer_{pattern}16; jpeg compressed ")
+    np.testing.assert_allclose(adapter(COMPRESSED).to_array(message, RGB), expected, atol=8)
+    data = cv2.imencode(".png", expected[..., ::-1])[1].tobytes()
+    message = make_compressed(types, data, f"bayer_{pattern}8; png compressed bgr8")
+    np.testing.assert_array_equal(adapter(COMPRESSED).to_array(message, RGB), expected)
+
+
+@both_libraries
+def test_colours_with_16_bits_and_opencvs_own_names(types):
+    rgba = random_image(3, 6, 8, 4)
+    rgb, deep = rgba[..., :3], rgba.astype(np.uint16) * 256 + 17
+    for encoding, pixels in (
+        ("rgb16", deep[..., :3]),
+        ("bgr16", deep[..., 2::-1]),
+        ("rgba16", deep),
+        ("bgra16", deep[..., [2, 1, 0, 3]]),
+        ("8UC3", rgb[..., ::-1]),  # OpenCV's images have blue first
+        ("8UC4", rgba[..., [2, 1, 0, 3]]),
+    ):
+        array = adapter(IMAGE).to_array(make_image(types, pixels, encoding, padding=2), RGB)
+        np.testing.assert_array_equal(array, rgb, encoding)
+    grey = rgb[..., 0]
+    array = adapter(IMAGE).to_array(make_image(types, grey, "8UC1"), RGB)
+    np.testing.assert_array_equal(array, np.repeat(grey[..., None], 3, axis=2))
+
+
+@both_libraries
+def test_yuv_of_usb_cameras(types):
+    red, blue, luma = 90, 180, 120  # of ITU-R BT.601, 16 to 235
+    pair = {"Y": luma, "U": blue, "V": red}
+    expected = [
+        1.164 * (luma - 16) + 1.596 * (red - 128),
+        1.164 * (luma - 16) - 0.392 * (blue - 128) - 0.813 * (red - 128),
+        1.164 * (luma - 16) + 2.017 * (blue - 128),
+    ]
+    for encoding, order in (
+        ("yuv422", "UYVY"),
+        ("uyvy", "UYVY"),
+        ("yuv422_yuy2", "YUYV"),
+        ("yuyv", "YUYV"),
+    ):
+        row = np.array([pair[letter] for letter in order] * 3, np.uint8).reshape(6, 2)
+        image = np.broadcast_to(row, (4, 6, 2))
+        array = adapter(IMAGE).to_array(make_image(types, image, encoding), RGB)
+        np.testing.assert_allclose(array.reshape(-1, 3) - np.array(expected), 0, atol=2)
+
+
+@both_libraries
+def test_depth_that_its_driver_calls_mono16(types):
+    counts = np.array([[0, 900], [1500, 65535]], np.uint16)
+    metres = adapter(IMAGE).to_array(make_image(types, counts, "mono16"), DEPTH)
+    np.testing.assert_allclose(metres, [[np.nan, 0.9], [1.5, 65.535]], rtol=1e-6)
+
+
 @given(libraries, seeds, sizes, sizes, padding, st.booleans())
 def test_depth_images_arrive_in_metres(types, seed, height, width, pad, big_endian):
     random = np.random.default_rng(seed)
@@ -266,10 +347,13 @@ shallow = np.zeros((4, 6), np.uint16)
         (good, "rgb8", {"step": 2**32 - 1}, RGB, "is shorter than 4 rows"),
         (good, "rgb8", {"width": 20000, "step": 60000}, RGB, "claims 20000x4"),
         (good, "rgb8", {"height": 2**32 - 1}, RGB, "claims"),
-        (good, "no_such_encoding", {}, RGB, "no_such_encoding.*ros-.ROS_DISTRO-cv-bridge"),
-        (good, "", {}, RGB, "cv_bridge"),
+        (good, "no_such_encoding", {}, RGB, "'no_such_encoding' is not known; have .* rgb8, bgr8"),
+        (good, "", {}, RGB, "the encoding is empty; have the image's publisher name what it is"),
+        (good, "8UC2", {}, RGB, "'8UC2' is not known"),
+        (good[:2, :, 0], "bayer_rggb8", {}, RGB, "a mosaic of 6x2 pixels has no colours"),
+        (good[:, :5, :2], "yuyv", {}, RGB, "5x4 pixels cannot have this encoding"),
         (good, "rgb8", {}, DEPTH, "'rgb8' is no depth; expected 16UC1 or 32FC1"),
-        (shallow, "mono16", {}, DEPTH, "'mono16' is no depth"),
+        (good, "mono8", {}, DEPTH, "'mono8' is no depth"),
         (shallow, "16UC1", {}, RGB, "'16UC1' is a depth image"),
         (shallow, "32FC1", {}, RGB, "'32FC1' is a depth image"),
         (shallow, "32FC1", {}, DEPTH, "step of 12 bytes is less than a row"),

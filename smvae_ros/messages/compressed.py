@@ -1,7 +1,8 @@
 """sensor_msgs/CompressedImage ↔ RGB and depth arrays: JPEG and PNG; 16-bit PNG and RVL for depth.
 
 ``format`` and the 12 bytes before the picture of compressedDepth are those of image_transport's
-plugins (compressed_image_transport, compressed_depth_image_transport).
+plugins (compressed_image_transport, compressed_depth_image_transport). The former compresses a
+Bayer mosaic as it is, as a grey picture ("bayer_rggb8; jpeg compressed "), or in colour.
 """
 
 from __future__ import annotations
@@ -16,16 +17,19 @@ import numpy as np
 from smvae_core.modalities import Modality
 from smvae_ros.messages.fields import Adapter, MessageError, Options, make_message
 from smvae_ros.messages.images import (
+    BAYER_ENCODINGS,
     MAXIMUM_BYTES,
     check_colour,
     check_depth,
     check_size,
     depth_counts,
     depth_in_metres,
+    to_rgb,
 )
 from smvae_ros.messages.rvl import decode_rvl
 from smvae_ros.messages.types import Types
 
+_COLOUR, _AS_IT_IS = cv2.IMREAD_COLOR, cv2.IMREAD_ANYCOLOR | cv2.IMREAD_ANYDEPTH
 _JPEG, _PNG = b"\xff\xd8", b"\x89PNG\r\n\x1a\n"
 TRUNCATED, DAMAGED = "the picture is truncated", "the picture is damaged"
 MAXIMUM_SEGMENTS = 1000  # of a JPEG before its size; cameras write about ten
@@ -48,8 +52,11 @@ class CompressedImageAdapter(Adapter):
             )
         if modality.kind == "depth":
             return _decode_depth(data, str(message.format))
-        image = _decode(data, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
-        return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+        encoding = str(message.format).partition(";")[0].strip()
+        mosaic = BAYER_ENCODINGS.get(encoding.rstrip("0123456789"))  # without its number of bits
+        flags = _COLOUR if mosaic is None else _AS_IT_IS
+        image = _decode(data, flags | cv2.IMREAD_IGNORE_ORIENTATION)
+        return to_rgb(image, cv2.COLOR_BGR2RGB if image.ndim == 3 else mosaic)
 
     def _to_message(
         self, array: np.ndarray, modality: Modality, types: Types, header: Any, options: Options

@@ -1,6 +1,8 @@
-"""sensor_msgs/Image ↔ RGB and depth arrays, without cv_bridge for the encodings cameras use.
+"""sensor_msgs/Image ↔ RGB and depth arrays, without cv_bridge.
 
-Depth follows REP 118: 16UC1 counts millimetres with 0 for "no reading", 32FC1 holds metres.
+Depth follows REP 118: 16UC1 counts millimetres with 0 for "no reading", 32FC1 holds metres; mono16
+is what some drivers call 16UC1. OpenCV's own names of types (8UC3, ...) say nothing about colours:
+they come from programs that publish what OpenCV gave them, which has blue first.
 """
 
 from __future__ import annotations
@@ -21,6 +23,14 @@ MAXIMUM_SIDE = 16384
 MAXIMUM_PIXELS = 2**26  # a few kilobytes of PNG can claim anything, and memory is taken for it
 MAXIMUM_BYTES = 256 * 2**20
 
+# ROS names a mosaic by the colours of its first two rows, OpenCV by those at its second row and
+# column; encoding without its number of bits → how OpenCV brings it to RGB.
+BAYER_ENCODINGS: dict[str, int] = {
+    "bayer_rggb": cv2.COLOR_BayerBG2RGB,
+    "bayer_bggr": cv2.COLOR_BayerRG2RGB,
+    "bayer_gbrg": cv2.COLOR_BayerGR2RGB,
+    "bayer_grbg": cv2.COLOR_BayerGB2RGB,
+}
 # encoding → (type of one value, channels, how OpenCV brings it to RGB)
 COLOUR_ENCODINGS: dict[str, tuple[type[np.generic], int, int | None]] = {
     "rgb8": (np.uint8, 3, None),
@@ -28,27 +38,40 @@ COLOUR_ENCODINGS: dict[str, tuple[type[np.generic], int, int | None]] = {
     "rgba8": (np.uint8, 4, cv2.COLOR_RGBA2RGB),
     "bgra8": (np.uint8, 4, cv2.COLOR_BGRA2RGB),
     "mono8": (np.uint8, 1, cv2.COLOR_GRAY2RGB),
+    "rgb16": (np.uint16, 3, None),
+    "bgr16": (np.uint16, 3, cv2.COLOR_BGR2RGB),
+    "rgba16": (np.uint16, 4, cv2.COLOR_RGBA2RGB),
+    "bgra16": (np.uint16, 4, cv2.COLOR_BGRA2RGB),
     "mono16": (np.uint16, 1, cv2.COLOR_GRAY2RGB),
+    "8UC1": (np.uint8, 1, cv2.COLOR_GRAY2RGB),
+    "8UC3": (np.uint8, 3, cv2.COLOR_BGR2RGB),
+    "8UC4": (np.uint8, 4, cv2.COLOR_BGRA2RGB),
+    "yuv422": (np.uint8, 2, cv2.COLOR_YUV2RGB_UYVY),
+    "uyvy": (np.uint8, 2, cv2.COLOR_YUV2RGB_UYVY),
+    "yuv422_yuy2": (np.uint8, 2, cv2.COLOR_YUV2RGB_YUYV),
+    "yuyv": (np.uint8, 2, cv2.COLOR_YUV2RGB_YUYV),
+    **{f"{name}8": (np.uint8, 1, code) for name, code in BAYER_ENCODINGS.items()},
+    **{f"{name}16": (np.uint16, 1, code) for name, code in BAYER_ENCODINGS.items()},
 }
-DEPTH_ENCODINGS: dict[str, type[np.generic]] = {"16UC1": np.uint16, "32FC1": np.float32}
+DEPTH_ENCODINGS: dict[str, type[np.generic]] = {
+    "16UC1": np.uint16,
+    "32FC1": np.float32,
+    "mono16": np.uint16,
+}
 
 
 class ImageAdapter(Adapter):
     """sensor_msgs/Image ↔ RGB uint8 (H, W, 3), or depth float32 (H, W) in metres.
 
-    Rows may be padded (``step``) and values of either endianness. Encodings that are not listed
-    above go through cv_bridge where it is installed.
+    Rows may be padded (``step``) and values of either endianness. Of colours with 16 bits the upper
+    eight count.
     """
 
     type_name = "sensor_msgs/msg/Image"
     kinds = ("depth", "image")
 
     def _open(self, message: SerialisedMessage) -> Any:
-        if message.is_plain:
-            image = message.image()
-            if image.encoding in COLOUR_ENCODINGS or image.encoding in DEPTH_ENCODINGS:
-                return image
-        return message.message()  # cv_bridge wants the real one
+        return message.image() if message.is_plain else message.message()
 
     def _to_array(self, message: Any, modality: Modality, options: Options) -> np.ndarray:
         encoding = str(message.encoding)
@@ -60,18 +83,19 @@ class ImageAdapter(Adapter):
                     "Check which topic is configured for this modality"
                 )
             return depth_in_metres(pixels(message, DEPTH_ENCODINGS[encoding], 1))
+        if encoding in COLOUR_ENCODINGS:
+            value_type, channels, conversion = COLOUR_ENCODINGS[encoding]
+            return to_rgb(pixels(message, value_type, channels), conversion)
         if encoding in DEPTH_ENCODINGS:
             raise MessageError(
                 f"encoding {encoding!r} is a depth image, expected colour or grey. "
                 "Check which topic is configured for this modality"
             )
-        if encoding not in COLOUR_ENCODINGS:
-            return through_cv_bridge(message)
-        value_type, channels, conversion = COLOUR_ENCODINGS[encoding]
-        image = pixels(message, value_type, channels)
-        if value_type is np.uint16:
-            image = (image >> 8).astype(np.uint8)
-        return image if conversion is None else cv2.cvtColor(image, conversion)
+        problem = f"encoding {encoding!r} is not known" if encoding else "the encoding is empty"
+        raise MessageError(
+            f"{problem}; have the image's publisher name what it is, one of "
+            f"{', '.join(COLOUR_ENCODINGS)}"
+        )
 
     def _to_message(
         self, array: np.ndarray, modality: Modality, types: Types, header: Any, options: Options
@@ -85,7 +109,7 @@ class ImageAdapter(Adapter):
         else:
             check_depth(array)
             encoding = options.encoding or "16UC1"
-            if encoding not in DEPTH_ENCODINGS:
+            if encoding not in ("16UC1", "32FC1"):
                 raise MessageError(f"cannot write encoding {encoding!r}; choose 16UC1 or 32FC1")
             values = depth_counts(array) if encoding == "16UC1" else array.astype(np.float32)
         height, width = values.shape[:2]
@@ -123,6 +147,29 @@ def pixels(message: Any, value_type: type[np.generic], channels: int) -> np.ndar
     if channels == 1:
         shape, strides = shape[:2], strides[:2]
     return np.ndarray(shape, kind, data, 0, strides)
+
+
+def to_rgb(image: np.ndarray, conversion: int | None) -> np.ndarray:
+    """RGB uint8 (H, W, 3) of pixels (H, W) or (H, W, channels) of 8 or 16 bits.
+
+    Args:
+        image: the pixels.
+        conversion: OpenCV's code, such as ``cv2.COLOR_BGR2RGB``; None where they are RGB already.
+
+    Raises:
+        MessageError: where the size does not go with the encoding.
+    """
+    if image.dtype.itemsize == 2:
+        image = (image >> 8).astype(np.uint8)
+    if conversion is None:
+        return image
+    height, width = image.shape[:2]
+    if conversion in BAYER_ENCODINGS.values() and min(height, width) < 3:
+        raise MessageError(f"a mosaic of {width}x{height} pixels has no colours")
+    try:
+        return cv2.cvtColor(image, conversion)
+    except cv2.error as error:  # YUV 4:2:2 with an odd width
+        raise MessageError(f"{width}x{height} pixels cannot have this encoding: {error}") from error
 
 
 def image_data(message: Any) -> memoryview:
@@ -194,46 +241,3 @@ def depth_counts(metres: np.ndarray) -> np.ndarray:
         counts = np.rint(metres.astype(np.float32) / np.float32(METRES_PER_DEPTH_COUNT))
         counts[~((counts > 0) & (counts <= np.iinfo(np.uint16).max))] = 0
     return counts.astype(np.uint16)
-
-
-def through_cv_bridge(message: Any) -> np.ndarray:
-    """RGB uint8 (H, W, 3) out of an encoding that only cv_bridge knows (Bayer, YUV, ...).
-
-    Raises:
-        MessageError: where cv_bridge is not installed or does not know the encoding either.
-    """
-    encoding = str(message.encoding)
-    bridge = _cv_bridge()
-    if bridge is None:
-        raise MessageError(
-            f"encoding {encoding!r} needs cv_bridge, which is not installed: apt install "
-            f"ros-$ROS_DISTRO-cv-bridge, or publish one of {', '.join(COLOUR_ENCODINGS)}"
-        )
-    image_data(message)
-    try:
-        image = np.asarray(bridge.imgmsg_to_cv2(message, desired_encoding="rgb8"))
-    except Exception as error:  # cv_bridge passes on whatever its C++ part throws
-        raise MessageError(
-            f"cv_bridge cannot convert encoding {encoding!r} to rgb8: {error}; "
-            f"publish one of {', '.join(COLOUR_ENCODINGS)}"
-        ) from error
-    check_colour(image)
-    return image
-
-
-def _cv_bridge() -> Any:
-    """A CvBridge of ROS 2, or None. cv-bridge 1.x on PyPI is ROS 1 code: it ignores row padding and
-    fails with NumPy 2."""
-    from importlib import metadata
-
-    try:
-        if metadata.version("cv_bridge").split(".")[0] == "1":
-            return None
-    except metadata.PackageNotFoundError:
-        pass  # an installation without Python metadata is no reason to refuse it
-    try:
-        from cv_bridge import CvBridge
-
-        return CvBridge()
-    except Exception:  # broken installations raise more than ImportError
-        return None
