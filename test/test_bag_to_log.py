@@ -16,6 +16,7 @@ import pytest
 from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
 from small_bags import MS, START, TOPICS, write_small_bag
 from small_models import IMAGE_SIZE, save_small_checkpoint, small_modalities
+from test_hdf5 import writing
 
 from smvae_core.checkpoint import load_checkpoint
 from smvae_core.data.batches import LogBatches
@@ -331,6 +332,19 @@ def test_again_is_the_same_and_otherwise_is_refused(tmp_path: Path) -> None:
         convert(bag, tmp_path / "logs", rate=10)
     assert len(convert(bag, tmp_path / "logs", rate=10, trajectory=1).files) == 1
     assert len(trajectories(tmp_path / "logs")) == 2
+
+
+def test_a_log_that_another_process_writes_is_left_alone(tmp_path: Path) -> None:
+    bag = write_small_bag(tmp_path / "bag", 20)
+    (path,) = convert(bag, tmp_path / "logs").files
+    with writing(path, "earliest"):
+        before = path.read_bytes()
+        with pytest.raises(LogError, match="is there already: a file that another process has"):
+            convert(bag, tmp_path / "logs")
+        assert path.read_bytes() == before
+    path.write_bytes(before[:1000])  # a damaged one is made anew
+    assert convert(bag, tmp_path / "logs").files == [path]
+    assert validate_log(path) == []
 
 
 def test_mistakes_are_one_clear_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

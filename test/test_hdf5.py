@@ -119,7 +119,11 @@ def test_a_filter_that_is_not_loaded_is_named(path: Path) -> None:
     assert "key 'depth_data'" in message
     assert "the filter 'unknown' (number 32999), which is not loaded" in message
     assert "pip install hdf5plugin" in message
+    # One cause in several keys is one sentence.
+    compress(path, "proprio", 32999)
+    assert "which is not loaded (and so are proprio); pip" in only_problem(path)
     if importlib.util.find_spec("hdf5plugin") is None:
+        write_log(path, log_arrays())
         compress(path, "depth_data", 32004)
         assert "the filter 'lz4' (number 32004)" in only_problem(path)
 
@@ -145,7 +149,8 @@ def test_a_filter_of_hdf5plugin_is_used_where_it_is_installed(path: Path) -> Non
         "    for key, array in log_arrays().items():\n"
         "        file.create_dataset(key, data=array, **hdf5plugin.LZ4())\n"
     )
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent)}
+    paths = [str(Path(__file__).parent.parent), os.environ.get("PYTHONPATH", "")]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
     folder = Path(__file__).parent
     subprocess.run([sys.executable, "-c", program, path], check=True, cwd=folder, env=environment)
     # In a process that has not imported it.

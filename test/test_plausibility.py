@@ -149,6 +149,29 @@ def test_one_impossible_reading_leaves_the_statistics_sane(
     np.testing.assert_allclose(measured.mean, sane.mean, atol=0.2 * sane.std.max())
 
 
+@pytest.mark.parametrize("extreme", [-5000.0, 1e30])
+def test_one_reading_that_makes_all_of_the_spread_is_named(
+    path: Path, caplog: pytest.LogCaptureFixture, extreme: float
+) -> None:
+    """As in caches of before it was left out, and where a file is too short to tell."""
+    arrays = log_arrays(120)
+    write_log(path, arrays)
+    convert(path)
+    cache = open_cache(path.parent.parent / "cache")
+    with caplog.at_level(logging.WARNING):
+        statistics(cache, np.arange(120))
+    assert caplog.text == ""
+    force, action = cache.arrays["force"].copy(), cache.arrays["action"].copy()
+    force[7, 3, 2] = action[5, 1] = extreme
+    force[:, :, 4] = 7.0  # one value is no extreme
+    cache.arrays.update(force=force, action=action)
+    with caplog.at_level(logging.WARNING):
+        statistics(cache, np.arange(120))
+    lines = [record.getMessage() for record in caplog.records]
+    assert [line.split(":")[0] for line in lines] == ["force, channel 2", "action, channel 1"]
+    assert f"a single reading of {extreme:g} among 120 makes" in lines[1]
+
+
 @given(st.integers(0, 1000), st.floats(1e-6, 1e6), st.integers(1, 50))
 @settings(max_examples=50, deadline=None)
 def test_readings_are_plausible_in_any_unit_and_number(seed: int, unit: float, steps: int) -> None:

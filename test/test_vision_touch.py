@@ -168,6 +168,7 @@ def test_optional_keys_may_be_missing(path: Path):
     [
         ("image", np.zeros((3, 64, 64, 3), np.uint8), "(T, 128, 128, 3)"),
         ("image", np.zeros((3, 128, 128, 3), np.float64), "uint8"),
+        ("depth_data", np.zeros((3, 128, 128), np.uint16), "float32"),
         ("depth_data", np.zeros((3, 128, 128, 2), np.float32), "(T, 128, 128, 1)"),
         ("ee_forces_continuous", np.zeros((3, 32, 6)), "(T, 50, 6)"),
         ("action", np.float64(1), "(T, 4)"),
@@ -184,6 +185,8 @@ def test_wrong_shape_or_dtype(path: Path, key: str, data: np.ndarray, expected: 
     assert expected in problem.expected
     assert str(np.shape(data)) in problem.found or str(data.dtype) in problem.found
     assert problem.advice
+    assert ("by 255" in problem.advice) == (data.dtype == np.float64 and key == "image")
+    assert ("by 1000" in problem.advice) == (data.dtype == np.uint16)
 
 
 def test_lengths_that_differ_and_no_steps(path: Path):

@@ -46,13 +46,14 @@ def read_manifest(path: Path) -> dict[str, Any]:
         ) from None
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise CacheError(
-            f"{manifest_path}: cannot be read ({error}); delete the folder and convert again"
+            f"{manifest_path}: cannot be read ({error}); convert the logs again, into another "
+            "folder"
         ) from error
     version = manifest.get("format_version") if isinstance(manifest, dict) else None
     if version != FORMAT_VERSION:
         raise CacheError(
             f"{manifest_path}: expected format version {FORMAT_VERSION}, found {version}; "
-            "delete the folder and convert again"
+            "convert the logs again, into another folder"
         )
     return manifest
 

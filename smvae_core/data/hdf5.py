@@ -23,7 +23,7 @@ _SHOWN = 24  # bytes of a file of another format
 # A superblock of version 3 holds its writer's marks (HDF5 File Format Specification, II.A).
 _OPEN_FOR_WRITING, _OPEN_FOR_SWMR = 1, 4
 _NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
-# Of The HDF Group's register, for files that do not name their filter.
+# Of The HDF Group's register: files name their filter at length, or not at all.
 _FILTERS = {
     4: "szip",
     307: "bzip2",
@@ -168,7 +168,7 @@ def missing_data(dataset: h5py.Dataset) -> tuple[str, str] | None:
     for number in range(properties.get_nfilters()):
         identity, _, _, name = properties.get_filter(number)
         if not _filter_available(identity):
-            label = name.decode(errors="replace") or _FILTERS.get(identity, "unknown")
+            label = _FILTERS.get(identity) or name.decode(errors="replace") or "unknown"
             return (
                 f"compressed by the filter {label!r} (number {identity}), which is not loaded",
                 "pip install hdf5plugin, which has the usual ones and is used where it is "

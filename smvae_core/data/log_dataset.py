@@ -132,7 +132,8 @@ def open_cache(
         changed = changed_sources(manifest)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise CacheError(
-            f"{path / MANIFEST_NAME}: damaged ({error!r}); delete the folder and convert again"
+            f"{path / MANIFEST_NAME}: damaged ({error!r}); convert the logs again, into another "
+            "folder"
         ) from error
     if changed:
         log.warning(
@@ -153,13 +154,13 @@ def _open_array(path: Path, name: str, entry: dict[str, Any]) -> np.ndarray:
         array = np.load(file, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
         raise CacheError(
-            f"{file}: missing or damaged ({error}); delete the folder and convert again"
+            f"{file}: missing or damaged ({error}); convert the logs again, into another folder"
         ) from error
     expected = f"{entry['dtype']} {tuple(entry['shape'])}"
     if f"{array.dtype} {array.shape}" != expected:
         raise CacheError(
             f"{file}: expected {expected}, found {array.dtype} {array.shape}; "
-            "delete the folder and convert again"
+            "convert the logs again, into another folder"
         )
     return np.asarray(array)  # still the map, without the class that copies itself into pickles
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -11,6 +12,10 @@ import numpy as np
 if TYPE_CHECKING:
     from smvae_core.data.log_dataset import LogCache
 
+log = logging.getLogger(__name__)
+
+_ENOUGH = 100  # readings, of which none should make nearly all of the spread
+_NEARLY_ALL = 0.9
 _CHUNK = 32  # steps read at a time; small, so that their float64 stays in the CPU's cache
 
 
@@ -39,7 +44,8 @@ def statistics(
     """Statistics over the rows `indices` (normally the training split) where present.
 
     names: modalities, all by default. Depth counts measured pixels only.
-    Reads once through the cache in chunks, in float64.
+    Reads once through the cache in chunks, in float64. Logs a warning where one reading of a series
+    or vector makes nearly all of its channel's variance, so that the others come out as nothing.
     Raises ValueError when a modality has no reading at all in these rows.
     """
     indices = np.unique(np.asarray(indices, dtype=np.int64))
@@ -53,8 +59,25 @@ def statistics(
                 f"{cache.path}: no usable reading of {name!r} in these {len(indices)} steps; "
                 "leave it out of the model or convert logs that have it"
             )
+        if kind in ("series", "vector"):
+            _warn_of_extremes(name, result, len(rows) * cache.arrays[name][0].size)
         results[name] = result
     return results
+
+
+def _warn_of_extremes(name: str, result: Statistics, values: int) -> None:
+    """values: of all channels together."""
+    readings = values / len(result.std)
+    low, high = result.mean - result.minimum, result.maximum - result.mean
+    share = np.square(np.maximum(low, high) / result.std) / readings
+    share[result.minimum == result.maximum] = 0.0
+    for channel in np.flatnonzero(share > _NEARLY_ALL) if readings >= _ENOUGH else ():
+        extreme = result.maximum if high[channel] > low[channel] else result.minimum
+        log.warning(
+            "%s, channel %d: a single reading of %g among %d makes the standard deviation %g; if "
+            "no sensor can give it, correct its log and convert again",
+            *(name, channel, extreme[channel], readings, result.std[channel]),
+        )
 
 
 def _array_statistics(array: np.ndarray, rows: np.ndarray, kind: str) -> Statistics | None:

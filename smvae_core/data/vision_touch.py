@@ -84,6 +84,13 @@ DATASETS: dict[str, DatasetFormat] = {
     "joint_vel": _vector(7),
 }
 
+# Key and dtype kind that are refused -> what its values probably are.
+_OTHER_UNITS = {
+    ("image", "f"): "; values of 0..1 have to be multiplied by 255",
+    ("depth_data", "u"): "; whole millimetres have to be divided by 1000",
+    ("depth_data", "i"): "; whole millimetres have to be divided by 1000",
+}
+
 REQUIRED_KEYS = tuple(key for key, dataset in DATASETS.items() if dataset.required)
 
 
@@ -206,6 +213,7 @@ def _layout_problems(
     """
     problems = []
     good: dict[str, Any] = {}
+    unreadable: dict[tuple[str, str], list[str]] = {}  # what is found and advice -> keys
     for key, expected in DATASETS.items():
         if key not in keys and not expected.required:
             continue
@@ -240,6 +248,7 @@ def _layout_problems(
         elif array.dtype.kind not in expected.kinds or (
             expected.kinds == "u" and array.dtype != expected.dtype
         ):
+            advice += _OTHER_UNITS.get((key, array.dtype.kind), "")
             problems.append(
                 Problem(path, key, f"dtype like {expected.dtype}", f"{array.dtype}", advice)
             )
@@ -248,9 +257,12 @@ def _layout_problems(
                 Problem(path, key, f"shape {shapes} with T >= 1", f"shape {array.shape}", advice)
             )
         elif missing := isinstance(array, h5py.Dataset) and missing_data(array):
-            problems.append(Problem(path, key, "values that can be read", *missing))
+            unreadable.setdefault(missing, []).append(key)
         else:
             good[key] = array
+    for (found, advice), (key, *others) in unreadable.items():
+        also = f" (and so are {', '.join(others)})" if others else ""
+        problems.append(Problem(path, key, "values that can be read", found + also, advice))
     lengths = {key: array.shape[0] for key, array in good.items()}
     growing = isinstance(arrays, h5py.File) and arrays.swmr_mode
     if len(set(lengths.values())) > 1 and not growing:
