@@ -4,41 +4,51 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from typing import NoReturn
 
-from smvae_ros.programs import deferred_interrupts, end_within, print_error
+from smvae_ros.programs import deferred_interrupts, end_within, leave, print_error
 
 # For its end, in seconds: `ros2 launch` kills a process ten seconds after Ctrl-C without a word.
 SHUTDOWN_SECONDS = 8
+# After `shutdown`, so that who asked for it receives the answer and sees the state.
+FAREWELL_SECONDS = 1.0
 # While nobody listens, what came meanwhile is received together, which costs less than waking up
 # for each message: the processor's caches are warm.
 REST_SECONDS = 0.01
 
 
-def main(args: Sequence[str] | None = None) -> int:
-    """Runs the node until SIGINT, SIGTERM, or until its context is shut down."""
-    with deferred_interrupts() as interrupted:
-        # Not before: importing torch takes seconds, in which somebody may press Ctrl-C.
-        import rclpy
-        from rclpy.signals import SignalHandlerOptions
+def main(args: Sequence[str] | None = None) -> NoReturn:
+    """Runs the node (:func:`run`), and ends the process."""
+    leave(run(args))
 
-        from smvae_ros.node.perception import PerceptionNode
-        from smvae_ros.spinning import Spinning
+
+def run(args: Sequence[str] | None = None) -> int:
+    """Runs the node until SIGINT, SIGTERM, until it is shut down or its context is; returns the
+    exit code."""
+    with deferred_interrupts() as interrupted:
+        with interrupted.cause(lambda: leave(0)):  # importing torch takes seconds; nothing is open
+            import rclpy
+            from rclpy.signals import SignalHandlerOptions
+
+            from smvae_ros.node.perception import PerceptionNode
+            from smvae_ros.spinning import Spinning
 
         try:
             rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
-            node = PerceptionNode()
+            node = PerceptionNode(interrupted)
         except RuntimeError as error:  # a parameters file that is no YAML, keys that are missing
             rclpy.try_shutdown()
             return print_error("perception_node", error)
         spinning = Spinning(node)
         try:
-            if not interrupted():
-                node.autostart()
-            while rclpy.ok() and not interrupted():
+            node.autostart()
+            while rclpy.ok() and not interrupted() and not node.is_finalised:
                 rests = spinning.takes_together and node.rests
                 if rests:
                     time.sleep(REST_SECONDS)
                 spinning.run(0.0 if rests else 0.1)
+            if node.is_finalised:
+                spinning.run(FAREWELL_SECONDS)
         finally:
             end_within(SHUTDOWN_SECONDS)
             spinning.close()
@@ -48,4 +58,4 @@ def main(args: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    main()

@@ -10,8 +10,8 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from typing import Any
+from contextlib import contextmanager, suppress
+from typing import Any, NoReturn
 
 
 @contextmanager
@@ -121,20 +121,56 @@ def interruptible() -> Iterator[None]:
                 signal.signal(number, handler)
 
 
+class Interrupts:
+    """Whether SIGINT or SIGTERM has come; call it to know."""
+
+    def __init__(self) -> None:
+        self._came = False
+        self._action: Callable[[], object] = _nothing
+
+    def __call__(self) -> bool:
+        return self._came
+
+    def come(self, *_: object) -> None:
+        """Handles a signal, in the main thread."""
+        self._came = True
+        action, self._action = self._action, _nothing  # once, that it is not torn apart itself
+        action()
+
+    @contextmanager
+    def cause(self, action: Callable[[], object]) -> Iterator[None]:
+        """While the context lasts, an interrupt is not only remembered, but calls this at once. For
+        the main thread, for work that may be torn apart. The action may raise an exception.
+
+        An interrupt that has come before calls it, too.
+        """
+        self._action = action
+        try:
+            if self._came:
+                self.come()
+            yield
+        finally:
+            self._action = _nothing
+
+
+def _nothing() -> None:
+    pass
+
+
 @contextmanager
-def deferred_interrupts() -> Iterator[Callable[[], bool]]:
-    """SIGINT and SIGTERM raise nothing; the yielded function tells whether one has come.
+def deferred_interrupts() -> Iterator[Interrupts]:
+    """SIGINT and SIGTERM raise nothing; what is yielded tells whether one has come.
 
     For work that an exception must not tear apart, such as callbacks called from C++.
     """
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    came: list[int] = []
+    interrupts = Interrupts()
     for number in before:
-        signal.signal(number, lambda number, frame: came.append(number))
+        signal.signal(number, interrupts.come)
     try:
-        yield lambda: bool(came)
+        yield interrupts
     finally:
-        if came:
+        if interrupts():
             ignore_interrupts()
         else:
             for number, handler in before.items():
@@ -165,6 +201,19 @@ def end_within(seconds: int) -> None:
     """
     faulthandler.register(signal.SIGALRM, chain=True)
     signal.alarm(seconds)
+
+
+def leave(code: int) -> NoReturn:
+    """Ends the process at once, after everything has been closed.
+
+    To unload themselves, Python and torch would take seconds, in which whoever waits for the end,
+    such as `ros2 launch`, loses patience.
+    """
+    logging.shutdown()
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):  # nobody reads it any more
+            stream.flush()
+    os._exit(code)
 
 
 def print_error(program: str, error: Exception) -> int:

@@ -13,8 +13,10 @@ import pytest
 
 pytest.importorskip("rclpy", reason="rclpy is not installed (pip install ros-rclpy, or apt)")
 
+from lifecycle_msgs.msg import Transition
+from lifecycle_msgs.srv import ChangeState
 from robot import ALL, Robot, observations
-from ros_processes import ros_environment, start_node, unique_domain_id
+from ros_processes import PATIENCE, ros_environment, start_node, unique_domain_id
 from small_models import save_small_checkpoint
 
 READINGS = observations()
@@ -154,6 +156,55 @@ def test_one_interrupt_ends_the_node_with_zero(checkpoint: Path, domain: int, nu
     with start_node(domain, f"checkpoint:={checkpoint}") as process:
         process.wait_for_line("active", timeout=60)
         os.kill(process.pid, number)
+        assert process.finish() == 0, process.text
+        assert "Traceback" not in process.text
+
+
+def _has_begun(pid: int) -> bool:
+    """Whether the program handles SIGTERM itself, which Python alone does not (Linux)."""
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("SigCgt:"):
+            return bool(int(line.split()[1], 16) >> (signal.SIGTERM - 1) & 1)
+    return False
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3, 0.6, 0.8, 0.9, 0.95, 1.0, 1.05])
+def test_an_interrupt_is_heard_at_once_in_every_phase(
+    checkpoint: Path, domain: int, share: float, start_up: float
+) -> None:
+    with start_node(domain, f"checkpoint:={checkpoint}") as process:
+        while not _has_begun(process.pid):
+            time.sleep(0.005)
+        process.wait(share * start_up)
+        was_active = "active" in process.text
+        process.interrupt()
+        # After five seconds, launch sends SIGTERM.
+        assert process.finish(5.0) == 0, process.text
+        assert was_active or "active" not in process.text
+        assert "Traceback" not in process.text
+
+
+@pytest.fixture(scope="module")
+def start_up(checkpoint: Path) -> float:
+    """Seconds from the beginning of the program until it is active."""
+    with start_node(unique_domain_id(), f"checkpoint:={checkpoint}") as process:
+        while not _has_begun(process.pid):
+            time.sleep(0.005)
+        begun = time.monotonic()
+        process.wait_for_line("active", timeout=PATIENCE)
+        return time.monotonic() - begun
+
+
+def test_a_node_that_was_shut_down_answers_and_ends(checkpoint: Path, domain: int) -> None:
+    with start_node(domain, f"checkpoint:={checkpoint}") as process:
+        process.wait_for_line("active", timeout=PATIENCE)
+        robot = Robot(domain, listening=False)
+        try:
+            request = ChangeState.Request()
+            request.transition.id = Transition.TRANSITION_ACTIVE_SHUTDOWN
+            assert robot.call(ChangeState, "change_state", request).success
+        finally:
+            robot.close()
         assert process.finish() == 0, process.text
         assert "Traceback" not in process.text
 

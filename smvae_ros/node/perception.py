@@ -15,6 +15,7 @@ from typing import Any
 
 import torch
 from diagnostic_msgs.msg import DiagnosticArray
+from lifecycle_msgs.msg import State
 from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.utilities import get_rmw_implementation_identifier
@@ -35,6 +36,7 @@ from smvae_ros.node.parameters import NodeParameters
 from smvae_ros.node.reload_service import ReloadService
 from smvae_ros.node.throttle import Throttle
 from smvae_ros.node.worker import Progress, Worker
+from smvae_ros.programs import Interrupts
 from smvae_ros.sensor_set import SensorSet
 from smvae_ros.specifications import health_settings, sensor_settings
 from smvae_ros.transport import transport_problem
@@ -44,10 +46,15 @@ EVENTS_PERIOD = 0.2  # seconds
 
 
 class PerceptionNode(GuardedCallbacks, LifecycleNode):
-    """See the module's description; parameters are in :mod:`smvae_ros.node.parameters`."""
+    """See the module's description; parameters are in :mod:`smvae_ros.node.parameters`.
 
-    def __init__(self) -> None:
+    Args:
+        interrupted: tells whether the process shall end; it then need not become active any more.
+    """
+
+    def __init__(self, interrupted: Interrupts) -> None:
         super().__init__(NODE_NAME)
+        self._interrupted = interrupted
         self._sensors: SensorSet | None = None
         self._inputs: Inputs | None = None
         self._outputs: Outputs | None = None
@@ -70,9 +77,16 @@ class PerceptionNode(GuardedCallbacks, LifecycleNode):
 
     def autostart(self) -> None:
         """Configures and activates, where the parameter of that name says so."""
-        wanted = self._settings["autostart"]
-        if wanted and self.trigger_configure() == TransitionCallbackReturn.SUCCESS:
+        if not self._settings["autostart"] or self._interrupted():
+            return
+        configured = self.trigger_configure() == TransitionCallbackReturn.SUCCESS
+        if configured and not self._interrupted():
             self.trigger_activate()
+
+    @property
+    def is_finalised(self) -> bool:
+        """Whether it was shut down: it will never do anything again."""
+        return self._state_machine.current_state[0] == State.PRIMARY_STATE_FINALIZED
 
     @property
     def rests(self) -> bool:
@@ -86,6 +100,10 @@ class PerceptionNode(GuardedCallbacks, LifecycleNode):
         self._failure = ""
         try:
             self._configure()
+        except KeyboardInterrupt:
+            self.get_logger().info("interrupted while it was being configured")
+            self._release()
+            return TransitionCallbackReturn.FAILURE
         except Exception as error:  # whatever it is, the node stays alive and says it
             expected = isinstance(error, (ValueError, CheckpointError))
             self._failure = str(error) if expected else f"{type(error).__name__}: {error}"
@@ -128,7 +146,8 @@ class PerceptionNode(GuardedCallbacks, LifecycleNode):
         if parameters.problem:
             raise ValueError(parameters.problem)
         start = time.monotonic()
-        inference = self._load()
+        with self._interrupted.cause(_interrupt):
+            inference = self._load()
         modalities = inference.modalities
         parameters.declare_modalities(modalities.values())
         if parameters.problem:
@@ -298,6 +317,10 @@ class PerceptionNode(GuardedCallbacks, LifecycleNode):
         message = DiagnosticArray(status=statuses)
         message.header.stamp = self.get_clock().now().to_msg()
         self._diagnostics.publish(message)
+
+
+def _interrupt() -> None:
+    raise KeyboardInterrupt
 
 
 def _differences(old: dict[str, Any], new: dict[str, Any]) -> str:
