@@ -12,13 +12,13 @@ import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState, GetState
+from patience import PATIENCE
 from rcl_interfaces.srv import GetParameters, SetParameters
 from rclpy.context import Context
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.parameter import Parameter, parameter_value_to_python
 from rclpy.qos import QoSProfile
-from ros_processes import PATIENCE
 from sensor_msgs.msg import CameraInfo, Image
 from small_models import small_modalities
 from std_srvs.srv import Trigger
@@ -106,6 +106,7 @@ class Robot:
         self.predictions: dict[str, list[Any]] = {}
         self.diagnostics: Status | None = None
         self.moments: set[int] = set()
+        self._wrench = 0  # stamp of the last one
         self.heard = threading.Condition()
         self._closing = threading.Event()
         self._modalities = {modality.name: modality for modality in small_modalities()}
@@ -178,13 +179,21 @@ class Robot:
     def send(
         self, names: Collection[str], readings: dict[str, np.ndarray], stamp: int | None = None
     ) -> int:
-        """Publishes one moment of these sensors, of the force the last 40 ms. Returns its stamp."""
+        """Publishes one moment of these sensors, of the force also what has been since the last.
+        Returns its stamp."""
         stamp = time.time_ns() if stamp is None else stamp
         for name in names:
-            times = [stamp - i * MS for i in range(40, -1, -1)] if name == "force" else [stamp]
-            for time_ns in times:
+            for time_ns in self._times_of_wrenches(stamp) if name == "force" else [stamp]:
                 self.publishers[name].publish(self.message(name, readings[name], time_ns))
         return stamp
+
+    def _times_of_wrenches(self, stamp: int) -> list[int]:
+        """Each millisecond since the last one, or 40 where there was none within a second before,
+        so that the series has no gaps when this process had to wait for its turn."""
+        since = stamp - self._wrench
+        self._wrench = stamp
+        count = max(1, since // MS) if 0 < since < 1000 * MS else 41
+        return [stamp - i * MS for i in reversed(range(count))]
 
     def wait(self, condition: Callable[[], Any], what: str, timeout: float = PATIENCE) -> Any:
         """Returns what the condition does, once it is true."""

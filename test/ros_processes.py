@@ -17,11 +17,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
+from patience import PATIENCE
+
 from smvae_ros.bundled import parameters_path
 
-# Seconds within which everything that is waited for happens also on a machine with much else to do.
-# Waiting ends when it does, so that this costs time only where a test fails.
-PATIENCE = 60.0
 FIRST_DOMAIN, LAST_DOMAIN = 1, 101  # above 101 the ports may collide with ephemeral ones (Linux)
 _held_locks: list[IO[str]] = []
 

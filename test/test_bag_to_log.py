@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from patience import PATIENCE
 from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
 from small_bags import MS, START, TOPICS, write_small_bag
 from small_models import IMAGE_SIZE, save_small_checkpoint, small_modalities
@@ -374,12 +375,12 @@ def test_an_interrupt_leaves_whole_files(tmp_path: Path) -> None:
         stderr=subprocess.PIPE,
         text=True,
     )
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + PATIENCE
     while not list(output.glob("*.h5")) and process.poll() is None:
         assert time.monotonic() < deadline
         time.sleep(0.005)
     process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=60)
+    _, errors = process.communicate(timeout=PATIENCE)
     assert process.returncode == 130, errors
     assert "interrupted" in errors
     files = list(output.iterdir())
@@ -404,7 +405,7 @@ def test_a_full_disk_leaves_no_half_file(tmp_path: Path) -> None:
         [sys.executable, "-c", program, str(tmp_path / "bag"), str(output)],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE,
     )
     assert finished.returncode == 1
     lines = finished.stderr.splitlines()

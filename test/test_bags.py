@@ -9,6 +9,7 @@ import sys
 
 import numpy as np
 import pytest
+from patience import PATIENCE
 from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 
@@ -231,7 +232,7 @@ def test_interrupts_anywhere_in_the_writing(tmp_path):
                 with pytest.raises(subprocess.TimeoutExpired):
                     process.wait(0.05 + 0.1 * attempt)
                 process.send_signal(2)
-                process.wait(30)
+                process.wait(PATIENCE)
             finally:
                 process.kill()
         with BagReader(path) as reader:

@@ -31,9 +31,9 @@ def test_report_of_a_run_with_the_camera_cut_off(tmp_path: Path) -> None:
     arguments = ["--bag", bag, "--checkpoint", checkpoint, "--yardstick", checkpoint]
     arguments += ["--cut", "1", "2.2", "--output", tmp_path / "out"]
     with start("smvae_ros.demo", *arguments, env=ros_environment(unique_domain_id())) as process:
-        process.wait_for_line("cut off", timeout=90)
-        process.wait_for_line("are back", timeout=30)
-        process.wait_for_line("Open .*report.html", timeout=60)
+        process.wait_for_line("cut off")
+        process.wait_for_line("are back")
+        process.wait_for_line("Open .*report.html")
         assert process.finish() == 0, process.text
     report = json.loads((tmp_path / "out" / "report.json").read_text())
     assert report["messages_in"] > 2000
@@ -52,7 +52,7 @@ def test_a_node_that_does_not_start_is_said_with_its_last_words(tmp_path: Path) 
     parameters.write_text("not: [a, parameters, file")
     arguments = ["--bag", bag, "--params", parameters, "--output", tmp_path / "out"]
     with start("smvae_ros.demo", *arguments, env=ros_environment(unique_domain_id())) as process:
-        process.wait_for_line("demo: the node did not start", timeout=90)
+        process.wait_for_line("demo: the node did not start")
         assert process.finish() == 1
 
 

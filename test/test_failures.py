@@ -19,7 +19,8 @@ import pytest
 pytest.importorskip("rclpy", reason="rclpy is not installed (pip install ros-rclpy, or apt)")
 
 from diagnostic_msgs.msg import DiagnosticStatus
-from robot import ALL, MS, Robot, observations
+from patience import PATIENCE
+from robot import ALL, MS, Robot, Status, observations
 from ros_processes import Process, ros_environment, start_node, start_script, unique_domain_id
 from rosgraph_msgs.msg import Clock
 from small_models import save_small_checkpoint
@@ -72,7 +73,6 @@ def test_kill_9_of_the_publisher_the_node_and_both(
         robot.wait(
             lambda: any(status.subset == ALL for status in robot.statuses[start:]),
             "frame of all sensors",
-            timeout=60,
         )
 
     def all_at(level: bytes) -> bool:
@@ -121,7 +121,7 @@ def test_kill_9_of_the_publisher_the_node_and_both(
 def node(domain: int, checkpoint: Path) -> Iterator[Process]:
     """On simulated time."""
     with start_node(domain, f"checkpoint:={checkpoint}", "use_sim_time:=true") as process:
-        process.wait_for_line("active", timeout=60)
+        process.wait_for_line("active")
         yield process
         process.interrupt()
         assert process.finish() == 0, process.text
@@ -145,12 +145,12 @@ def test_simulated_time_that_jumps(node: Process, robot: Robot) -> None:
     ticking = threading.Thread(target=tick)
     ticking.start()
     try:
-        robot.run_until_subset(ALL, READINGS, timeout=60)
+        robot.run_until_subset(ALL, READINGS)
         for jump in (24 * HOUR, -2 * HOUR, 5 * SECOND - time.time_ns(), 0, None):
             offset[0] = jump
             shift = jump or 0
             status = robot.run_until_subset(ALL, READINGS, frames=5, offset_ns=shift)
-            assert abs(status.stamp_ns - time.time_ns() - shift) < 10 * SECOND
+            assert abs(status.stamp_ns - time.time_ns() - shift) < 60 * SECOND
             if jump is not None:
                 robot.wait(
                     # Its stamp is zero, told as None, before the first /clock has arrived.
@@ -170,16 +170,16 @@ def test_simulated_time_that_jumps(node: Process, robot: Robot) -> None:
 @pytest.mark.parametrize("hours", [-5, 5])
 def test_a_driver_whose_clock_is_set(node: Process, robot: Robot, hours: int) -> None:
     """Of one sensor alone: it is left out while it disagrees, and all others go on."""
-    robot.run_until_subset(ALL, READINGS, timeout=60)
+    robot.run_until_subset(ALL, READINGS)
     others = tuple(name for name in ALL if name != "depth")
 
-    def reached() -> bool:
+    def reached() -> Status | None:
         robot.send(["depth"], READINGS, time.time_ns() + hours * HOUR)
-        latest = robot.statuses[-3:]
-        return len(latest) == 3 and all(status.subset == others for status in latest)
+        latest = robot.frames()[-3:]
+        alone = len(latest) == 3 and all(status.subset == others for status in latest)
+        return latest[-1] if alone and "max_skew" in latest[-1].messages["depth"] else None
 
-    robot.run(others, READINGS, reached, "frames without depth")
-    assert "max_skew" in robot.statuses[-1].messages["depth"]
+    robot.run(others, READINGS, reached, "frames without depth, for its stamp")
     assert robot.state() == "active"
     robot.run_until_subset(ALL, READINGS)
 
@@ -199,12 +199,12 @@ def test_a_peer_that_stands_still_does_not_keep_the_node_alive(
         )
         robot = Robot(domain)
         stack.callback(robot.close)
-        node.wait_for_line("active", timeout=60)
-        robot.wait(lambda: robot.latents, "frames", timeout=30)
+        node.wait_for_line("active")
+        robot.wait(lambda: robot.latents, "frames")
         os.kill(publisher.pid, signal.SIGSTOP)
         try:
             node.interrupt()
-            code = node.finish(SHUTDOWN_SECONDS + 10)
+            code = node.finish(SHUTDOWN_SECONDS + PATIENCE)
         finally:
             os.kill(publisher.pid, signal.SIGCONT)
     # With the middleware's next release it may end by itself.

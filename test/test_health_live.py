@@ -4,7 +4,6 @@ own, with the bundled model."""
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -14,6 +13,7 @@ pytest.importorskip("rclpy", reason="rclpy is not installed (pip install ros-rcl
 
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from patience import PATIENCE
 from rcl_interfaces.srv import SetParameters
 from rclpy.context import Context
 from rclpy.executors import SingleThreadedExecutor
@@ -26,7 +26,7 @@ from smvae_ros.simulation.faults import FAULTS
 from smvae_ros.simulation.graphics import SimulationUnavailable
 from smvae_ros.simulation.insertion import InsertionRobot
 
-BAD = (DiagnosticStatus.WARN, DiagnosticStatus.ERROR)
+FAULTY = {"WARN": DiagnosticStatus.WARN, "ERROR": DiagnosticStatus.ERROR}
 
 
 class Watcher:
@@ -66,24 +66,21 @@ class Watcher:
         self._thread.join(5.0)
         self._context.shutdown()
 
-    def wait(
-        self, condition: Callable[[dict[str, DiagnosticStatus]], Any], what: str, timeout: float
-    ) -> float:
-        """Seconds until a report from now on meets the condition."""
-        begin, first = time.monotonic(), len(self.reports)
+    def wait(self, condition: Callable[[dict[str, DiagnosticStatus]], Any], what: str) -> None:
+        """Until a report from now on meets the condition."""
+        first = len(self.reports)
         with self._news:
-            met = self._news.wait_for(lambda: any(map(condition, self.reports[first:])), timeout)
+            met = self._news.wait_for(lambda: any(map(condition, self.reports[first:])), PATIENCE)
         last = {name: s.message for name, s in self.reports[-1].items()} if self.reports else {}
-        assert met, f"no {what} within {timeout} s; last: {last}"
-        return time.monotonic() - begin
+        assert met, f"no {what} within {PATIENCE} s; last: {last}"
 
     def corrupt(self, name: str, value: Any) -> None:
-        assert self._client.wait_for_service(20.0)
+        assert self._client.wait_for_service(PATIENCE)
         answered = threading.Event()
         parameters = [Parameter(f"corrupt.{name}", value=value).to_parameter_msg()]
         future = self._client.call_async(SetParameters.Request(parameters=parameters))
         future.add_done_callback(lambda _: answered.set())
-        assert answered.wait(10.0)
+        assert answered.wait(PATIENCE)
         assert future.result().results[0].successful
 
 
@@ -103,10 +100,10 @@ def watcher() -> Iterator[Watcher]:
             start_node(domain) as perception,
             start("smvae_ros.simulation_node", env=environment) as simulation,
         ):
-            perception.wait_for_line("active", timeout=60)
-            simulation.wait_for_line("running", timeout=60)
+            perception.wait_for_line("active")
+            simulation.wait_for_line("running")
             watcher = Watcher(domain)
-            watcher.wait(all_live_and_judged, "report of all sensors live and healthy", 60)
+            watcher.wait(all_live_and_judged, "report of all sensors live and healthy")
             yield watcher
             watcher.close()
             for process in (simulation, perception):
@@ -118,16 +115,21 @@ def health(status: DiagnosticStatus) -> str:
     return {value.key: value.value for value in status.values}["health"]
 
 
+def at_fault(status: DiagnosticStatus) -> bool:
+    """Whether its reading is judged to be, and its level says so."""
+    return health(status) in FAULTY and status.level >= FAULTY[health(status)]
+
+
 def all_live_and_judged(report: dict[str, DiagnosticStatus]) -> bool:
     return all(name in report and health(report[name]) == "OK" for name in FAULTS)
 
 
 def test_healthy_sensors_are_ok_and_checks_keep_within_their_share(watcher: Watcher) -> None:
     first = len(watcher.reports)
-    watcher.wait(lambda _: len(watcher.reports) >= first + 4, "four reports", 20)
+    watcher.wait(lambda _: len(watcher.reports) >= first + 4, "four reports")
     shares = []
     for report in watcher.reports[first:]:
-        assert not [name for name in FAULTS if report[name].level in BAD]
+        assert not [name for name in FAULTS if health(report[name]) in FAULTY]
         values = {value.key: value.value for value in report["perception"].values}
         shares.append(float(values["sensor_health_share"]))
         assert float(values["total_ms_max"]) >= float(values["total_ms_mean"]) > 0
@@ -142,12 +144,12 @@ def test_healthy_sensors_are_ok_and_checks_keep_within_their_share(watcher: Watc
         ("force_bias", [10.0, 0.0, 0.0], [0.0, 0.0, 0.0], "force"),
     ],
 )
-def test_a_fault_is_reported_within_seconds_and_so_is_its_end(
+def test_a_fault_is_reported_and_so_is_its_end(
     watcher: Watcher, name: str, fault: Any, none: Any, sensor: str
 ) -> None:
     watcher.corrupt(name, fault)
     try:
-        watcher.wait(lambda report: report[sensor].level in BAD, f"{sensor} at fault", 10)
+        watcher.wait(lambda report: at_fault(report[sensor]), f"{sensor} at fault")
     finally:
         watcher.corrupt(name, none)
-    watcher.wait(lambda report: all_live_and_judged(report), "recovery", 20)
+    watcher.wait(all_live_and_judged, "recovery")

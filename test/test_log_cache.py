@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 import yaml
 from log_files import STAMP, log_arrays, log_modalities, write_logs, write_many_logs
+from patience import PATIENCE
 from test_vision_touch import damage_first_chunk
 
 from smvae_core.data.log_cache import convert_logs
@@ -273,7 +274,7 @@ def interrupt(logs: Path, cache: Path, how: signal.Signals) -> tuple[int, str]:
             process.wait(0.001)
             pytest.fail(f"ended before it could be interrupted: {process.communicate()}")
     process.send_signal(how)
-    _, errors = process.communicate(timeout=60)
+    _, errors = process.communicate(timeout=PATIENCE)
     return process.returncode, errors
 
 

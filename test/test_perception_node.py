@@ -19,10 +19,11 @@ pytest.importorskip("rclpy", reason="rclpy is not installed (pip install ros-rcl
 
 from diagnostic_msgs.msg import DiagnosticStatus
 from geometry_msgs.msg import TwistStamped, WrenchStamped
+from patience import PATIENCE
 from rcl_interfaces.srv import DescribeParameters, ListParameters
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from robot import ALL, MS, NODE, Robot, Status, observations
-from ros_processes import PATIENCE, Process, ros_environment, start_node, unique_domain_id
+from ros_processes import Process, ros_environment, start_node, unique_domain_id
 from sensor_msgs.msg import CameraInfo, Image
 from small_models import save_small_checkpoint, small_model
 from std_srvs.srv import Trigger

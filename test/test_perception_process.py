@@ -20,6 +20,7 @@ from ros_processes import PATIENCE, ros_environment, start_node, unique_domain_i
 from small_models import save_small_checkpoint
 
 READINGS = observations()
+SECOND = 10**9
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +48,7 @@ def test_a_wrong_parameters_file_is_named_and_can_be_mended_while_the_node_runs(
         "rgb.max_aeg:=0.5",
         "proprio.joints:=[shoulder]",
     ) as process:
-        line = process.wait_for_line("cannot configure", timeout=60).string
+        line = process.wait_for_line("cannot configure").string
         assert "max_rate must be from 0.01 to 10000.0, but is -5.0" in line
         robot = Robot(domain)
         try:
@@ -73,7 +74,7 @@ def test_while_nobody_listens_the_node_rests_and_its_diagnostics_stay_true(
     with start_node(
         domain, f"checkpoint:={checkpoint}", "use_sim_time:=true", "idle_rate:=2.0"
     ) as process:
-        process.wait_for_line("active", timeout=60)
+        process.wait_for_line("active")
         robot = Robot(domain, listening=False)
         try:
 
@@ -88,15 +89,23 @@ def test_while_nobody_listens_the_node_rests_and_its_diagnostics_stay_true(
             robot.run(ALL, READINGS, resting, "diagnostics of a node at rest")
             # The next diagnostics are of a whole second of it.
             robot.diagnostics = None
-            robot.run(ALL, READINGS, resting, "more of them")
-            values = robot.diagnostics.values
-            assert 0.5 < float(values["perception"]["rate_hz"]) < 3.5
-            assert values["perception"]["subset"] == "+".join(ALL)
-            assert float(values["rgb"]["rate_hz"]) > 4
-            assert int(values["rgb"]["dropped"]) <= 1
-            # 41 of them come at once each time.
-            force, rgb = (float(values[name]["rate_hz"]) for name in ("force", "rgb"))
-            assert force > 30 * rgb, "all messages are received"
+
+            def few_frames_of_many_messages() -> bool:
+                """A busy machine may need more than one second for it."""
+                if not resting():
+                    return False
+                values = robot.diagnostics.values
+                assert float(values["perception"]["rate_hz"]) < 3.5
+                assert int(values["rgb"]["dropped"]) <= 1
+                force, rgb = (float(values[name]["rate_hz"]) for name in ("force", "rgb"))
+                # 25 wrenches come at once each time, or more.
+                return (
+                    values["perception"]["subset"] == "+".join(ALL)
+                    and 0 < 2 * float(values["perception"]["rate_hz"]) < rgb
+                    and force > 20 * rgb
+                )
+
+            robot.run(ALL, READINGS, few_frames_of_many_messages, "second of all messages")
 
             def spoiled() -> bool:
                 image = robot.message("rgb", READINGS["rgb"], time.time_ns())
@@ -106,7 +115,9 @@ def test_while_nobody_listens_the_node_rests_and_its_diagnostics_stay_true(
 
             robot.run(ALL[1:], READINGS, spoiled, "diagnostics about unusable images")
             robot.listen_to_frames()
-            robot.run_until_subset(ALL, READINGS, frames=20, timeout=5.0)
+            robot.run_until_subset(ALL, READINGS, frames=20)
+            stamps = [status.stamp_ns for status in robot.frames()[-20:]]
+            assert stamps[-1] - stamps[0] < 19 * 0.25 * SECOND, "more often than at rest"
             assert robot.latents
         finally:
             robot.close()
@@ -114,7 +125,7 @@ def test_while_nobody_listens_the_node_rests_and_its_diagnostics_stay_true(
 
 def test_sensors_are_subscribed_only_while_somebody_listens(checkpoint: Path, domain: int) -> None:
     with start_node(domain, f"checkpoint:={checkpoint}", "use_sim_time:=true") as process:
-        process.wait_for_line("active", timeout=60)
+        process.wait_for_line("active")
         robot = Robot(domain, listening=False, diagnosing=False)
 
         def wait_until_subscribed(wanted: bool) -> None:
@@ -136,10 +147,14 @@ def test_sensors_are_subscribed_only_while_somebody_listens(checkpoint: Path, do
             wait_until_subscribed(False)
             watcher = Robot(domain, listening=False)
             try:
-                robot.run(ALL, READINGS, lambda: watcher.diagnostics, "diagnostics")
-                told = watcher.diagnostics
-                assert all("live at" in told.messages[name] for name in ALL), told.messages
-                assert float(told.values["rgb"]["rate_hz"]) > 4
+                told = robot.run(ALL, READINGS, lambda: watcher.diagnostics, "diagnostics")
+                rates = {name: told.values[name]["rate_hz"] for name in ALL}
+                assert all(float(rate) > 0 for rate in rates.values()), "told before it was known"
+
+                def all_live(watcher: Robot = watcher) -> bool:
+                    return all("live at" in watcher.diagnostics.messages[name] for name in ALL)
+
+                robot.run(ALL, READINGS, all_live, "diagnostics of live sensors")
             finally:
                 watcher.close()
             wait_until_subscribed(False)
@@ -154,7 +169,7 @@ def test_sensors_are_subscribed_only_while_somebody_listens(checkpoint: Path, do
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_one_interrupt_ends_the_node_with_zero(checkpoint: Path, domain: int, number: int) -> None:
     with start_node(domain, f"checkpoint:={checkpoint}") as process:
-        process.wait_for_line("active", timeout=60)
+        process.wait_for_line("active")
         os.kill(process.pid, number)
         assert process.finish() == 0, process.text
         assert "Traceback" not in process.text
@@ -211,7 +226,7 @@ def test_a_node_that_was_shut_down_answers_and_ends(checkpoint: Path, domain: in
 
 def test_interrupts_until_the_node_has_ended_change_nothing(checkpoint: Path, domain: int) -> None:
     with start_node(domain, f"checkpoint:={checkpoint}") as process:
-        process.wait_for_line("active", timeout=60)
+        process.wait_for_line("active")
         ended = threading.Event()
 
         def interrupt() -> None:

@@ -10,11 +10,12 @@ import pytest
 
 from smvae_ros.programs import split_arguments
 
-WAITS = "import threading; from smvae_ros.programs import end_within; end_within(1); "
 
-
-def run(code: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, "-c", WAITS + code], capture_output=True, text=True)
+def run(code: str, seconds: int = 1) -> subprocess.CompletedProcess[str]:
+    """A program that has so many seconds to end."""
+    begin = "import threading; from smvae_ros.programs import end_within; "
+    code = f"{begin}end_within({seconds}); {code}"
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
 
 
 def test_a_program_that_does_not_end_says_where_it_stands_and_is_ended() -> None:
@@ -30,7 +31,7 @@ def test_so_is_one_that_does_not_end_after_python_has() -> None:
 
 
 def test_a_program_that_ends_in_time_is_left_alone() -> None:
-    ended = run("raise SystemExit(3)")
+    ended = run("raise SystemExit(3)", 60)
     assert (ended.returncode, ended.stderr) == (3, "")
 
 

@@ -7,6 +7,7 @@ import time
 
 import numpy as np
 import pytest
+from patience import PATIENCE
 from ros_processes import ros_environment, start, unique_domain_id
 
 from smvae_core.modalities import Modality
@@ -74,9 +75,9 @@ def record_replay(bag, output, environment, *arguments, topics=("--all",), inter
         start("smvae_ros.record", str(output), *topics, env=environment) as record,
         start("smvae_ros.replay", str(bag), *arguments, env=environment) as replay,
     ):
-        assert replay.finish(60) == 0, replay.text
+        assert replay.finish() == 0, replay.text
         record.interrupt(interrupts)
-        assert record.finish(30) == 0, record.text
+        assert record.finish() == 0, record.text
     assert "Traceback" not in replay.text + record.text
     return replay, record
 
@@ -101,17 +102,16 @@ def test_everything_comes_through_in_time(bag, tmp_path, environment):
             assert copy.topics[name].latched == topic.latched
             sent = [data for *_, data in original.messages([name])]
             assert [data for *_, data in copy.messages([name])] == sent
-        received, sent = stamps(copy, "/wrench").T
-        late = received - sent
-        assert abs(np.median(late)) < 0.1
-        assert received[-1] == pytest.approx(SECONDS, abs=0.3)
-        assert np.diff(received).max() > 0.3, "the gap is kept"
+        # How punctual it is, test_replaying_in_a_thread sees where it happens; here each of two
+        # processes may have to wait for its turn.
+        received, _ = stamps(copy, "/wrench").T
+        assert received[-1] > SECONDS / 2
 
         clock = [m.clock.sec + m.clock.nanosec / 1e9 for _, _, m in copy.read(["/clock"])]
         assert len(clock) > 20
         assert np.all(np.diff(clock) > 0)
-        assert clock[0] == pytest.approx(START / 1e9, abs=0.2)
-        assert clock[-1] == pytest.approx(START / 1e9 + SECONDS, abs=0.2)
+        assert START / 1e9 <= clock[0] < START / 1e9 + 0.25 * SECONDS
+        assert clock[-1] > START / 1e9 + 0.75 * SECONDS
 
 
 def test_cut_rate_remap_restamp_and_selection(bag, tmp_path, environment):
@@ -133,11 +133,10 @@ def test_cut_rate_remap_restamp_and_selection(bag, tmp_path, environment):
         assert numbers == [*range(10), *range(35, 41)]
         numbers = [m.wrench.force.x for _, _, m in copy.read(["/wrench"])]
         assert numbers == [*range(501), *range(750, 950)]
-        received, stamped = stamps(copy, "/wrench").T
-        assert received[-1] == pytest.approx(949 / 500 / 2, abs=0.3)
+        _, stamped = stamps(copy, "/wrench").T
         assert stamped[-1] == pytest.approx(949 / 500 / 2, abs=1e-6), "stamps follow the rate"
         _, received_ns, message = next(copy.read(["/wrench"]))
-        assert stamp_ns(message) == pytest.approx(received_ns, abs=1e9), "stamped now"
+        assert stamp_ns(message) == pytest.approx(received_ns, abs=60e9), "stamped now"
 
 
 def test_part_of_a_bag(bag, tmp_path, environment):
@@ -161,7 +160,7 @@ def test_interrupting_a_loop(bag, environment, times):
     with start("smvae_ros.replay", str(bag), "--loop", "--rate", "4", env=environment) as replay:
         replay.wait_for_line("replaying 2.0 s of 3 topics")
         replay.interrupt(times)
-        assert replay.finish(20) == 0, replay.text
+        assert replay.finish() == 0, replay.text
         assert "Traceback" not in replay.text
 
 
@@ -169,7 +168,7 @@ def test_interrupting_while_waiting_for_subscribers(bag, environment):
     with start("smvae_ros.replay", str(bag), "--wait-for-subscribers", env=environment) as replay:
         replay.wait_for_line("waiting for subscribers")
         replay.interrupt()
-        assert replay.finish(20) == 0, replay.text
+        assert replay.finish() == 0, replay.text
         assert "Traceback" not in replay.text
 
 
@@ -183,7 +182,7 @@ def test_interrupting_a_recording_twice(bag, tmp_path, environment):
 def test_recording_for_a_time_without_anything_to_record(tmp_path, environment):
     arguments = (str(tmp_path / "copy"), "/nothing", "--duration", "0.5")
     with start("smvae_ros.record", *arguments, env=environment) as record:
-        assert record.finish(30) == 1
+        assert record.finish() == 1
         assert "nobody published /nothing" in record.text
         assert "nothing was written" in record.text
     assert not list(tmp_path.iterdir())
@@ -202,7 +201,7 @@ def test_what_is_refused(bag, tmp_path, environment):
     ):
         with start(f"smvae_ros.{module}", *arguments, env=environment) as process:
             process.wait_for_line(complaint)
-            assert process.finish(20) in (1, 2)
+            assert process.finish() in (1, 2)
             assert "Traceback" not in process.text
 
 
@@ -213,7 +212,7 @@ def test_arguments_for_ros(bag, environment):
     with start(
         "smvae_ros.replay", *ros_arguments, "--", str(bag), *arguments, env=environment
     ) as replay:
-        assert replay.finish(30) == 0, replay.text
+        assert replay.finish() == 0, replay.text
         assert "published 6 messages" in replay.text
 
 
@@ -228,7 +227,8 @@ def test_replaying_in_a_thread(bag, node):
             stop.set()
 
     with BagReader(bag) as reader:
-        replayer = Replayer(node, reader, rate=8.0, loop=True, cuts=[Cut("/fixed")])
+        replayer = Replayer(node, reader, rate=2.0, loop=True, cuts=[Cut("/fixed")])
+        begin = time.monotonic()
         count = replayer.run(stop, on_publish)
         in_one_loop = sum(t.count for name, t in reader.topics.items() if name != "/fixed")
     assert count == len(published) == 1500
@@ -238,10 +238,12 @@ def test_replaying_in_a_thread(bag, node):
     assert np.all(np.diff(moments) >= 0)
     (restart,) = np.flatnonzero(np.diff(seconds) < 0)
     assert restart == in_one_loop - 1, "the loop began again after the whole bag"
-    late = moments - moments[0] - seconds / 8.0
-    late[restart + 1 :] -= SECONDS / 8.0
-    assert abs(np.median(late)) < 0.1
-    assert late.min() > -0.001, "nothing comes early"
+    late = moments - begin - seconds / 2.0
+    late[restart + 1 :] -= SECONDS / 2.0
+    assert late.min() >= 0, "nothing comes early"
+    after_the_gap = np.flatnonzero(seconds >= 1.5)[0]
+    for first in (after_the_gap, restart + 1, 1300):
+        assert late[first : first + 200].min() < late[:200].min() + 0.25, "delays do not add up"
 
 
 def test_latecomers_get_latched_messages(bag, node):
@@ -261,7 +263,7 @@ def test_latecomers_get_latched_messages(bag, node):
     )
     executor = SingleThreadedExecutor(context=node.context)
     executor.add_node(node)
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + PATIENCE
     while not received and time.monotonic() < deadline:
         executor.spin_once(timeout_sec=0.1)
     executor.shutdown()
@@ -281,7 +283,7 @@ def test_recording_when_a_best_effort_publisher_joins(node, tmp_path):
     executor.add_node(node)
 
     def spin_until(condition):
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + PATIENCE
         while not condition():
             assert time.monotonic() < deadline
             executor.spin_once(timeout_sec=0.1)

@@ -70,7 +70,7 @@ def test_the_policy_names_all_that_the_node_has_and_nothing_else(
         monkeypatch.setenv(name, value)
     allowed = permissions_in_policy("/smvae/perception")
     with start_node(domain, f"checkpoint:={checkpoint}", "use_sim_time:=true") as process:
-        process.wait_for_line("active", timeout=60)
+        process.wait_for_line("active")
         robot = Robot(domain)
         try:
 
@@ -160,12 +160,12 @@ def test_the_secured_node_works_and_hears_nobody_without_a_key(
         ) as process,
         start_script(PUBLISHER, env=theirs) as publisher,
     ):
-        process.wait_for_line("active", timeout=60)
-        publisher.wait_for_line("publishing", timeout=60)
+        process.wait_for_line("active")
+        publisher.wait_for_line("publishing")
         for name, value in theirs.items():
             monkeypatch.setenv(name, value)
         trusted = Robot(domain)
-        trusted.run_until_subset(ALL, observations(), timeout=60)
+        trusted.run_until_subset(ALL, observations())
         trusted.close()
         for name in ours:
             monkeypatch.delenv(name)

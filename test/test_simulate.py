@@ -10,6 +10,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+from patience import PATIENCE
 from small_models import save_small_checkpoint, small_modalities
 from small_simulation import record
 
@@ -190,7 +191,7 @@ class TestLogs:
                 os.killpg(process.pid, number)
             else:
                 process.terminate()
-            _, errors = process.communicate(timeout=20)
+            _, errors = process.communicate(timeout=PATIENCE)
         finally:
             process.kill()
         assert process.returncode == 130, errors
@@ -274,7 +275,7 @@ class TestBag:
 class TestMissing:
     def test_without_graphics_the_message_names_the_packages(self, tmp_path):
         process = run("--output", tmp_path, env={**os.environ, "MUJOCO_GL": "disable"})
-        _, errors = process.communicate(timeout=60)
+        _, errors = process.communicate(timeout=PATIENCE)
         assert process.returncode == 1
         assert "libegl1" in errors
         assert "libosmesa6" in errors

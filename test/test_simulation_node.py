@@ -22,13 +22,14 @@ import yaml
 pytest.importorskip("rclpy", reason="rclpy is not installed (pip install ros-rclpy, or apt)")
 
 import rclpy
+from patience import PATIENCE
 from rcl_interfaces.srv import DescribeParameters, ListParameters, SetParameters
 from rclpy.context import Context
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 from rclpy.qos import QoSProfile
-from ros_processes import PATIENCE, Process, ros_environment, start, unique_domain_id
+from ros_processes import Process, ros_environment, start, unique_domain_id
 
 from smvae_ros.bundled import parameters_path
 from smvae_ros.messages import installed_types, stamp_ns

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from patience import PATIENCE
 from small_caches import make_cache
 from small_training import column, metrics, refused, train, write_config
 
@@ -98,7 +99,7 @@ def interrupt_at(config: Path, output: Path, epoch: int, batch: int) -> subproce
                 process.send_signal(signal.SIGINT)
                 break
         # The signal is there before this line is, so the step's end is where it takes effect.
-        process.message = "".join(process.communicate("go on\n", timeout=60))
+        process.message = "".join(process.communicate("go on\n", timeout=PATIENCE))
     finally:
         process.kill()
     return process

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import torch
+from patience import PATIENCE
 from small_caches import make_cache
 from small_training import column, write_config
 
@@ -50,7 +51,7 @@ def start(config: Path, output: Path, *options: str) -> subprocess.Popen[str]:
 def finish(process: subprocess.Popen[str], line: str = "") -> str:
     """Everything that it still says; all processes are gone afterwards."""
     try:
-        return process.communicate(line, timeout=300)[0]
+        return process.communicate(line, timeout=2 * PATIENCE)[0]
     finally:
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)

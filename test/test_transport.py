@@ -51,7 +51,7 @@ def test_the_node_says_it_at_configure_and_in_its_diagnostics(
         start("smvae_ros.perception_node", env=environment) as process,
         closing(Robot(domain, listening=False)) as robot,
     ):
-        process.wait_for_line(rf"WARN.*{VARIABLE} \(LARGE_DATA\) has no effect", timeout=60)
+        process.wait_for_line(rf"WARN.*{VARIABLE} \(LARGE_DATA\) has no effect")
         robot.wait(
             lambda: robot.diagnostics and VARIABLE in robot.diagnostics.messages["perception"],
             "diagnostics that name the variable",
