@@ -21,7 +21,14 @@ from smvae_ros.bags import BagReader
 from smvae_ros.configuration import make_sources, read_values
 from smvae_ros.demo_recording import DemoRecording, nearest
 from smvae_ros.evaluate import evaluate_bag
-from smvae_ros.figures import clear_ticks, depth_style, displayable, plot_live
+from smvae_ros.figures import (
+    clear_ticks,
+    depth_scale,
+    depth_style,
+    displayable,
+    legend_above,
+    plot_live,
+)
 from smvae_ros.messages import adapter, stamp_ns
 from smvae_ros.report import Page
 from smvae_ros.sources import Source
@@ -31,7 +38,9 @@ BLIND: Subset = ("force", "action", "proprio")
 TOUCH: Subset = ("force", "action")
 SAME_MOMENT_NS = 26_000_000  # half a period of the 20 Hz camera, and a little
 ROWS = ("RGB, camera", "RGB, predicted", "depth, camera", "depth, predicted")
-COLUMNS = {False: 3, True: 4}  # moments shown while the camera is live, and while it is not
+COLUMNS = {False: 2, True: 3}  # moments shown while the camera is live, and while it is not
+WIDTH = 7.5  # inches; in wider figures letters would be too small on a page
+DPI = 150  # of the picture beside the report
 
 
 @dataclass(frozen=True)
@@ -204,7 +213,7 @@ def _write_page(
     )
     page.heading("What the camera saw, and what the node predicted")
     figure = _pictures(comparison, recording, inference, truth)
-    figure.savefig(options.output / "pictures.png", dpi=80)
+    figure.savefig(options.output / "pictures.png", dpi=DPI)
     page.figure(
         figure,
         "With all sensors live the node sees the camera's pictures. While RGB and depth are cut "
@@ -246,18 +255,27 @@ def _pictures(
 ) -> Any:
     """Real and predicted RGB and depth at a few moments, with and without the camera."""
     style = depth_style(truth["depth"].images)
-    figure = plt.figure(figsize=(14, 9.2), layout="constrained")
-    parts = figure.subfigures(1, 2, width_ratios=(COLUMNS[False], COLUMNS[True]), wspace=0.02)
-    for part, (blind, columns) in zip(parts, COLUMNS.items(), strict=True):
-        part.suptitle("RGB and depth cut off" if blind else "all sensors live", fontsize=15)
-        axes = part.subplots(len(ROWS), columns, squeeze=False)
-        clear_ticks(axes.flat)
-        for row, title in enumerate(() if blind else ROWS):
-            axes[row, 0].set_ylabel(title, fontsize=12)
-        moments = _moments(comparison, blind, columns)
+    total = sum(COLUMNS.values())
+    figure, grid = plt.subplots(
+        len(ROWS),
+        total + 1,
+        figsize=(WIDTH, 5.3),
+        width_ratios=[1] * COLUMNS[False] + [0.08] + [1] * COLUMNS[True],
+        layout="constrained",
+    )
+    for axis in grid[:, COLUMNS[False]]:  # the gap between the phases
+        axis.set_visible(False)
+    halves = {False: grid[:, : COLUMNS[False]], True: grid[:, COLUMNS[False] + 1 :]}
+    clear_ticks([axis for axes in halves.values() for axis in axes.flat])
+    for axis, title in zip(grid[:, 0], ROWS, strict=True):
+        axis.set_ylabel(title)
+    for blind, axes in halves.items():
+        moments = _moments(comparison, blind, COLUMNS[blind])
+        phase = "RGB and depth cut off" if blind else "all sensors live"
+        axes[0, (COLUMNS[blind] - 1) // 2].set_title(phase)
         for column, moment in enumerate(moments):
             stamp = int(comparison.stamps[moment])
-            axes[0, column].set_title(f"{comparison.seconds[moment]:.1f} s", fontsize=11)
+            axes[-1, column].set_xlabel(f"{comparison.seconds[moment]:.1f} s")
             for row, name in ((0, "rgb"), (2, "depth")):
                 options = style if name == "depth" else {}
                 index = nearest(truth[name].stamps, stamp, SAME_MOMENT_NS)
@@ -268,6 +286,7 @@ def _pictures(
                     decode = adapter("sensor_msgs/msg/Image").to_array
                     image = decode(message, inference.modalities[name])
                     axes[row + 1, column].imshow(image, **options)
+    depth_scale(figure, list(grid[2:].flat), style)
     return figure
 
 
@@ -288,7 +307,7 @@ def _timeline(
 ) -> Any:
     """Error, live modalities and latency over the time in the bag."""
     figure, (error, live, latency) = plt.subplots(
-        3, 1, figsize=(10, 7), sharex=True, height_ratios=(3, 1.4, 2)
+        3, 1, figsize=(WIDTH, 6.5), sharex=True, height_ratios=(3, 1.4, 2), layout="constrained"
     )
     error.plot(
         comparison.seconds, 1000 * np.sqrt(comparison.mean_squares), "#999", label="training mean"
@@ -296,7 +315,6 @@ def _timeline(
     error.plot(comparison.seconds, 1000 * np.sqrt(comparison.squares), "#1668b0", label="predicted")
     error.set_ylabel("depth RMSE [mm]")
     error.set_ylim(bottom=0)
-    error.legend(loc="upper right")
     plot_live(live, comparison.seconds, comparison.subsets, names)
     pairs = [
         (second, (recording.received[stamp] - recording.published[stamp]) / 1e6)
@@ -307,10 +325,9 @@ def _timeline(
         latency.plot(*zip(*pairs, strict=True), ".", markersize=3, color="#b05516")
     latency.set(ylabel="end to end [ms]", xlabel="time in the bag [s]", yscale="log")
     for axis in (error, live, latency):
-        axis.axvspan(*cut, color="#000", alpha=0.07)
+        axis.axvspan(*cut, color="#000", alpha=0.07, lw=0, label="RGB and depth cut off")
         axis.grid(alpha=0.3)
-    error.text(sum(cut) / 2, error.get_ylim()[1] * 0.92, "RGB and depth cut off", ha="center")
-    figure.tight_layout()
+    legend_above(error)
     return figure
 
 

@@ -353,6 +353,22 @@ def test_figures(touching: Path, tmp_path: Path) -> None:
     assert {path.name: path.read_bytes() for path in files} == content
 
 
+def test_depth_in_figures_has_a_scale_in_metres() -> None:
+    random = np.random.default_rng(0)
+    truth = {
+        "rgb": random.integers(0, 256, (2, 8, 8, 3), dtype=np.uint8),
+        "depth": random.uniform(0.4, 0.9, (2, 8, 8)).astype(np.float32),
+    }
+    figure = insertion_figures.draw({"truth": truth}, ["step 0", "step 1"])
+    (scale,) = [axis for axis in figure.axes if axis.get_ylabel() == "depth [m]"]
+    low, high = scale.get_ylim()
+    assert 0.4 <= low < high <= 0.9
+    assert figure.get_figwidth() <= 7.5  # or letters are too small where a page shows it
+    (frame, _) = insertion_figures.frames({"truth": truth}, ["step 0", "step 1"])
+    panel = insertion_figures._panel(truth["rgb"][0], "")
+    assert frame.shape[1] > panel.shape[1] + 40, "the scale of an animation stands beside it"
+
+
 def test_the_steps_of_figures_are_chosen_by_rule(touching: Path) -> None:
     cache = open_cache(touching)
     rows = insertion_figures.steps_of(cache, 0, insertion_figures.FULL)

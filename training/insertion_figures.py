@@ -31,14 +31,16 @@ from smvae_core.data.log_dataset import CacheError, LogCache, open_cache
 from smvae_core.files import OutputError, check_output, whole_file
 from smvae_core.multimodal_vae import MultimodalVAE
 from smvae_core.preprocessing import to_raw, to_tensor
-from smvae_ros.figures import clear_ticks, depth_style, displayable
+from smvae_ros.figures import clear_ticks, depth_scale, depth_style, displayable
 
 PICTURES = ("rgb", "depth")
 PARTIAL = ("force", "action")
 FULL = ("rgb", "depth", "force", "action")
 MOMENTS = 3  # early, and as many late
 SAMPLES = 2  # drawn for each moment
-COLUMNS = 8  # moments of the sequence in print
+COLUMNS = 6  # moments of the sequence in print
+_WIDTH = 7.2  # inches; in a wider figure letters would be too small on a page
+_BESIDE = 1.3  # inches, of labels and of the scale of depth
 _PANEL = 128  # pixels, in the animation
 _CAPTION = 20  # pixels, above each panel
 
@@ -123,19 +125,20 @@ def draw(rows: Mapping[str, Pictures], titles: Sequence[str]) -> Any:
     figure, axes = plt.subplots(
         len(grid),
         len(titles),
-        figsize=(1.5 * len(titles) + 0.6, 1.55 * len(grid) + 0.3),
+        figsize=(_WIDTH, (_WIDTH - _BESIDE) / len(titles) * len(grid) * 1.03 + 0.5),
         squeeze=False,
         layout="constrained",
-        dpi=110,
+        dpi=120,
     )
     clear_ticks(axes.flat)
     style = depth_style(rows["truth"]["depth"])
     for axis_row, (name, source) in zip(axes, grid, strict=True):
         title = "RGB" if name == "rgb" else name
-        axis_row[0].set_ylabel(f"{title}\n{source}", fontsize=9)
+        axis_row[0].set_ylabel(f"{title}\n{source}", fontsize=8)
         for axis, picture in zip(axis_row, rows[source][name], strict=True):
             options = style if name == "depth" else {}
             axis.imshow(displayable(picture), interpolation="nearest", **options)
+    depth_scale(figure, list(axes[len(rows) :].flat), style)
     for axis, title in zip(axes[0], titles, strict=True):
         axis.set_title(title, fontsize=9)
     return figure
@@ -152,7 +155,7 @@ def frames(rows: Mapping[str, Pictures], titles: Sequence[str]) -> list[np.ndarr
             caption = f"{source}, {title}" if source == "truth" else source
             panels = [_panel(pictures["rgb"][moment], caption), _panel(depth, "")]
             columns.append(np.vstack(panels))
-        done.append(np.hstack(columns))
+        done.append(np.hstack([*columns, _scale(columns[0].shape[0], style)]))
     return done
 
 
@@ -163,6 +166,17 @@ def _coloured(depth: np.ndarray, style: Mapping[str, Any]) -> np.ndarray:
     scaled = (depth.astype(np.float32) - style["vmin"]) / (style["vmax"] - style["vmin"])
     colours = mpl.colormaps[style["cmap"]](np.nan_to_num(scaled), bytes=True)[..., :3]
     return np.where(np.isnan(depth)[..., None], np.uint8(0xEE), colours)
+
+
+def _scale(height: int, style: Mapping[str, Any]) -> np.ndarray:
+    """Beside the depth images of a frame: which colour is how many metres."""
+    strip = np.full((height, 52, 3), 255, np.uint8)
+    bar = np.linspace(style["vmax"], style["vmin"], _PANEL)[:, None]
+    strip[-_PANEL:, 4:12] = _coloured(bar, style)
+    font = cv2.FONT_HERSHEY_SIMPLEX
+    for value, y in ((style["vmax"], height - _PANEL + 10), (style["vmin"], height - 2)):
+        cv2.putText(strip, f"{value:.1f} m", (14, y), font, 0.36, (0, 0, 0), 1, cv2.LINE_AA)
+    return strip
 
 
 def _panel(picture: np.ndarray, caption: str) -> np.ndarray:
