@@ -188,7 +188,11 @@ def main() -> None:
         "plain_loop": plain_loop(samples),
         "plain_loop_fused_adam": plain_loop(samples, fused=True),
     }
-    notes = {"model": "MVAE, image 784-512-512-20 and label", "batch": str(BATCH)}
+    notes = {
+        "model": "MVAE, image 784-512-512-20 and label",
+        "batch": str(BATCH),
+        "recipes": f"of config/training, {options.steps} steps each on random data",
+    }
     if importlib.util.find_spec("multivae") is None:
         notes["multivae"] = "not installed, so there is no vs_multivae (docs/baselines.md)"
     else:

@@ -28,6 +28,7 @@ import torch
 import yaml
 
 import smvae_core
+from smvae_core.files import whole_file
 from smvae_core.health.calibration import Calibration
 from smvae_core.methods import find_method
 from smvae_core.modalities import Modality
@@ -79,7 +80,8 @@ def save_checkpoint(
             computed with as float32 all the same.
 
     Raises:
-        CheckpointError: where a file stands at ``path``, or where weights do not fit into 16 bits.
+        CheckpointError: where a file stands at ``path``, where weights do not fit into 16 bits, or
+            where loading would refuse the checkpoint.
     """
     path = Path(os.path.realpath(path))  # of a link, what it points to is replaced
     if path.exists() and not path.is_dir():
@@ -108,6 +110,13 @@ def save_checkpoint(
             yaml.dump(description, Dumper=_Dumper, sort_keys=False, allow_unicode=True),
             encoding="utf-8",
         )
+        try:
+            load_checkpoint(temporary)
+        except CheckpointError as error:
+            reason = str(error).replace(str(temporary), str(path))
+            raise CheckpointError(
+                f"not written, since loading would refuse it: {reason}"
+            ) from error
         _replace_directory(temporary, path)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
@@ -117,36 +126,51 @@ def save_calibration(path: str | os.PathLike[str], calibration: Calibration) -> 
     """Adds the calibration of its sensor health to a checkpoint; one that is there is replaced.
 
     Raises:
-        CheckpointError: where ``path`` is no usable checkpoint.
+        CheckpointError: where ``path`` is no usable checkpoint, or loading would refuse the file.
+        OutputError: where it cannot be written.
     """
     path = Path(os.path.realpath(path))
     digest = _read_description(path).get("weights_sha256")
     arrays, texts = calibration.to_tensors()
     content = safetensors.numpy.save(arrays, {**texts, "weights_sha256": str(digest)})
-    temporary = path / f".{HEALTH}.{os.getpid()}.new"
-    try:
-        temporary.write_bytes(content)
-        temporary.replace(path / HEALTH)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with whole_file(path / HEALTH) as partial:
+        partial.write_bytes(content)
+        try:
+            _read_calibration(partial, str(digest))
+        except ValueError as error:
+            spaces = {name: r.whitening.size for (name, _), r in calibration.references.items()}
+            raise CheckpointError(
+                f"{path / HEALTH}: this calibration is not kept, since loading would refuse it: "
+                f"{str(error).replace(str(partial), 'the file')}. The model is as it was. Most "
+                f"space is taken by {max(spaces, key=spaces.get, default='none')}; fewer "
+                "combinations (`training.calibrate --missing 0`) take less"
+            ) from error
 
 
 def _load_calibration(file: Path, weights_sha256: str) -> Calibration | None:
     if not file.exists():
         return None
-    _check_file(file)
     try:
-        with safetensors.safe_open(file, framework="numpy") as content:
-            texts = content.metadata() or {}
-            arrays = {name: content.get_tensor(name) for name in content.keys()}  # noqa: SIM118
-        if texts.get("weights_sha256") != weights_sha256:
-            raise ValueError("it was made for other weights")
-        return Calibration.from_tensors(arrays, texts)
-    except (OSError, ValueError, safetensors.SafetensorError) as error:
+        return _read_calibration(file, weights_sha256)
+    except ValueError as error:
         raise CheckpointError(
             f"{file}: {error}; delete the file (the model then works without sensor health), or "
             "make it anew with `python -m training.calibrate`"
         ) from error
+
+
+def _read_calibration(file: Path, weights_sha256: str) -> Calibration:
+    """Raises ValueError for whatever is wrong with it."""
+    try:
+        _check_file(file, MAXIMUM_BYTES[HEALTH])
+        with safetensors.safe_open(file, framework="numpy") as content:
+            texts = content.metadata() or {}
+            arrays = {name: content.get_tensor(name) for name in content.keys()}  # noqa: SIM118
+    except (OSError, safetensors.SafetensorError, CheckpointError) as error:
+        raise ValueError(str(error)) from error
+    if texts.get("weights_sha256") != weights_sha256:
+        raise ValueError("it was made for other weights")
+    return Calibration.from_tensors(arrays, texts)
 
 
 def _replace_directory(new: Path, path: Path) -> None:
@@ -195,22 +219,21 @@ def load_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
     return Checkpoint(model.eval(), description.get("training") or {}, digest[:12], calibration)
 
 
-def _check_file(path: Path) -> None:
+def _check_file(path: Path, most: int) -> None:
     """Refuses what is no regular file, or absurdly large."""
     status = path.stat()
     if not stat.S_ISREG(status.st_mode):
         raise CheckpointError(f"{path}: cannot be read: it is no regular file")
-    if status.st_size > MAXIMUM_BYTES[path.name]:
+    if status.st_size > most:
         raise CheckpointError(
-            f"{path}: {status.st_size} bytes, more than {MAXIMUM_BYTES[path.name]}; "
-            "this is no checkpoint of smvae_ros"
+            f"{path}: {status.st_size} bytes, more than {most}, the most that is read"
         )
 
 
 def _read(path: Path) -> bytes:
     """A file as a whole."""
     try:
-        _check_file(path)
+        _check_file(path, MAXIMUM_BYTES[path.name])
         return path.read_bytes()
     except FileNotFoundError:
         raise CheckpointError(

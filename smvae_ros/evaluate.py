@@ -4,7 +4,7 @@
         --report out/evaluation.html
 
 The frames are those that the live node makes of the same messages, and so are the latents; a second
-run gives the same numbers. Reported is how well every subset of modalities predicts every modality
+run gives the same numbers. Reported is how well subsets of modalities predict every modality
 (:mod:`smvae_core.evaluation`), and for a calibrated model how healthy its sensors look. The truth
 is what the bag holds.
 """
@@ -29,6 +29,7 @@ from smvae_core.checkpoint import CheckpointError
 from smvae_core.evaluation import SubsetErrors, print_summary
 from smvae_core.files import check_output, write_text
 from smvae_core.inference import Inference, NotFiniteError
+from smvae_core.subset_choice import HELP, choose_subsets, left_out
 from smvae_ros.bag_topics import missing_sources
 from smvae_ros.bags import BagError, BagReader
 from smvae_ros.bundled import model_path
@@ -173,6 +174,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--report", type=Path, metavar="HTML", help="page with plots and pictures to write"
     )
+    parser.add_argument("--subsets", nargs="+", metavar="SUBSET", help=HELP)
     options = parser.parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(levelname)s: %(message)s")
     if options.report:
@@ -186,7 +188,10 @@ def main(argv: Sequence[str] | None = None) -> int:
             check_output(path)
         inference = Inference.load(options.checkpoint, options.device)
         values = read_values(options.params, inference.modalities.values(), options.namespace)
-        errors = SubsetErrors(inference.model)
+        names = tuple(inference.modalities)
+        errors = SubsetErrors(inference.model, choose_subsets(options.subsets, names))
+        if note := left_out(options.subsets, names):
+            log.warning(note)
         thresholds = health_settings(values).thresholds
         frames, records, health = {}, {}, {}
         for path in options.bags:

@@ -139,9 +139,10 @@ def test_configuration_decides_the_key() -> None:
 
 
 def test_more_test_images_than_there_are_is_an_error(
-    arguments: list[str], capsys: pytest.CaptureFixture[str]
+    arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main([*arguments, "--methods", "cvae", "--test-images", str(TEST + 1)]) == 2
+    options = ["--results", str(tmp_path), "--methods", "cvae", "--test-images", str(TEST + 1)]
+    assert main([*arguments, *options]) == 2
     assert f"{TEST} test images" in capsys.readouterr().err
 
 

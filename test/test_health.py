@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from pathlib import Path
 
@@ -23,7 +24,12 @@ from smvae_core.checkpoint import (
 from smvae_core.data.log_dataset import open_cache
 from smvae_core.distributions import Gaussian
 from smvae_core.health.calibrate import calibrate, healthy_runs, longest_repeat
-from smvae_core.health.calibration import Calibration, calibrated_sets
+from smvae_core.health.calibration import (
+    Calibration,
+    calibrated_sets,
+    count_references,
+    usual_missing,
+)
 from smvae_core.health.features import Features, divergence, measure
 from smvae_core.health.reference import TIME_CONSTANT, Reference, Table, average, weight
 from smvae_core.health.suspicion import Level, Suspicion, Thresholds, repeat_score
@@ -257,7 +263,48 @@ def test_every_sensor_is_calibrated_beside_any_set_of_others(calibration: Calibr
         assert calibration.reference(name, others) is not None
         assert calibration.reference(name, others[1:3]) is not None
     assert calibration.reference("rgb", ()) is None
-    assert len(calibrated_sets("abcdefghij")) == 10 + 45 + 120 + 210
+    assert len(calibrated_sets("abcdefghij", missing=3)) == 10 + 45 + 120 + 210
+
+
+def test_combinations_stay_few_with_many_sensors() -> None:
+    """Where nothing is said: three absent others up to nine modalities, then fewer."""
+    names = [f"m{number}" for number in range(32)]
+    for count in range(2, 33):
+        sets = calibrated_sets(names[:count])
+        missing = usual_missing(count)
+        assert missing == (3 if count < 10 else 2 if count < 13 else 1)
+        assert min(map(len, sets)) == max(1, count - 1 - missing)
+        references = sum(count - len(others) for others in sets)
+        assert references == count_references(count, missing) <= 1024
+
+
+def test_a_calibration_that_loading_would_refuse_is_not_kept(
+    tmp_path: Path, calibration: Calibration
+) -> None:
+    """That of a sensor of 2,400 values, beside the one that is there."""
+    path = save_small_checkpoint(tmp_path / "model")
+    save_calibration(path, calibration)
+    before = (path / "health.safetensors").read_bytes()
+    values = 2400
+    whole = next(iter(calibration.references.values()))
+    large = dataclasses.replace(
+        whole,
+        coefficients=np.zeros((1, values)),
+        centre=np.zeros((len(whole.edges) + 1, values + 2)),
+        width=np.ones((len(whole.edges) + 1, values + 2)),
+        whitening=np.eye(values, dtype=np.float32),
+    )
+    others = (("force",), ("action",), ("force", "action"))
+    references = {("tactile", other): large for other in others} | calibration.references
+    with pytest.raises(CheckpointError, match="more than 67108864") as refused:
+        save_calibration(path, dataclasses.replace(calibration, references=references))
+    message = str(refused.value)
+    assert "this calibration is not kept" in message
+    assert "Most space is taken by tactile" in message
+    assert "delete" not in message
+    assert (path / "health.safetensors").read_bytes() == before
+    assert load_checkpoint(path).calibration is not None
+    assert [file.name for file in path.iterdir() if file.name.startswith(".")] == []
 
 
 def test_a_calibration_survives_the_disk(tmp_path: Path, calibration: Calibration) -> None:

@@ -11,9 +11,7 @@ written to RESULTS/NAME.json and .md. Progress goes to standard error, the table
 from __future__ import annotations
 
 import argparse
-import json
 import logging
-import os
 import shlex
 import sys
 import time
@@ -22,10 +20,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from smvae_core.data.cache_folder import CacheError
-from smvae_core.files import write_text
 from training.data_sets import LABELLED
-from training.likelihood_table import tabulate, to_markdown
+from training.likelihood_table import identity, tabulate, to_markdown
+from training.programs import run_program
 from training.protocol import METHODS, Protocol, Run, RunFailed
 from training.protocol_options import (
     add_methods,
@@ -38,6 +35,7 @@ from training.protocol_options import (
 from training.provenance import commit
 from training.run_file import runs_of
 from training.study import STAGES, complete
+from training.table_file import RESULTS, check_table, write_table
 
 
 def parser() -> argparse.ArgumentParser:
@@ -58,28 +56,14 @@ def main(arguments: list[str] | None = None) -> int:
     if options.data_dir is None and not options.only_table:
         parser().error("--data-dir is needed, except with --only-table")
     quieten()
-    try:
-        code = _run(options)
-        sys.stdout.flush()
-        return code
-    except KeyboardInterrupt:
-        print("\nInterrupted; the same command continues", file=sys.stderr)
-        return 130
-    except (CacheError, ValueError) as error:
-        print(f"training.benchmark: error: {error}", file=sys.stderr)
-        return 2
-    except BrokenPipeError:
-        # `| head` has seen enough. Nothing is lost; what is still buffered must go somewhere.
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        for stream in (sys.stdout, sys.stderr):
-            os.dup2(nowhere, stream.fileno())
-        return 1
+    return run_program("training.benchmark", lambda: _run(options))
 
 
 def _run(options: argparse.Namespace) -> int:
     protocol = chosen_protocol(options)
     runs = options.results / "runs"
     path = options.results / (options.name or page_name(protocol))
+    check_table(path, identity(protocol), "give another --results or --name")
     failures = 0
     if not options.only_table:
         # All methods with one seed before the next seed, so that an early table has every row.
@@ -87,8 +71,8 @@ def _run(options: argparse.Namespace) -> int:
         for number, run in enumerate(wanted, 1):
             title = f"[{number}/{len(wanted)}] {path.name}, {run.method}, seed {run.seed}"
             failures += not _complete(title, run, runs, options)
-            _write_table(protocol, runs, path)
-    page = _write_table(protocol, runs, path)
+            _write_table(protocol, path, options.results)
+    page = _write_table(protocol, path, options.results)
     if page is None:
         print(f"No run of this protocol in {runs}", file=sys.stderr)
         return 1
@@ -111,8 +95,9 @@ def _complete(title: str, run: Run, runs: Path, options: argparse.Namespace) -> 
     return True
 
 
-def _write_table(protocol: Protocol, runs: Path, path: Path) -> str | None:
+def _write_table(protocol: Protocol, path: Path, results: Path) -> str | None:
     """Writes the table of what there is as PATH.json and PATH.md; returns the page."""
+    runs = results / "runs"
     records = runs_of(runs, protocol)
     if not records:
         return None
@@ -120,17 +105,18 @@ def _write_table(protocol: Protocol, runs: Path, path: Path) -> str | None:
     table = tabulate(
         protocol,
         records,
-        _command(protocol, records, path.name),
+        _command(protocol, records, path.name, results),
         commit(),
         runs_of(runs, legacy) if legacy else (),
     )
     page = to_markdown(protocol, table)
-    write_text(path.with_name(f"{path.name}.json"), json.dumps(table, indent=1) + "\n")
-    write_text(path.with_name(f"{path.name}.md"), page)
+    write_table(path, table, page)
     return page
 
 
-def _command(protocol: Protocol, records: Sequence[Mapping[str, Any]], name: str) -> str:
+def _command(
+    protocol: Protocol, records: Sequence[Mapping[str, Any]], name: str, results: Path
+) -> str:
     """What makes these runs in a fresh checkout: a command for each set of seeds."""
     seeds: dict[str, list[int]] = {}
     for record in records:
@@ -144,6 +130,8 @@ def _command(protocol: Protocol, records: Sequence[Mapping[str, Any]], name: str
     common = ["python", "-m", "training.benchmark", dataset, own, "--data-dir", "DIR", *options]
     if name != page_name(protocol):
         common += ["--name", name]
+    if results != RESULTS:
+        common += ["--results", str(results)]
     commands = []
     for own, methods in groups.items():
         chosen = [] if methods == list(METHODS) else ["--methods", *methods]

@@ -23,18 +23,19 @@ from torch import Tensor
 from tqdm import tqdm
 
 from smvae_core.checkpoint import CheckpointError, load_checkpoint
-from smvae_core.data.cache_folder import CacheError
-from smvae_core.files import OutputError, check_output
+from smvae_core.files import check_output
 from smvae_core.multimodal_vae import MultimodalVAE
 from smvae_core.preprocessing import to_raw
 from training.coherence import draws
 from training.curve_figure import curve_figure
 from training.data_sets import LABELLED, DataSet, Folders
 from training.pictures import save_figure, show_mosaic
+from training.programs import run_program
 from training.protocol import Run
 from training.protocol_options import add_methods, chosen_protocol, page_name, study_parser
 from training.run_data import observations
 from training.run_file import runs_of
+from training.table_file import RESULTS
 
 _POINTS = 1000  # test images in a t-SNE picture
 _ROWS = 6  # images for each label
@@ -57,14 +58,14 @@ def parser() -> argparse.ArgumentParser:
     add(
         "--figures",
         type=Path,
-        default=Path("docs/results/figures"),
-        help="folder to write to (default: docs/results/figures)",
+        default=RESULTS / "figures",
+        help="folder to write to (default: out/results/figures)",
     )
     add(
         "--results",
         type=Path,
-        default=Path("docs/results"),
-        help="folder of the study's results (default: docs/results)",
+        default=RESULTS,
+        help="folder of the study's results (default: out/results)",
     )
     return parser
 
@@ -72,42 +73,41 @@ def parser() -> argparse.ArgumentParser:
 def main(arguments: list[str] | None = None) -> int:
     """Draws the figures; returns the exit code."""
     options = parser().parse_args(arguments)
-    try:
-        check_output(options.figures, folder=True)
-        protocol = chosen_protocol(options)
-        runs = {method: Run(method, options.seed, protocol) for method in options.methods}
-        models = _models(runs, options.work)
-        if not models:
-            print(f"No model of these runs in {options.work}", file=sys.stderr)
-            return 1
-        run = runs[next(iter(models))]
-        folders = Folders(options.data_dir, options.work / "derived")
-        model = next(iter(models.values()))
-        test = observations(model, run, folders, "test", _POINTS, at_most=True)
-        training = observations(model, run, folders, "training", 10 * _POINTS, at_most=True)
-        label = protocol.data_set.label
-        conditions = _conditions(training[label], protocol.data_set)
-        data_set, seed = protocol.data_set, options.seed
-        figures = {f"given_{label}": generated_figure(models, conditions, data_set, seed)}
-        if joint := {method: model for method, model in models.items() if not model.given}:
-            figures["latent"] = latent_figure(joint, test, data_set, seed)
-        records = [
-            record
-            for record in runs_of(options.results / "runs", protocol)
-            if record["configuration"]["method"] in options.methods
-        ]
-        if curve := curve_figure(protocol, records):
-            figures["curve"] = curve
-        for name, figure in figures.items():
-            path = options.figures / f"{page_name(protocol)}_{name}.png"
-            save_figure(figure, path)
-            print(f"Saved {path}")
-    except KeyboardInterrupt:
-        print("\nInterrupted; nothing was written", file=sys.stderr)
-        return 130
-    except (CacheError, OutputError, ValueError) as error:
-        print(f"training.benchmark_figures: error: {error}", file=sys.stderr)
-        return 2
+    return run_program(
+        "training.benchmark_figures", lambda: _run(options), "figures not named above are missing"
+    )
+
+
+def _run(options: argparse.Namespace) -> int:
+    check_output(options.figures, folder=True)
+    protocol = chosen_protocol(options)
+    runs = {method: Run(method, options.seed, protocol) for method in options.methods}
+    models = _models(runs, options.work)
+    if not models:
+        print(f"No model of these runs in {options.work}", file=sys.stderr)
+        return 1
+    run = runs[next(iter(models))]
+    folders = Folders(options.data_dir, options.work / "derived")
+    model = next(iter(models.values()))
+    test = observations(model, run, folders, "test", _POINTS, at_most=True)
+    training = observations(model, run, folders, "training", 10 * _POINTS, at_most=True)
+    label = protocol.data_set.label
+    conditions = _conditions(training[label], protocol.data_set)
+    data_set, seed = protocol.data_set, options.seed
+    figures = {f"given_{label}": generated_figure(models, conditions, data_set, seed)}
+    if joint := {method: model for method, model in models.items() if not model.given}:
+        figures["latent"] = latent_figure(joint, test, data_set, seed)
+    records = [
+        record
+        for record in runs_of(options.results / "runs", protocol)
+        if record["configuration"]["method"] in options.methods
+    ]
+    if curve := curve_figure(protocol, records):
+        figures["curve"] = curve
+    for name, figure in figures.items():
+        path = options.figures / f"{page_name(protocol)}_{name}.png"
+        save_figure(figure, path)
+        print(f"Saved {path}")
     return 0
 
 

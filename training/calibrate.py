@@ -15,16 +15,26 @@ from pathlib import Path
 
 import numpy as np
 
-from smvae_core.checkpoint import CheckpointError, load_checkpoint, save_calibration
-from smvae_core.data.log_dataset import CacheError, open_cache
+from smvae_core.checkpoint import HEALTH, load_checkpoint, save_calibration
+from smvae_core.data.log_dataset import open_cache
+from smvae_core.files import check_output
 from smvae_core.health.calibrate import calibrate
-from smvae_core.inference import DeviceError, find_device
+from smvae_core.health.calibration import MISSING, count_references, usual_missing
+from smvae_core.inference import find_device
+from training.programs import run_program
 
 
 def _rate(text: str) -> float:
     value = float(text)
     if not 0 < value < np.inf:
         raise argparse.ArgumentTypeError(f"{text} is not a positive number")
+    return value
+
+
+def _count(text: str) -> int:
+    value = int(text)
+    if value < 0:
+        raise argparse.ArgumentTypeError(f"{text} is not a number from 0")
     return value
 
 
@@ -43,19 +53,33 @@ def main(arguments: list[str] | None = None) -> int:
         help="steps per second of the logs (default: what CACHE says)",
     )
     parser.add_argument("--device", default="auto", help="cpu, cuda, cuda:N or auto (%(default)s)")
+    parser.add_argument(
+        "--missing",
+        type=_count,
+        metavar="N",
+        help="how many other sensors may be absent for a sensor still to be judged; combinations, "
+        f"time and file grow with it (default: {MISSING}, less with more than nine modalities)",
+    )
     options = parser.parse_args(arguments)
-    try:
-        device = find_device(options.device)
-        model = load_checkpoint(options.model).model.to(device)
-        cache = open_cache(options.cache, list(model.modalities.values()))
-        calibration = calibrate(model, cache, np.arange(len(cache)), options.rate)
-        save_calibration(options.model, calibration)
-    except (CacheError, CheckpointError, DeviceError, ValueError) as error:
-        print(f"training.calibrate: error: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("\nInterrupted; the model is as it was.", file=sys.stderr)
-        return 130
+    return run_program("training.calibrate", lambda: _run(options), "the model is as it was")
+
+
+def _run(options: argparse.Namespace) -> int:
+    check_output(options.model / HEALTH)
+    device = find_device(options.device)
+    model = load_checkpoint(options.model).model.to(device)
+    cache = open_cache(options.cache, list(model.modalities.values()))
+    missing = usual_missing(len(model.names)) if options.missing is None else options.missing
+    if options.missing is None and missing < MISSING:
+        print(
+            f"With {len(model.names)} modalities a sensor is calibrated for up to {missing} absent "
+            f"others, {count_references(len(model.names), missing)} combinations; --missing sets "
+            "another number",
+            file=sys.stderr,
+        )
+    rows = np.arange(len(cache))
+    calibration = calibrate(model, cache, rows, options.rate, missing=missing)
+    save_calibration(options.model, calibration)
     source = calibration.source
     print(
         f"Calibrated {options.model} with {source['steps']} steps in {source['runs']} runs at "

@@ -1,4 +1,4 @@
-"""Measures a model on converted logs: the error of every modality from every subset.
+"""Measures a model on converted logs: the error of every modality from subsets of them.
 
     python -m training.evaluate CHECKPOINT CACHE --output out/evaluation.json
 
@@ -16,11 +16,14 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from smvae_core.checkpoint import CheckpointError, load_checkpoint
+from smvae_core.checkpoint import load_checkpoint
 from smvae_core.data.batches import LogBatches
-from smvae_core.data.log_dataset import CacheError, open_cache
-from smvae_core.evaluation import SubsetErrors, print_summary
-from smvae_core.files import OutputError, check_output, write_text
+from smvae_core.data.log_dataset import open_cache
+from smvae_core.evaluation import SubsetErrors, nothing_learned, print_summary
+from smvae_core.files import check_output, write_text
+from smvae_core.subset_choice import HELP, choose_subsets, left_out
+from training.programs import run_program
+from training.provenance import provenance
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -35,16 +38,22 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--output", type=Path, help="JSON file to write")
     parser.add_argument("--batch-size", type=int, default=64, help="samples at a time")
     parser.add_argument("--every", type=int, default=1, help="use only every N-th step")
+    parser.add_argument("--subsets", nargs="+", metavar="SUBSET", help=HELP)
     options = parser.parse_args(arguments)
-    try:
-        if options.output:
-            check_output(options.output)
-        model = load_checkpoint(options.checkpoint).model
-        cache = open_cache(options.cache, list(model.modalities.values()))
-    except (CheckpointError, CacheError, OutputError) as error:
-        print(f"training.evaluate: error: {error}", file=sys.stderr)
-        return 2
-    errors = SubsetErrors(model)
+    return run_program("training.evaluate", lambda: _run(options, arguments), "nothing was written")
+
+
+def _run(options: argparse.Namespace, arguments: list[str] | None) -> int:
+    origin = provenance("training.evaluate", arguments)
+    if options.output:
+        check_output(options.output)
+    checkpoint = load_checkpoint(options.checkpoint)
+    model = checkpoint.model
+    subsets = choose_subsets(options.subsets, model.names)
+    cache = open_cache(options.cache, list(model.modalities.values()))
+    if note := left_out(options.subsets, model.names):
+        print(note, file=sys.stderr)
+    errors = SubsetErrors(model, subsets)
     rows = np.flatnonzero(cache.present.any(1))[:: options.every]
     for batch in tqdm(
         LogBatches(cache, model.names, rows, options.batch_size), unit="batch", disable=None
@@ -52,13 +61,16 @@ def main(arguments: list[str] | None = None) -> int:
         errors.add(batch.prepared, batch.present)
     summary = errors.summary()
     print_summary(summary)
+    if advice := nothing_learned(summary):
+        print(f"training.evaluate: {advice}", file=sys.stderr)
     if options.output:
-        report = {"samples": errors.samples, "subsets": summary}
-        try:
-            write_text(options.output, json.dumps(report, indent=1) + "\n")
-        except OutputError as error:
-            print(f"training.evaluate: error: {error}", file=sys.stderr)
-            return 2
+        report = {
+            **origin,
+            "model_hash": checkpoint.weights_hash,
+            "samples": errors.samples,
+            "subsets": summary,
+        }
+        write_text(options.output, json.dumps(report, indent=1) + "\n")
     return 0
 
 

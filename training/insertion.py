@@ -17,23 +17,23 @@ RESULTS/insertion.json and .md.
 from __future__ import annotations
 
 import argparse
-import json
 import shlex
 import sys
 import time
-from dataclasses import fields
+from dataclasses import asdict, fields
 from pathlib import Path
 
-from smvae_core.data.log_dataset import CacheError, open_cache
-from smvae_core.files import write_text
+from smvae_core.data.log_dataset import open_cache
 from training.insertion_measures import STAGES, Caches
 from training.insertion_protocol import DEDICATED, METHODS, Protocol, describe_data, wanted_runs
 from training.insertion_study import complete
 from training.insertion_table import tabulate, to_markdown
+from training.programs import run_program
 from training.protocol import RunFailed
 from training.protocol_options import add_methods, add_runs
 from training.provenance import commit
 from training.run_file import runs_of
+from training.table_file import RESULTS, check_table, write_table
 
 
 def parser() -> argparse.ArgumentParser:
@@ -63,14 +63,7 @@ def parser() -> argparse.ArgumentParser:
 def main(arguments: list[str] | None = None) -> int:
     """Runs what is missing and makes the tables; returns the exit code."""
     options = parser().parse_args(arguments)
-    try:
-        return _run(options)
-    except KeyboardInterrupt:
-        print("\nInterrupted; the same command continues", file=sys.stderr)
-        return 130
-    except (CacheError, ValueError) as error:
-        print(f"training.insertion: error: {error}", file=sys.stderr)
-        return 2
+    return run_program("training.insertion", lambda: _run(options))
 
 
 def _run(options: argparse.Namespace) -> int:
@@ -83,6 +76,8 @@ def _run(options: argparse.Namespace) -> int:
             "what is measured must not have been trained on"
         )
     data = describe_data(caches.training, caches.test)
+    own = {"protocol": asdict(protocol), "data": data}
+    check_table(options.results / "insertion", own, "give another --results")
     runs, failures = options.results / "runs", 0
     if not options.only_table:
         wanted = wanted_runs(options.methods, options.seeds, protocol, data)
@@ -117,14 +112,13 @@ def _write_table(protocol: Protocol, data: dict, options: argparse.Namespace) ->
     ]
     if not records:
         return None
-    table = tabulate(protocol, records, _command(protocol, records), commit())
+    table = tabulate(protocol, records, _command(protocol, records, options), commit())
     page = to_markdown(table)
-    write_text(options.results / "insertion.json", json.dumps(table, indent=1) + "\n")
-    write_text(options.results / "insertion.md", page)
+    write_table(options.results / "insertion", table, page)
     return page
 
 
-def _command(protocol: Protocol, records: list[dict]) -> str:
+def _command(protocol: Protocol, records: list[dict], options: argparse.Namespace) -> str:
     """What makes these runs in a fresh checkout."""
     words = ["python", "-m", "training.insertion", "data/insertion/train_cache"]
     words += ["data/insertion/test_cache"]
@@ -137,6 +131,8 @@ def _command(protocol: Protocol, records: list[dict]) -> str:
     for field in fields(Protocol):
         if getattr(protocol, field.name) != field.default:
             words += ["--" + field.name.replace("_", "-"), str(getattr(protocol, field.name))]
+    if options.results != RESULTS:
+        words += ["--results", str(options.results)]
     return shlex.join(words)
 
 

@@ -26,12 +26,14 @@ import cv2
 import numpy as np
 import torch
 
-from smvae_core.checkpoint import CheckpointError, load_checkpoint
-from smvae_core.data.log_dataset import CacheError, LogCache, open_cache
-from smvae_core.files import OutputError, check_output, whole_file
+from smvae_core.checkpoint import load_checkpoint
+from smvae_core.data.log_dataset import LogCache, open_cache
+from smvae_core.files import check_output, whole_file
 from smvae_core.multimodal_vae import MultimodalVAE
 from smvae_core.preprocessing import to_raw, to_tensor
 from smvae_ros.figures import clear_ticks, depth_scale, depth_style, displayable
+from training.programs import run_program
+from training.table_file import RESULTS
 
 PICTURES = ("rgb", "depth")
 PARTIAL = ("force", "action")
@@ -234,26 +236,25 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         "--output",
         type=Path,
-        default=Path("docs/results/figures"),
-        help="folder (default: docs/results/figures)",
+        default=RESULTS / "figures",
+        help="folder (default: out/results/figures)",
     )
     options = parser.parse_args(arguments)
-    try:
-        check_output(options.output, folder=True)
-        model = load_checkpoint(options.checkpoint).model
-        missing = [name for name in FULL if name not in model.names]
-        if missing:
-            raise ValueError(f"{options.checkpoint}: the model has no {', '.join(missing)}")
-        cache = open_cache(options.cache, [model.modalities[name] for name in FULL])
-        if "contact" not in cache.arrays:
-            raise ValueError(f"{options.cache}: its logs do not say when there was contact")
-        rows = steps_of(cache, options.trajectory, FULL)
-        early, late = early_and_late(cache, rows)
-        sequence = first_touch(cache, rows, options.length)
-    except (CheckpointError, CacheError, OutputError, ValueError) as error:
-        print(f"training.insertion_figures: error: {error}", file=sys.stderr)
-        return 2
-    options.output.mkdir(parents=True, exist_ok=True)
+    return run_program("training.insertion_figures", lambda: _run(options), "some may be missing")
+
+
+def _run(options: argparse.Namespace) -> int:
+    check_output(options.output, folder=True)
+    model = load_checkpoint(options.checkpoint).model
+    missing = [name for name in FULL if name not in model.names]
+    if missing:
+        raise ValueError(f"{options.checkpoint}: the model has no {', '.join(missing)}")
+    cache = open_cache(options.cache, [model.modalities[name] for name in FULL])
+    if "contact" not in cache.arrays:
+        raise ValueError(f"{options.cache}: its logs do not say when there was contact")
+    rows = steps_of(cache, options.trajectory, FULL)
+    early, late = early_and_late(cache, rows)
+    sequence = first_touch(cache, rows, options.length)
 
     moments = np.concatenate([early, late])
     generator = torch.Generator().manual_seed(options.seed)

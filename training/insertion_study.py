@@ -86,7 +86,7 @@ def trained(run: Run, caches: Caches, folder: Path) -> Checkpoint:
                 raise KeyboardInterrupt from None
             failed = True
         if failed == 130:
-            raise KeyboardInterrupt
+            raise KeyboardInterrupt from None
         if failed:
             raise RunFailed(f"{run.title}: training failed") from None
     return load_checkpoint(model)

@@ -1,4 +1,4 @@
-"""Finished runs of the robot study → docs/results/insertion.json and a page for people."""
+"""Finished runs of the robot study → RESULTS/insertion.json and a page for people."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _COLUMNS = {
 def tabulate(
     protocol: Protocol, records: Sequence[Mapping[str, Any]], command: str, commit: str
 ) -> dict[str, Any]:
-    """What docs/results/insertion.json holds: averages over seeds.
+    """What RESULTS/insertion.json holds: averages over seeds.
 
     ``subsets`` are those of the model ``shown``, an SMVAE, each with the dedicated networks' skills
     where there are some; ``methods`` are all models, with the same measures; ``violations`` are the

@@ -51,7 +51,7 @@ def tabulate(
     commit: str,
     legacy: Sequence[Mapping[str, Any]] = (),
 ) -> dict[str, Any]:
-    """What docs/results/NAME.json holds.
+    """What RESULTS/NAME.json holds.
 
     For every method and proposal ``mean`` and ``std`` of each measure over seeds (``std`` is null
     for one seed), and the averages of the standard errors over test images and of the Monte-Carlo
@@ -83,11 +83,18 @@ def tabulate(
         "commit": commit,
         "run_commits": sorted({section["commit"] for section in sections}),
         "seeds": sorted({record["configuration"]["seed"] for record in records}),
+        **identity(protocol),
+        **({"classifier": classifier} if (classifier := judge(records)) else {}),
+        "methods": methods,
+    }
+
+
+def identity(protocol: Protocol) -> dict[str, Any]:
+    """The entries of a table that tell its protocol from others."""
+    return {
         "protocol": _describe(protocol),
         "test_images": protocol.test_images,
         "importance_samples": protocol.importance_samples,
-        **({"classifier": classifier} if (classifier := judge(records)) else {}),
-        "methods": methods,
     }
 
 

@@ -19,7 +19,7 @@ def run_program(
     name: str,
     program: Callable[[], int],
     interrupted: str = "the same command continues",
-    *expected: type[Exception],
+    expected: tuple[type[Exception], ...] = (),
 ) -> int:
     """Runs a program; returns its exit code: 2 after an error that it names, 130 after Ctrl-C.
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from training.data_sets import DATA_SETS
 from training.protocol import METHODS, Protocol
+from training.table_file import RESULTS
 
 NUMBERS = {  # fields of the protocol that are options
     "epochs": "of training",
@@ -118,8 +119,8 @@ def add_runs(parser: argparse.ArgumentParser, stages: Sequence[str], tables: str
     add(
         "--results",
         type=Path,
-        default=Path("docs/results"),
-        help=f"folder of the {tables} and of the runs' files (default: docs/results)",
+        default=RESULTS,
+        help=f"folder of the {tables} and of the runs' files (default: {RESULTS})",
     )
     add("--only-table", action="store_true", help=f"make the {tables} of what has been measured")
 

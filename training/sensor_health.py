@@ -30,11 +30,12 @@ import torch
 from tqdm import tqdm
 
 from smvae_core.checkpoint import HEALTH, WEIGHTS, CheckpointError
-from smvae_core.files import write_text
+from smvae_core.files import check_output, write_text
 from smvae_core.inference import Inference
 from smvae_ros.simulation.graphics import SimulationUnavailable, find_mujoco
 from smvae_ros.simulation.insertion import CONTROL_RATE
 from training.fault_runs import FAULTS, run_scene, settings
+from training.programs import run_program
 from training.provenance import provenance
 
 IN_TIME = int(CONTROL_RATE)  # frames in a second
@@ -228,32 +229,36 @@ def main(arguments: list[str] | None = None) -> int:
     add("--work", type=Path, default=Path("out/sensor_health"), metavar="DIR", help="(%(default)s)")
     add("--output", type=Path, metavar="FILE", help="JSON of the summary and every scene")
     options = parser.parse_args(arguments)
+    return run_program(
+        "training.sensor_health",
+        lambda: _run(options, arguments),
+        expected=(SimulationUnavailable,),
+    )
+
+
+def _run(options: argparse.Namespace, arguments: list[str] | None) -> int:
+    origin = provenance("training.sensor_health", arguments)
     seeds = range(options.seed, options.seed + options.scenes)
-    try:
-        calibration = Inference.load(options.model).calibration
-        if calibration is None:
-            raise CheckpointError(f"{options.model} is not calibrated: run training.calibrate")
-        work = options.work / _work_name(options.model, options.steps, options.share)
-        scenes = run_scenes(
-            options.model,
-            work,
-            seeds,
-            options.fault_scenes,
-            options.steps,
-            options.share,
-            options.workers,
-        )
-    except KeyboardInterrupt:
-        print("\nInterrupted; the same command continues.", file=sys.stderr)
-        return 130
-    except (CheckpointError, SimulationUnavailable, OSError) as error:
-        print(f"training.sensor_health: error: {error}", file=sys.stderr)
-        return 2
+    if options.output is not None:
+        check_output(options.output)
+    calibration = Inference.load(options.model).calibration
+    if calibration is None:
+        raise CheckpointError(f"{options.model} is not calibrated: run training.calibrate")
+    work = options.work / _work_name(options.model, options.steps, options.share)
+    scenes = run_scenes(
+        options.model,
+        work,
+        seeds,
+        options.fault_scenes,
+        options.steps,
+        options.share,
+        options.workers,
+    )
     summary = summarise(scenes)
     print_summary(summary)
     if options.output is not None:
         document = {
-            **provenance("training.sensor_health", arguments),
+            **origin,
             "seeds": [seeds[0], seeds[-1]],
             "calibration": dict(calibration.source),
             "settings": {**settings(), "health_share": options.share},

@@ -22,6 +22,7 @@ from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 
 from smvae_core.checkpoint import (
+    MAXIMUM_MODALITIES,
     CheckpointError,
     load_checkpoint,
     save_calibration,
@@ -144,12 +145,16 @@ def main(arguments: list[str] | None = None) -> int:
         "training.train",
         lambda: _train(arguments),
         "what is not finished continues with --resume",
-        MisconfigurationException,
+        (MisconfigurationException,),
     )
 
 
 def _train(arguments: list[str] | None) -> int:
     cli = command_line(arguments)
+    if len(cli.model.configured) > MAXIMUM_MODALITIES:
+        raise ValueError(
+            f"{len(cli.model.configured)} modalities; a checkpoint has at most {MAXIMUM_MODALITIES}"
+        )
     output, trainer, resume = cli.config.output, cli.trainer, cli.config.resume
     export = cli.config.export or output / "model"
     data = describe_cache(open_cache(cli.datamodule.hparams.cache))

@@ -20,19 +20,21 @@ import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from smvae_core.checkpoint import CheckpointError, load_checkpoint
-from smvae_core.data.cache_folder import CacheError
+from smvae_core.checkpoint import load_checkpoint
 from smvae_core.data.celeba_views import paint_landmarks
 from smvae_core.evaluation import print_summary
+from smvae_core.files import check_output
 from smvae_core.multimodal_vae import MultimodalVAE
 from smvae_core.preprocessing import to_raw
 from training.benchmark import quieten
 from training.data_sets import DATA_SETS, DataSet, Folders
 from training.pictures import save_figure, show_mosaic
-from training.protocol import METHODS, Run, RunFailed
+from training.programs import run_program
+from training.protocol import METHODS, Run
 from training.protocol_options import chosen_protocol, page_name, study_parser
 from training.run_data import observations
 from training.study import complete
+from training.table_file import RESULTS
 
 DATA_SETS_OF_VIEWS = tuple(name for name in DATA_SETS if DATA_SETS[name].label is None)
 _FACES = 5
@@ -60,8 +62,8 @@ def parser() -> argparse.ArgumentParser:
     add(
         "--results",
         type=Path,
-        default=Path("docs/results"),
-        help="folder of the run's file and of figures/NAME.png (default: docs/results)",
+        default=RESULTS,
+        help="folder of the run's file and of figures/NAME.png (default: out/results)",
     )
     return parser
 
@@ -70,22 +72,20 @@ def main(arguments: list[str] | None = None) -> int:
     """Trains and measures what is missing, and draws; returns the exit code."""
     options = parser().parse_args(arguments)
     quieten()
-    try:
-        run = Run(options.method, options.seed, chosen_protocol(options))
-        runs, work = options.results / "runs", options.work
-        complete(run, options.data_dir, runs, work)
-        record = json.loads((runs / f"{run.key}.json").read_text())
-        print_summary(record["views"]["subsets"])
-        model = load_checkpoint(work / run.key / "model").model
-        folders = Folders(options.data_dir, work / "derived")
-        faces = observations(model, run, folders, "test", _FACES, at_most=True)
-    except KeyboardInterrupt:
-        print("\nInterrupted; the same command continues", file=sys.stderr)
-        return 130
-    except (CacheError, CheckpointError, RunFailed, ValueError) as error:
-        print(f"training.views: error: {error}", file=sys.stderr)
-        return 2
+    return run_program("training.views", lambda: _run(options))
+
+
+def _run(options: argparse.Namespace) -> int:
+    run = Run(options.method, options.seed, chosen_protocol(options))
+    runs, work = options.results / "runs", options.work
     path = options.results / "figures" / f"{page_name(run.protocol)}.png"
+    check_output(path)
+    complete(run, options.data_dir, runs, work)
+    record = json.loads((runs / f"{run.key}.json").read_text())
+    print_summary(record["views"]["subsets"])
+    model = load_checkpoint(work / run.key / "model").model
+    folders = Folders(options.data_dir, work / "derived")
+    faces = observations(model, run, folders, "test", _FACES, at_most=True)
     save_figure(views_figure(model, faces, run.protocol.data_set), path)
     print(f"Saved {path}", file=sys.stderr)
     return 0

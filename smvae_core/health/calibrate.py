@@ -45,6 +45,7 @@ def calibrate(
     rows: np.ndarray,
     rate: float | None = None,
     progress: bool = True,
+    missing: int | None = None,
 ) -> Calibration:
     """Measures what is normal.
 
@@ -53,6 +54,8 @@ def calibrate(
         cache: holds the model's modalities.
         rows: (N,) of data that the model was not trained on and that no result is shown on.
         rate: steps per second of the logs; by default what their cache says.
+        progress: whether to show a bar.
+        missing: others, see :func:`~smvae_core.health.calibration.calibrated_sets`.
 
     Raises:
         ValueError: for a model of one modality, and for fewer than two runs of :data:`SHORTEST`.
@@ -70,12 +73,13 @@ def calibrate(
         )
     features: dict[tuple[str, tuple[str, ...]], list[Features]] = {}
     repeats = dict.fromkeys(names, 0)
+    sets = calibrated_sets(names, missing)
     with tqdm(
         total=sum(map(len, runs)), desc="calibrating", unit="step", disable=not progress
     ) as bar:
         for run in runs:
             arrays, _ = cache.read_batch(run, names)
-            for place, found in _run_features(model, arrays):
+            for place, found in _run_features(model, arrays, sets):
                 features.setdefault(place, []).append(found)
             for name in names:
                 repeats[name] = max(repeats[name], longest_repeat(arrays[name]))
@@ -103,9 +107,9 @@ def longest_repeat(arrays: np.ndarray) -> int:
 
 @torch.inference_mode()
 def _run_features(
-    model: MultimodalVAE, arrays: Mapping[str, np.ndarray]
+    model: MultimodalVAE, arrays: Mapping[str, np.ndarray], sets: Sequence[tuple[str, ...]]
 ) -> Iterator[tuple[tuple[str, tuple[str, ...]], Features]]:
-    """Of one run: (modality, others) and its features."""
+    """Of one run and these sets of others: (modality, others) and its features."""
     modalities, scales = model.modalities, model_scales(model)
     device = next(model.parameters()).device
     steps = len(next(iter(arrays.values())))
@@ -127,7 +131,7 @@ def _run_features(
             posterior[names] = (q.mean, q.mean.cpu().numpy(), q.log_variance.cpu().numpy())
         return posterior[names]
 
-    for others in calibrated_sets(model.names):
+    for others in sets:
         checked = [name for name in model.names if name not in others]
         z, *belief = encode(others)
         wanted = [*checked, *small_others("", others, modalities)]

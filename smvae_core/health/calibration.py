@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -16,8 +17,10 @@ import numpy as np
 from smvae_core.health.reference import STATISTICS, TAIL, Reference, Table
 
 FORMAT = "1"
-#: A model with more modalities is calibrated for at most so many missing others.
+#: For at most so many missing others a model is calibrated, fewer where :data:`MOST` is exceeded.
 MISSING = 3
+#: Combinations of a sensor and others; with nine modalities and three missing ones there are 837.
+MOST = 1024
 _SEPARATOR = "|"
 
 
@@ -82,10 +85,24 @@ class Calibration:
         return cls(period, references, repeats, source)
 
 
-def calibrated_sets(names: Sequence[str]) -> list[tuple[str, ...]]:
+def usual_missing(count: int) -> int:
+    """How many others may be missing where nothing is said, for so many modalities."""
+    fitting = [m for m in range(1, MISSING + 1) if count_references(count, m) <= MOST]
+    return max(fitting, default=0)
+
+
+def count_references(count: int, missing: int) -> int:
+    """Combinations of a sensor and others, for so many modalities and missing others."""
+    smallest = max(1, count - 1 - missing)
+    return sum(math.comb(count, size) * (count - size) for size in range(smallest, count))
+
+
+def calibrated_sets(names: Sequence[str], missing: int | None = None) -> list[tuple[str, ...]]:
     """The sets of other sensors that a calibration of a model with these modalities covers: those
-    of which at most :data:`MISSING` are missing besides the one that is checked."""
-    smallest = max(1, len(names) - 1 - MISSING)
+    of which at most ``missing`` are missing besides the one that is checked, by default
+    :func:`usual_missing`."""
+    missing = usual_missing(len(names)) if missing is None else missing
+    smallest = max(1, len(names) - 1 - missing)
     return [
         others
         for size in range(smallest, len(names))
