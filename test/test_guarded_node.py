@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from patience import PATIENCE
 
 pytest.importorskip("rclpy", reason="rclpy is not installed (pip install ros-rclpy, or apt)")
 
@@ -74,7 +75,9 @@ class Caller:
         self.node.destroy_node()
         self._context.shutdown()
 
-    def spin_until(self, condition: Callable[[], Any], what: str, timeout: float = 30.0) -> None:
+    def spin_until(
+        self, condition: Callable[[], Any], what: str, timeout: float = PATIENCE
+    ) -> None:
         deadline = time.monotonic() + timeout
         while not condition():
             assert time.monotonic() < deadline, f"no {what} within {timeout} s"
@@ -85,7 +88,7 @@ class Caller:
         client = self.node.create_client(
             service_type, f"{self._name}/{service}", qos_profile=QoSProfile(depth=1000)
         )
-        assert client.wait_for_service(30.0), f"no service {service}"
+        assert client.wait_for_service(PATIENCE), f"no service {service}"
         futures = [client.call_async(request) for request in requests]
         self.spin_until(lambda: all(f.done() for f in futures), f"answer of {service}")
         self.node.destroy_client(client)
@@ -303,7 +306,7 @@ def _check_goes_on(process: Process) -> None:
 def test_no_request_ends_the_perception_node(domain: int, tmp_path: Path) -> None:
     path = save_small_checkpoint(tmp_path / "small")
     with start_node(domain, f"checkpoint:={path}") as process:
-        process.wait_for_line("active", timeout=60)
+        process.wait_for_line("active")
         caller = Caller(domain, "/smvae_perception")
         try:
             _attack(caller)
@@ -318,7 +321,7 @@ def test_no_request_ends_the_perception_node(domain: int, tmp_path: Path) -> Non
 
 def test_no_request_ends_the_simulation_or_its_services(domain: int) -> None:
     with start("smvae_ros.simulation_node", env=ros_environment(domain)) as process:
-        process.wait_for_line("running|EGL|MuJoCo|graphics", timeout=60)
+        process.wait_for_line("running|EGL|MuJoCo|graphics")
         if not process.running or "running" not in process.text:
             pytest.skip(process.text)
         caller = Caller(domain, "/smvae_simulation")

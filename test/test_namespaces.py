@@ -39,12 +39,12 @@ def test_two_nodes_can_be_told_apart_by_the_names_of_their_statuses(
             topic, kept = f"/{arm}/smvae_perception/status", of_frames[arm]
             robot.listen(DiagnosticArray, topic, lambda m, kept=kept: kept.update(_names(m)))
         for node in (first, second):
-            node.wait_for_line("active", timeout=90)
+            node.wait_for_line("active")
 
         def told() -> bool:
             return wanted <= names and all(of_frames.values())
 
-        robot.run(("rgb",), observations(), told, "statuses of both nodes", timeout=60)
+        robot.run(("rgb",), observations(), told, "statuses of both nodes")
         for node in (first, second):
             node.interrupt()
         assert [node.finish() for node in (first, second)] == [0, 0]

@@ -16,7 +16,7 @@ pytest.importorskip("rclpy", reason="rclpy is not installed (pip install ros-rcl
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState
 from robot import ALL, Robot, observations
-from ros_processes import PATIENCE, ros_environment, start_node, unique_domain_id
+from ros_processes import ros_environment, start_node, unique_domain_id
 from small_models import save_small_checkpoint
 
 READINGS = observations()
@@ -193,8 +193,8 @@ def test_an_interrupt_is_heard_at_once_in_every_phase(
         process.wait(share * start_up)
         was_active = "active" in process.text
         process.interrupt()
-        # After five seconds, launch sends SIGTERM.
-        assert process.finish(5.0) == 0, process.text
+        # After five seconds, launch sends SIGTERM; on a busy machine everything takes longer.
+        assert process.finish(max(5.0, start_up)) == 0, process.text
         assert was_active or "active" not in process.text
         assert "Traceback" not in process.text
 
@@ -206,13 +206,13 @@ def start_up(checkpoint: Path) -> float:
         while not _has_begun(process.pid):
             time.sleep(0.005)
         begun = time.monotonic()
-        process.wait_for_line("active", timeout=PATIENCE)
+        process.wait_for_line("active")
         return time.monotonic() - begun
 
 
 def test_a_node_that_was_shut_down_answers_and_ends(checkpoint: Path, domain: int) -> None:
     with start_node(domain, f"checkpoint:={checkpoint}") as process:
-        process.wait_for_line("active", timeout=PATIENCE)
+        process.wait_for_line("active")
         robot = Robot(domain, listening=False)
         try:
             request = ChangeState.Request()

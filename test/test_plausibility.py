@@ -173,7 +173,7 @@ def test_one_reading_that_makes_all_of_the_spread_is_named(
 
 
 @given(st.integers(0, 1000), st.floats(1e-6, 1e6), st.integers(1, 50))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_readings_are_plausible_in_any_unit_and_number(seed: int, unit: float, steps: int) -> None:
     random = np.random.default_rng(seed)
     force = random.normal(0, unit, (steps, 50, 6))
