@@ -6,16 +6,19 @@ import logging
 import os
 import signal
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, settings
 
-# How long one example takes says how busy the machine is.
-settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("patient")
+with suppress(ModuleNotFoundError):  # the tests that need it are skipped without
+    from hypothesis import HealthCheck, settings
+
+    # How long one example takes says how busy the machine is.
+    slow = HealthCheck.too_slow
+    settings.register_profile("patient", deadline=None, suppress_health_check=[slow])
+    settings.load_profile("patient")
 
 # Before anything imports torch: the models of the tests are too small to gain from more threads,
 # and machines that run tests are busy.
@@ -103,9 +106,24 @@ def caplog(
     logging.setLoggerClass(kind)
 
 
+class _Module(pytest.Module):
+    """Is skipped, with what is missing, where it imports a package that is not installed here."""
+
+    def collect(self) -> Iterable[pytest.Item | pytest.Collector]:
+        try:
+            return super().collect()
+        except self.CollectError as error:
+            name = getattr(error.__cause__, "name", None) or ""
+            package = name.partition(".")[0]
+            ours = package in OUR_PACKAGES or (self.path.parent / f"{package}.py").exists()
+            if isinstance(error.__cause__, ModuleNotFoundError) and package and not ours:
+                pytest.skip(f"{package} is not installed", allow_module_level=True)
+            raise
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_pycollect_makemodule(module_path: Path, parent: pytest.Collector) -> pytest.Module:
-    """Keeps launch_testing's plugin, where it is installed, from looking for launch tests: it
+    """Also keeps launch_testing's plugin, where it is installed, from looking for launch tests: it
     imports every module while it lists the directory, and one that skips itself would skip them
     all."""
-    return pytest.Module.from_parent(parent, path=module_path)
+    return _Module.from_parent(parent, path=module_path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import fcntl
 import os
 import queue
@@ -55,8 +56,23 @@ def ros_environment(domain: int) -> dict[str, str]:
     }
 
 
+_libc = ctypes.PyDLL(None)  # loaded before the fork that it is called after
+_PR_SET_PDEATHSIG = 1  # linux/prctl.h
+
+
+def end_with_parent(how: int = signal.SIGKILL) -> None:
+    """Has this process end when the thread that started it does, also by a crash (Linux).
+
+    Args:
+        how: the signal that it gets.
+    """
+    if sys.platform == "linux":
+        _libc.prctl(_PR_SET_PDEATHSIG, how)
+
+
 class Process:
-    """A running program whose output can be awaited.
+    """A running program whose output can be awaited. It ends with the test process, also where that
+    one crashes; on Linux.
 
     Attributes:
         output: all lines so far, standard output and standard error together.
@@ -74,6 +90,7 @@ class Process:
             text=True,
             errors="replace",
             start_new_session=True,  # so that interrupts reach only whom they are meant for
+            preexec_fn=end_with_parent,
         )
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
@@ -142,9 +159,9 @@ class Process:
         return code
 
     def kill(self) -> None:
-        """Ends it at once, if it is still running."""
+        """Ends it at once, if it is still running, and whatever it has started itself."""
         if self._popen.poll() is None:
-            self._popen.kill()
+            os.killpg(self._popen.pid, signal.SIGKILL)  # it leads its session
             self._popen.wait()
         self._reader.join(5.0)
 

@@ -6,6 +6,7 @@ import logging
 import os
 import subprocess
 import sys
+from contextlib import suppress
 from types import ModuleType
 
 log = logging.getLogger(__name__)
@@ -28,6 +29,12 @@ def find_mujoco() -> ModuleType:
     Raises:
         SimulationUnavailable: MuJoCo is not installed.
     """
+    # Mesa and triton, which PyPI's default torch brings, have an LLVM each. Mesa's loaded first and
+    # triton's after it, as by loading a model later, is a segmentation fault; the other way round
+    # both work. Importing mujoco already opens EGL.
+    with suppress(ImportError):
+        import triton  # noqa: F401
+
     if "mujoco" not in sys.modules and not os.environ.get("MUJOCO_GL"):
         # Child processes inherit the choice and do not probe again.
         os.environ["MUJOCO_GL"] = next(filter(_works, BACKENDS), "disable")
