@@ -183,6 +183,13 @@ def _camera_info(random: np.random.Generator) -> Any:
     return message
 
 
+def _clock(random: np.random.Generator) -> Any:
+    message = installed_types("rosgraph_msgs/msg/Clock")()
+    message.clock.sec = int(random.choice(SECONDS))
+    message.clock.nanosec = int(random.choice(NANOSECONDS))
+    return message
+
+
 LIES: dict[str, Callable[[np.random.Generator], Any]] = {
     "sensor_msgs/msg/Image": _image,
     "sensor_msgs/msg/CompressedImage": _compressed_image,
@@ -193,4 +200,5 @@ LIES: dict[str, Callable[[np.random.Generator], Any]] = {
     "sensor_msgs/msg/JointState": _joint_state,
     "std_msgs/msg/Float64MultiArray": _multi_array,
     "sensor_msgs/msg/CameraInfo": _camera_info,
+    "rosgraph_msgs/msg/Clock": _clock,
 }
