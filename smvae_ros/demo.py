@@ -10,6 +10,7 @@ nobody but its own node.
 from __future__ import annotations
 
 import argparse
+import json
 import signal
 import subprocess
 import sys
@@ -38,17 +39,23 @@ class DemoError(RuntimeError):
     """The demo cannot go on; the message says why."""
 
 
-@contextmanager
-def perception_node(options: argparse.Namespace) -> Iterator[subprocess.Popen[bytes]]:
-    """The node in a process of its own; its output goes to OUTPUT/node.log."""
+def node_command(options: argparse.Namespace) -> list[str]:
+    """What starts the node."""
     command = [sys.executable, "-m", "smvae_ros.perception_node", "--ros-args"]
     for path in dict.fromkeys([parameters_path(), options.params]):
         command += ["--params-file", str(path)]
-    command += ["-p", f"checkpoint:={options.checkpoint}", "-p", f"device:={options.device}"]
+    for name in ("checkpoint", "device"):  # in quotes, since the values are read as YAML
+        command += ["-p", f"{name}:={json.dumps(str(getattr(options, name)))}"]
+    return command
+
+
+@contextmanager
+def perception_node(options: argparse.Namespace) -> Iterator[subprocess.Popen[bytes]]:
+    """The node in a process of its own; its output goes to OUTPUT/node.log."""
     with open(options.output / "node.log", "wb") as log:
         # In a session of its own, so that Ctrl-C reaches it only through us.
         process = subprocess.Popen(
-            command, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
+            node_command(options), stdout=log, stderr=subprocess.STDOUT, start_new_session=True
         )
         try:
             yield process

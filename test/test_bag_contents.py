@@ -85,6 +85,22 @@ def test_a_configured_topic_of_another_system(tmp_path: Path) -> None:
         evaluate(bag)
 
 
+def test_two_systems_on_one_topic(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    bag = mcap(beside(replace(foreign("jsonschema"), topic="/wrench")))(tmp_path)
+    check_messages(read(bag), ROWS)
+    assert f"1 messages of acme.Event (json) on /wrench are left out, where {50 * STEPS} are" in (
+        caplog.text
+    )
+    assert recover([str(bag), str(tmp_path / "copy")]) == 0
+    check_messages(read(tmp_path / "copy"), ROWS)
+
+
+def test_a_topic_of_another_system_is_not_replayed(tmp_path: Path, node: Any) -> None:
+    bag = mcap(beside(foreign("protobuf")))(tmp_path)
+    with pytest.raises(BagError, match=r"messages on /other that cannot be read: .*protobuf"):
+        replayed(bag, node, topics=["/other"])
+
+
 def test_messages_without_a_type(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     bag = mcap(beside(Row(0, "/raw", "", b"\0\1\0\0", "cdr")))(tmp_path)
     check_messages(read(bag), ROWS)

@@ -161,6 +161,25 @@ def test_only_what_overlaps_is_in_memory() -> None:
     assert len(stamps) == 100
 
 
+def test_an_index_that_tells_other_times_than_its_messages() -> None:
+    """The order of times is promised."""
+
+    def part(start: int, stamps: Sequence[int]) -> tuple[Path, Part, tuple[int]]:
+        return Path("run"), Part(start, 100, lambda *_: ((1, s, b"") for s in stamps)), (1,)
+
+    stamps = []
+    with pytest.raises(BagError, match=r"run cannot be read: its index tells other times"):  # noqa: PT012
+        for _, (_, stamp, _) in merge([part(0, [0, 50]), part(60, [20])], 0, 100):
+            stamps.append(stamp)
+    assert stamps == [0, 50]
+
+
+def test_a_bag_that_may_not_be_read(tmp_path: Path) -> None:
+    (tmp_path / "metadata.yaml").mkdir()
+    with pytest.raises(BagError, match=r"cannot be read: Is a directory"):
+        BagReader(tmp_path)
+
+
 @kinds(list(BROKEN))
 def test_the_advice_to_recover_helps(kind: str, tmp_path: Path) -> None:
     folder = tmp_path / "run"

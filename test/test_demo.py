@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import math
 import re
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +22,7 @@ from small_bags import TOPICS, write_small_bag
 from small_models import save_small_checkpoint, small_modalities
 
 from smvae_ros.bags import BagReader, BagWriter
+from smvae_ros.demo import node_command
 from smvae_ros.demo_report import read_truth
 from smvae_ros.messages import adapter, bag_types
 from smvae_ros.sources import Source
@@ -44,6 +47,33 @@ def test_report_of_a_run_with_the_camera_cut_off(tmp_path: Path) -> None:
     page = (tmp_path / "out" / "report.html").read_text()
     assert len(re.findall(r'src="data:image/png;base64,', page)) == 2
     assert not re.search(r'(src|href)="(?!data:)', page), "the page must be self-contained"
+
+
+@pytest.mark.parametrize("name", ["model #1", "a: b", "100%20", "5", 'the "good" one'])
+def test_the_node_gets_the_model_that_was_named(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Values of parameters are YAML, in which # begins a comment."""
+    rclpy = pytest.importorskip("rclpy", reason="rclpy is not installed (pip install ros-rclpy)")
+    for variable, value in ros_environment(unique_domain_id()).items():
+        monkeypatch.setenv(variable, value)
+    options = argparse.Namespace(params=Path("p.yaml"), checkpoint=Path(name), device="cpu")
+    words = node_command(options)
+    for_ros = [
+        "--ros-args",
+        *(w for pair in pairwise(words) if pair[0] == "-p" for w in pair),
+    ]
+    context = rclpy.Context()
+    rclpy.init(args=for_ros, context=context)
+    node = rclpy.create_node(
+        "reader",
+        context=context,
+        use_global_arguments=True,
+        automatically_declare_parameters_from_overrides=True,
+        start_parameter_services=False,
+    )
+    found = node.get_parameter("checkpoint").value
+    node.destroy_node()
+    rclpy.shutdown(context=context)
+    assert found == name
 
 
 def test_a_node_that_does_not_start_is_said_with_its_last_words(tmp_path: Path) -> None:

@@ -192,6 +192,7 @@ def test_what_is_refused(bag, tmp_path, environment):
     for module, arguments, complaint in (
         ("record", (str(bag), "--all"), "exists already; remove it or choose another name"),
         ("record", (str(tmp_path / "new"),), "name the topics to record, or give --all"),
+        ("record", (str(tmp_path / "new"), "/a", "--outputs"), "--outputs goes with --all"),
         ("replay", (str(tmp_path / "none"),), "there is no bag"),
         ("replay", (str(bag), "--topics", "/no*"), r"has no topic /no\*; it has /camera/image"),
         ("replay", (str(bag), "--rate", "0"), "rate must be positive"),
@@ -305,6 +306,85 @@ def test_recording_when_a_best_effort_publisher_joins(node, tmp_path):
     with BagReader(tmp_path / "bag") as reader:
         texts = [message.data for _, _, message in reader.read(["/text"])]
     assert texts == ["reliable", "best effort", "reliable again"]
+
+
+def publisher_of(node, name, topics):
+    """Another node of the same process that publishes texts."""
+    import rclpy
+
+    from smvae_ros.messages import installed_types
+
+    other = rclpy.create_node(name, context=node.context)
+    for topic in topics:
+        other.create_publisher(installed_types("std_msgs/msg/String"), topic, 10)
+    return other
+
+
+@pytest.mark.parametrize("outputs", [False, True])
+def test_recording_all_but_outputs(node, tmp_path, outputs):
+    """What the perception node makes of the sensors is no sensor; other nodes' topics are kept."""
+    from rclpy.executors import SingleThreadedExecutor
+
+    mine = ["~/latent", "~/status", "~/prediction/rgb", "/diagnostics"]
+    others = ["~/status", "/camera/image", "/camera/latent", "/_hidden", "/a/_hidden/topic"]
+    nodes = [publisher_of(node, "perception", mine), publisher_of(node, "arm", others)]
+    kept = {"/arm/status", "/camera/image", "/camera/latent", "/diagnostics"}
+    left_out = {"/perception/latent", "/perception/status", "/perception/prediction/rgb"}
+    left_out |= {"/_hidden", "/a/_hidden/topic", "/rosout"}
+    executor = SingleThreadedExecutor(context=node.context)
+    executor.add_node(node)
+    subscribed = set()
+    with BagWriter(tmp_path / "bag") as writer:
+        recorder = Recorder(node, writer, None, lambda topic, _: subscribed.add(topic), outputs)
+        deadline = time.monotonic() + 20
+        while not kept | left_out <= subscribed | recorder.left_out:
+            assert time.monotonic() < deadline
+            executor.spin_once(timeout_sec=0.1)
+    executor.shutdown()
+    for other in nodes:
+        other.destroy_node()
+    if outputs:
+        assert kept | left_out <= subscribed
+        assert not recorder.left_out
+    else:
+        assert kept <= subscribed
+        assert not left_out & subscribed
+
+
+@pytest.mark.parametrize("kind", ["SingleThreadedExecutor", "EventsExecutor"])
+def test_a_message_that_cannot_be_written_is_no_error_of_the_executor(node, tmp_path, capfd, kind):
+    """The executor would print where it came from; the writer tells it once."""
+    import rclpy.executors
+    import rclpy.experimental
+
+    modules = (rclpy.executors, rclpy.experimental)
+    found = [getattr(module, kind) for module in modules if hasattr(module, kind)]
+    if not found:
+        pytest.skip(f"this rclpy has no {kind}")
+    executor = found[0](context=node.context)
+    executor.add_node(node)
+    other = publisher_of(node, "talker", ["/text"])
+    publisher = next(p for p in other.publishers if p.topic_name == "/text")
+    deadline = time.monotonic() + 20
+
+    def record_on_a_full_disk():
+        with BagWriter(tmp_path / "bag") as writer:
+            recorder = Recorder(node, writer, ["/text"])
+            while recorder.count < 3:
+                assert time.monotonic() < deadline
+                publisher.publish(publisher.msg_type(data="text"))
+                executor.spin_once(timeout_sec=0.1)
+            writer._error = OSError(28, "No space left on device")
+            for _ in range(5):
+                publisher.publish(publisher.msg_type(data="text"))
+                executor.spin_once(timeout_sec=0.1)
+            writer.check()
+
+    with pytest.raises(BagError, match=r"cannot write the bag .*No space left.*recover"):
+        record_on_a_full_disk()
+    executor.shutdown()
+    other.destroy_node()
+    assert "Traceback" not in "".join(capfd.readouterr())
 
 
 def test_topics_of_types_that_are_not_installed(node, tmp_path, caplog):

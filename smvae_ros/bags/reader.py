@@ -52,6 +52,9 @@ class BagReader:
         except BagFileError as error:
             self.close()
             raise error.of(self.path) from error
+        except OSError as error:
+            self.close()
+            raise BagError(f"{self.path} cannot be read: {error.strerror or error}") from error
         except BaseException:
             self.close()
             raise

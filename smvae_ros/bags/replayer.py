@@ -319,9 +319,7 @@ def _select(reader: BagReader, patterns: Collection[str] | None) -> dict[str, To
         return dict(reader.topics)
     for pattern in patterns:
         if not any(fnmatchcase(name, pattern) for name in reader.topics):
-            raise BagError(
-                f"{reader.path} has no topic {pattern}; it has {', '.join(reader.topics)}"
-            )
+            raise BagError(f"{reader.path} {reader.describe_absent(pattern)}")
     return {
         name: topic
         for name, topic in reader.topics.items()

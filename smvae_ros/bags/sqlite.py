@@ -29,7 +29,8 @@ _BESIDE = ("-wal", "-journal")
 
 
 class SqliteFile:
-    """An open file; see :class:`smvae_ros.bags.storage.Storage`. Nothing is changed on the disk.
+    """An open file; see :class:`smvae_ros.bags.storage.Storage`. It is not changed, also where
+    messages have to be taken back.
 
     Args:
         path: of the file.

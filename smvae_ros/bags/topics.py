@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
@@ -49,9 +50,12 @@ def group_topics(channels: Iterable[Channel]) -> tuple[dict[str, Topic], dict[st
     """
     types: dict[str, dict[str, list[Channel]]] = {}
     foreign: dict[str, str] = {}
+    beside: dict[str, Counter[str]] = {}  # messages of other systems
     for channel in channels:
         if reason := _foreign(channel):
             foreign[channel.topic] = reason
+            kind = f"{channel.type_name or 'no type'} ({channel.encoding})"
+            beside.setdefault(channel.topic, Counter())[kind] += channel.count
         else:
             kinds = types.setdefault(channel.topic, {})
             kinds.setdefault(channel.type_name, []).append(channel)
@@ -59,7 +63,8 @@ def group_topics(channels: Iterable[Channel]) -> tuple[dict[str, Topic], dict[st
     for name, kinds in sorted(types.items()):
         counts = {kind: sum(c.count for c in kinds[kind]) for kind in kinds}
         most = max(counts, key=lambda kind: counts[kind])
-        others = {kind: count for kind, count in counts.items() if kind != most and count}
+        others = {**counts, **beside.get(name, {})}
+        others = {kind: count for kind, count in others.items() if kind != most and count}
         latched = any(channel.latched for channel in kinds[most])
         topics[name] = Topic(most, counts[most], latched, others)
     return topics, {name: foreign[name] for name in sorted(foreign.keys() - topics.keys())}
