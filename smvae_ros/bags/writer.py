@@ -62,7 +62,11 @@ class _Sqlite3Writer(Sqlite3Writer):
     def __init__(self, path: Path, compression: CompressionMode) -> None:
         self.path = path / f"{path.name}.db3"
         self.conn = sqlite3.connect(self.path)
-        self.conn.executescript(self.SQLITE_SCHEMA)
+        try:
+            self.conn.executescript(self.SQLITE_SCHEMA)
+        except sqlite3.Error:  # on a full disk
+            self.conn.close()
+            raise
         self.cursor = self.conn.cursor()
 
 
@@ -242,7 +246,12 @@ class BagWriter:
     def _work(self) -> None:
         """Writes until None comes, then closes; after an error it only empties the queue."""
         try:
-            self._writer.open()  # here, since SQLite's connections stay in their thread
+            self._partial.mkdir(parents=True)
+            try:
+                self._writer.open()  # here, since SQLite's connections stay in their thread
+            except Exception:
+                shutil.rmtree(self._partial, ignore_errors=True)  # nothing is in it yet
+                raise
         except Exception as error:
             self._opened.put(error)
             return
