@@ -23,8 +23,12 @@ from smvae_core.checkpoint import load_checkpoint
 from smvae_core.data.batches import LogBatches
 from smvae_core.data.log_cache import convert_logs
 from smvae_core.data.log_dataset import CacheError, open_cache
+from smvae_core.data.log_file import open_log
 from smvae_core.data.log_validation import validate_log
-from smvae_core.data.vision_touch import LogError, open_log, parse_log_name
+from smvae_core.data.vision_touch import (
+    LogError,
+    parse_log_name,
+)
 from smvae_core.evaluation import SubsetErrors
 from smvae_core.health.calibrate import calibrate
 from smvae_core.inference import Inference

@@ -19,8 +19,13 @@ from log_files import STAMP, log_arrays, log_modalities
 from smvae_core.data.hdf5 import Hdf5Error, explained, open_hdf5
 from smvae_core.data.log_cache import convert_logs
 from smvae_core.data.log_dataset import CacheError
+from smvae_core.data.log_file import open_log
 from smvae_core.data.log_validation import validate_log
-from smvae_core.data.vision_touch import LogError, log_file_name, open_log, write_log
+from smvae_core.data.vision_touch import (
+    LogError,
+    log_file_name,
+    write_log,
+)
 
 
 @pytest.fixture

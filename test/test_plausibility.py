@@ -14,9 +14,15 @@ from log_files import STAMP, log_arrays, log_modalities
 
 from smvae_core.data.log_cache import ConversionReport, convert_logs
 from smvae_core.data.log_dataset import open_cache, statistics
+from smvae_core.data.log_file import open_log
 from smvae_core.data.log_validation import validate_log
 from smvae_core.data.plausibility import plausible_steps
-from smvae_core.data.vision_touch import DATASETS, LogError, log_file_name, open_log, write_log
+from smvae_core.data.vision_touch import (
+    DATASETS,
+    LogError,
+    log_file_name,
+    write_log,
+)
 from training.convert import main
 
 STEPS = 12

@@ -11,13 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from log_files import STAMP, log_arrays
 
+from smvae_core.data.log_file import open_log
 from smvae_core.data.log_validation import validate_log
 from smvae_core.data.vision_touch import (
     DATASETS,
     REQUIRED_KEYS,
     LogError,
     log_file_name,
-    open_log,
     parse_log_name,
     write_log,
 )

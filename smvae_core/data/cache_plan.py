@@ -18,11 +18,11 @@ from smvae_core.data.cache_folder import (
     compare_sources,
     describe_modality,
 )
+from smvae_core.data.log_file import open_log
 from smvae_core.data.vision_touch import (
     DATASETS,
     FORCE_RATE,
     LogError,
-    open_log,
     parse_log_name,
 )
 from smvae_core.modalities import Modality, check_names

@@ -53,14 +53,13 @@ from smvae_core.data.cache_plan import (
 )
 from smvae_core.data.cache_writer import RowWriter, allocate
 from smvae_core.data.log_dataset import open_cache
+from smvae_core.data.log_file import LogFile, open_log
 from smvae_core.data.plausibility import FileCheck, finite_steps
 from smvae_core.data.vision_touch import (
     CONTROL_RATE,
     STEPS_PER_FILE,
     LogError,
-    LogFile,
     Problem,
-    open_log,
 )
 from smvae_core.files import write_text
 from smvae_core.modalities import Modality

@@ -9,7 +9,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from smvae_core.data.vision_touch import LogFile, Problem
+from smvae_core.data.log_file import LogFile
+from smvae_core.data.vision_touch import (
+    Problem,
+)
 
 _ENOUGH = 10  # steps of a file, before it is strange that a sensor gives the same in all of them
 _SHARE = 0.5  # of a file's depth images without any reading: more is no matter of a few holes

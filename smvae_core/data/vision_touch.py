@@ -1,4 +1,4 @@
-"""Vision&Touch HDF5 logs (Lee et al., IEEE T-RO 2020): names, layout, reading, writing.
+"""Vision&Touch HDF5 logs (Lee et al., IEEE T-RO 2020): names, layout, writing.
 
 A log file holds one part of a trajectory: T steps, one HDF5 dataset for each key, time along the
 first axis. Steps come at 20 Hz, or at what the attribute `rate` of the file says. Original files
@@ -10,8 +10,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Collection, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,14 +18,7 @@ from typing import Any, NamedTuple
 import h5py
 import numpy as np
 
-from smvae_core.data.hdf5 import (
-    READ_ERRORS,
-    Hdf5Error,
-    broken_link,
-    explained,
-    missing_data,
-    open_hdf5,
-)
+from smvae_core.data.hdf5 import broken_link, missing_data
 from smvae_core.files import whole_file
 
 STEPS_PER_FILE = 50
@@ -34,7 +26,7 @@ CONTROL_RATE = 20.0  # Hz, steps
 FORCE_RATE = 1000.0  # Hz, the 50 wrenches of a step
 IMAGE_SIZE = 128  # pixels, height and width of image, depth and flow
 
-_SQUARE = (IMAGE_SIZE, IMAGE_SIZE)
+SQUARE = (IMAGE_SIZE, IMAGE_SIZE)
 
 
 @dataclass(frozen=True)
@@ -60,10 +52,10 @@ def _vector(length: int, required: bool = False) -> DatasetFormat:
 
 DATASETS: dict[str, DatasetFormat] = {
     "image": DatasetFormat(
-        ((*_SQUARE, 3), (3, *_SQUARE)), np.dtype(np.uint8), kinds="u", required=True
+        ((*SQUARE, 3), (3, *SQUARE)), np.dtype(np.uint8), kinds="u", required=True
     ),
     "depth_data": DatasetFormat(
-        ((*_SQUARE, 1), _SQUARE, (1, *_SQUARE)),
+        ((*SQUARE, 1), SQUARE, (1, *SQUARE)),
         np.dtype(np.float32),
         kinds="f",
         required=True,
@@ -73,7 +65,7 @@ DATASETS: dict[str, DatasetFormat] = {
     "action": _vector(4, required=True),
     "contact": DatasetFormat(((50,),), np.dtype(np.uint8), kinds="fiub"),
     "proprio": _vector(8),
-    "optical_flow": DatasetFormat(((*_SQUARE, 2),), np.dtype(np.float32)),
+    "optical_flow": DatasetFormat(((*SQUARE, 2),), np.dtype(np.float32)),
     "ee_pos": _vector(3),
     "ee_ori": _vector(4),
     "ee_vel": _vector(3),
@@ -178,7 +170,7 @@ def write_log(
     """
     path = Path(path)
     arrays = {key: np.asarray(array) for key, array in arrays.items()}
-    problems, _ = _layout_problems(path, arrays)
+    problems, _ = layout_problems(path, arrays)
     unknown = sorted(set(arrays) - set(DATASETS))
     if unknown:
         known = ", ".join(DATASETS)
@@ -204,7 +196,7 @@ def _shape_text(shapes: tuple[tuple[int, ...], ...]) -> str:
     return " or ".join("(" + ", ".join(["T", *map(str, shape)]) + ")" for shape in shapes)
 
 
-def _layout_problems(
+def layout_problems(
     path: Path, arrays: Mapping[str, Any], keys: Collection[str] = tuple(DATASETS)
 ) -> tuple[list[Problem], dict[str, Any]]:
     """Check `keys` and the required ones: presence, shape, dtype, length; no value is read.
@@ -284,13 +276,6 @@ def _layout_problems(
     return problems, good
 
 
-def _unreadable(path: Path, error: BaseException, key: str | None = None) -> Problem:
-    """The problem that an error of reading stands for."""
-    if not isinstance(error, Hdf5Error):
-        error = explained(path, error)
-    return Problem(path, key, "a readable HDF5 file", error.found, error.advice)
-
-
 def name_problem(path: Path) -> Problem:
     return Problem(
         path,
@@ -298,145 +283,4 @@ def name_problem(path: Path) -> Problem:
         "a name like <stamp>_triangle_0_journal_<trajectory>_<part>_1000.h5",
         repr(path.name),
         "rename the file: its name says which part of which trajectory it holds",
-    )
-
-
-class LogFile:
-    """An open log file whose layout was checked; see `open_log`.
-
-    reserved: T.
-    steps: those of them that were recorded, from the first on: a recorder may reserve more.
-    rate: steps per second; `CONTROL_RATE` where the file does not say.
-    keys: those of the keys asked for that it holds.
-    notes: what is worth knowing of it, though it can be used.
-    """
-
-    def __init__(self, path: Path, file: h5py.File, datasets: dict[str, h5py.Dataset]) -> None:
-        self.path = path
-        self.keys = tuple(datasets)
-        self.rate = _rate(path, file.attrs)
-        self.notes: list[Problem] = []
-        self._datasets = datasets
-        # They differ only in a file that is still growing.
-        self.reserved: int = min(dataset.shape[0] for dataset in datasets.values())
-        if file.swmr_mode:
-            self.notes.append(_still_recorded(path, self.reserved))
-        self.steps = _recorded_steps(datasets, self.reserved)
-        if self.steps < self.reserved:
-            self.notes.append(_never_written(path, self.steps, self.reserved))
-            if not self.steps:
-                raise LogError(self.notes[-1])
-
-    def read(self, key: str, start: int = 0, stop: int | None = None) -> np.ndarray:
-        """Steps [start, stop) of one key, in one layout whatever the file's.
-
-        image (t, 128, 128, 3), depth_data float32 (t, 128, 128), others as in `DATASETS` and in the
-        dtype of the file.
-        Raises LogError when the data is damaged.
-        """
-        stop = self.steps if stop is None else min(stop, self.steps)
-        try:
-            array = np.asarray(self._datasets[key][start:stop])
-        except READ_ERRORS as error:
-            raise LogError(_unreadable(self.path, error, key)) from error
-        if key == "image" and array.shape[1:] == (3, *_SQUARE):
-            return array.transpose(0, 2, 3, 1)
-        if key == "depth_data":
-            with np.errstate(over="ignore"):
-                return array.reshape(len(array), *_SQUARE).astype(np.float32, copy=False)
-        return array
-
-
-@contextmanager
-def open_log(
-    path: str | os.PathLike[str], keys: Collection[str] = tuple(DATASETS)
-) -> Iterator[LogFile]:
-    """Open a log for reading and check its layout (keys, shapes, dtypes, lengths), hardly a value.
-
-    keys: the keys to check and to read; the required ones are always among them.
-    Raises LogError, which lists every problem of the layout, one a line.
-    """
-    path = Path(path)
-    try:
-        file = open_hdf5(path)
-    except Hdf5Error as error:
-        raise LogError(_unreadable(path, error)) from error
-    with file:
-        try:
-            problems, datasets = _layout_problems(path, file, keys)
-            if problems:
-                raise LogError(*problems)
-            log_file = LogFile(path, file, datasets)
-        except LogError:
-            raise
-        except READ_ERRORS as error:
-            raise LogError(_unreadable(path, error)) from error
-        yield log_file
-
-
-def _rate(path: Path, attributes: Mapping[str, Any]) -> float:
-    """Steps per second of a file. Raises LogError where it says something impossible."""
-    rate = attributes.get("rate", CONTROL_RATE)
-    if not isinstance(rate, (int, float, np.number)) or not 0 < rate < np.inf:
-        problem = Problem(
-            path,
-            None,
-            "steps per second in the attribute 'rate', a number above 0",
-            repr(rate),
-            f"correct the attribute; a file without it has {CONTROL_RATE:g} Hz",
-        )
-        raise LogError(problem)
-    return float(rate)
-
-
-def _recorded_steps(datasets: Mapping[str, h5py.Dataset], steps: int) -> int:
-    """Of these steps, how many a recorder wrote before it was killed.
-
-    One that reserves its file leaves the rest of every key as HDF5 made it, all zeros. A real step
-    has noise in its image and in its forces.
-    """
-    last = 0
-    for key in ("ee_forces_continuous", "action", "depth_data", "image"):  # small ones first
-        last = max(last, _blank_from(datasets[key], steps, last))
-        if last == steps:
-            return steps
-    # The last steps may lack one of them.
-    noisy = [_blank_from(datasets[key], last) for key in ("ee_forces_continuous", "image")]
-    return min([end for end in noisy if end], default=last)
-
-
-def _blank_from(dataset: h5py.Dataset, steps: int, first: int = 0) -> int:
-    """The step from which on, up to `steps`, all is zero, NaN or HDF5's fill value; `first` or
-    later."""
-    while steps > first:
-        begin = max(first, steps - STEPS_PER_FILE)
-        values = dataset[begin:steps].reshape(steps - begin, -1)
-        blank = (values == 0) | (values == dataset.fillvalue) | (values != values)
-        written = np.flatnonzero(~blank.all(axis=1))
-        if len(written):
-            return begin + int(written[-1]) + 1
-        steps = begin
-    return first
-
-
-def _never_written(path: Path, steps: int, reserved: int) -> Problem:
-    return Problem(
-        path,
-        None,
-        f"{reserved} recorded steps",
-        f"{steps}; the others hold nothing but zeros in every key",
-        "the recorder reserved the file and was killed before it filled it; "
-        + ("the steps before are used" if steps else "there is nothing to use"),
-        usable=steps > 0,
-    )
-
-
-def _still_recorded(path: Path, steps: int) -> Problem:
-    return Problem(
-        path,
-        None,
-        "a file that its recorder has closed",
-        f"one that is open for SWMR writing, with {steps} steps so far",
-        "these are used. Wait for the others; if the recorder was killed there are no others",
-        usable=True,
     )
