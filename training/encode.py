@@ -1,0 +1,162 @@
+"""Latents of recorded data: the posterior of every step of converted logs, or every frame of a bag.
+
+    python -m training.encode MODEL CACHE --output latents.npz
+    python -m training.encode MODEL BAG --output latents.npz --params my_perception.yaml
+
+Frames of a bag are those that the live node makes of the same messages. The file holds, a row for
+each step or frame:
+
+    stamp         (N,) int64, nanoseconds; 0 for logs, which have none
+    trajectory    (N,) int32, index into `trajectories`
+    step          (N,) int32, of the trajectory
+    present       (N, M) bool, of which `modalities` the latent was made
+    mean          (N, D) float32
+    log_variance  (N, D) float32
+
+and besides `modalities` (M,), `trajectories` (T,) and `model_hash`, which ~/status has as `model`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from smvae_core.data.batches import LogBatches
+from smvae_core.data.cache_folder import MANIFEST_NAME, PLAN_NAME
+from smvae_core.data.log_dataset import open_cache
+from smvae_core.files import check_output, whole_file
+from smvae_core.inference import Inference
+from smvae_core.multimodal_vae import MultimodalVAE
+from smvae_core.preprocessing import to_tensor
+from smvae_ros.bags import BagError
+from smvae_ros.configuration import add_parameters_options, read_values
+from smvae_ros.evaluate import evaluate_bag
+from training.programs import run_program
+
+Latents = dict[str, np.ndarray]
+_BATCH = 64
+
+
+def encode_cache(model: MultimodalVAE, path: Path) -> Latents:
+    """The posterior of every step in which something is present.
+
+    Args:
+        model: in evaluation mode; on its device.
+        path: of converted logs.
+
+    Raises:
+        CacheError: where they cannot be read, or do not fit the model.
+        ValueError: where no step gives a finite latent.
+    """
+    cache = open_cache(path, list(model.modalities.values()))
+    columns = [cache.names.index(name) for name in model.names]
+    rows = np.flatnonzero(cache.present[:, columns].any(1))
+    found = []
+    batches = LogBatches(cache, model.names, rows, _BATCH)
+    for batch in tqdm(batches, desc=path.name, unit="batch", disable=None):
+        for places, mean, log_variance in _posteriors(model, batch.prepared, batch.present):
+            found.append((batch.index.numpy()[places], mean, log_variance))
+    if not found:
+        raise ValueError(f"{path}: no step holds one of {', '.join(model.names)}")
+    index, mean, log_variance = (np.concatenate(parts) for parts in zip(*found, strict=True))
+    order = np.argsort(index)
+    finite = order[np.isfinite(mean[order]).all(1) & np.isfinite(log_variance[order]).all(1)]
+    if len(finite) < len(order):
+        count = len(order) - len(finite)
+        print(f"{count} steps are left out: their latent is not finite", file=sys.stderr)
+    if not len(finite):
+        raise ValueError(f"{path}: no step gives a finite latent")
+    index = index[finite]
+    return {
+        "stamp": np.zeros(len(index), np.int64),
+        "trajectory": cache.arrays["trajectory"][index],
+        "step": cache.arrays["step"][index],
+        "present": cache.present[np.ix_(index, columns)],
+        "mean": mean[finite],
+        "log_variance": log_variance[finite],
+        "trajectories": np.array([f"{stamp}_{number}" for stamp, number in cache.trajectories]),
+    }
+
+
+@torch.inference_mode()
+def _posteriors(
+    model: MultimodalVAE, prepared: dict[str, torch.Tensor], present: torch.Tensor
+) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """Of a batch, the samples with the same modalities together: their places, (B', D) means and
+    log-variances."""
+    device = next(model.parameters()).device
+    observed = {n: to_tensor(model.modalities[n], x.to(device)) for n, x in prepared.items()}
+    embeddings = model.embed(observed)
+    for pattern in present.unique(dim=0):
+        places = (present == pattern).all(1).nonzero()[:, 0]
+        names = [name for name, there in zip(model.names, pattern, strict=True) if there]
+        q = model.encode_embeddings({name: embeddings[name][places] for name in names})
+        yield places.numpy(), q.mean.cpu().numpy(), q.log_variance.cpu().numpy()
+
+
+def encode_bag(inference: Inference, path: Path, options: argparse.Namespace) -> Latents:
+    """The posterior of every frame, see :func:`smvae_ros.evaluate.evaluate_bag`."""
+    values = read_values(options.params, inference.modalities.values(), options.namespace)
+    frames = evaluate_bag(path, inference, values)
+    subsets = [subset.split("+") for subset in frames.subsets]
+    names = inference.modalities
+    count = len(frames.stamps)
+    return {
+        "stamp": frames.stamps.astype(np.int64),
+        "trajectory": np.zeros(count, np.int32),
+        "step": np.arange(count, dtype=np.int32),
+        "present": np.array([[name in subset for name in names] for subset in subsets]),
+        "mean": frames.means,
+        "log_variance": frames.log_variances,
+        "trajectories": np.array([path.name]),
+    }
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Encodes and writes one file; returns the exit code."""
+    parser = argparse.ArgumentParser(
+        prog="python -m training.encode",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("model", metavar="MODEL", type=Path, help="checkpoint directory")
+    add("data", metavar="CACHE|BAG", type=Path, help="folder of training.convert, or rosbag2 bag")
+    add("--output", type=Path, required=True, metavar="FILE.npz", help="file to write")
+    add("--device", default="auto", help="cpu, cuda, cuda:N or auto (%(default)s)")
+    add_parameters_options(parser)
+    options = parser.parse_args(arguments)
+    return run_program("training.encode", lambda: _run(options), "nothing was written", (BagError,))
+
+
+def _run(options: argparse.Namespace) -> int:
+    data, output = options.data, options.output
+    if output.suffix != ".npz":
+        raise ValueError(f"--output {output}: the name must end in .npz")
+    check_output(output)
+    if not data.exists():
+        raise ValueError(
+            f"{data} does not exist; give a folder that training.convert made, or a rosbag2 bag"
+        )
+    inference = Inference.load(options.model, options.device)
+    if any((data / name).exists() for name in (MANIFEST_NAME, PLAN_NAME)):
+        latents = encode_cache(inference.model, data)
+    else:
+        latents = encode_bag(inference, data, options)
+    latents["modalities"] = np.array(list(inference.modalities))
+    latents["model_hash"] = np.array(inference.model_hash)
+    with whole_file(output) as partial, open(partial, "wb") as file:
+        np.savez(file, **latents)
+    count, size = latents["mean"].shape
+    print(f"Wrote {count} latents of {size} numbers to {output} (model {inference.model_hash})")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
