@@ -195,7 +195,7 @@ class Attacker:
         sensors = [self._statuses[f"{NODE_NAME}: {name}"] for name in self._sources]
         counts = {
             key: sum(int(sensor[key]) for sensor in sensors)
-            for key in ("received", "invalid", "lost")
+            for key in ("received", "invalid", "foreign", "lost")
         }
         counts["failures"] = int(self._statuses[f"{NODE_NAME}: perception"]["failures"])
         return counts

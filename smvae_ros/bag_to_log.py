@@ -45,10 +45,11 @@ from smvae_core.data.vision_touch import (
 from smvae_core.files import check_output
 from smvae_core.modalities import Modality
 from smvae_core.preprocessing import prepare
+from smvae_ros.absence import Absences, describe_unusable
 from smvae_ros.bag_topics import missing_sources
 from smvae_ros.bags import BagError, BagReader
 from smvae_ros.configuration import add_parameters_options, make_sources, read_values
-from smvae_ros.messages import MessageError, stamp_ns
+from smvae_ros.messages import ForeignMessage, MessageError, stamp_ns
 from smvae_ros.programs import interruptible, print_error
 from smvae_ros.sources import Source
 from smvae_ros.step_sampler import LEADER, LogStep, StepSampler
@@ -86,6 +87,7 @@ class BagConversion:
         absent: modality → steps without it.
         invalid: modality → unusable messages.
         reasons: modality → why the latest of them was unusable.
+        absences: why modalities were not in steps.
     """
 
     files: list[Path] = field(default_factory=list)
@@ -94,11 +96,13 @@ class BagConversion:
     absent: Counter[str] = field(default_factory=Counter)
     invalid: Counter[str] = field(default_factory=Counter)
     reasons: dict[str, str] = field(default_factory=dict)
+    absences: Absences = field(default_factory=Absences)
 
-    def reject(self, name: str, error: ValueError) -> None:
-        """Counts an unusable message."""
-        self.invalid[name] += 1
-        self.reasons[name] = str(error)
+    def refuse(self, name: str, error: ValueError) -> None:
+        """Counts an unusable message; one about something else is none."""
+        if not isinstance(error, ForeignMessage):
+            self.invalid[name] += 1
+            self.reasons[name] = str(error)
 
 
 def convert_bag(
@@ -171,14 +175,12 @@ def convert_bag(
     if not report.steps:
         reason = report.reasons.get(LEADER, "there are none")
         raise BagError(f"{path}: no usable image on {sources[LEADER].topic}: {reason}")
+    if sampler.problem:
+        log.warning("images make no more steps: %s", sampler.problem)
     for name, source in used.items():
-        if report.absent[name] == report.steps:
-            reason = report.reasons.get(
-                name,
-                f"none lies within max_age of an image; check that {source.topic} and "
-                f"{sources[LEADER].topic} are stamped by the same clock",
-            )
-            log.warning("no step has %s: %s", name, reason)
+        if report.absences.frames(name) == report.steps:
+            reason = report.absences.main(name).text
+            log.warning("no step has %s (%s): %s", name, source.topic, reason)
     return report
 
 
@@ -231,18 +233,14 @@ def _steps(
         modality, source = MODALITIES[name], sources[name]
         try:
             message = reader.deserialise(type_name, data)
-        except MessageError as error:
-            report.reject(name, error)
-            continue
-        stamp = stamp_ns(message) or received_ns
-        try:
             value = source.decode(message)
             if modality.kind != "series":
                 value = prepare(modality, value)
+            stamp = stamp_ns(message) or received_ns
             yield from sampler.add(name, value, stamp, received_ns)
         except ValueError as error:
-            report.reject(name, error)
-            yield from sampler.add(name, None, stamp, received_ns)
+            report.refuse(name, error)
+            sampler.refuse(name, error, received_ns)
     yield from sampler.finish()
 
 
@@ -264,6 +262,8 @@ def _arrays(
 ) -> dict[str, np.ndarray]:
     """The datasets of a log file; NaN where a modality is missing."""
     arrays = {}
+    for step in steps:
+        report.absences.add(step.absent)
     for name, key in KEYS.items():
         expected = DATASETS[key]
         if name not in names and not expected.required:
@@ -290,7 +290,7 @@ def _print_report(report: BagConversion) -> None:
     for name, value in rows.items():
         print(f"{name:<{width}}  {value}")
     for name, count in report.invalid.items():
-        print(f"{count} unusable messages of {name}, the last: {report.reasons[name]}")
+        print(describe_unusable(name, count, report.reasons[name]))
 
 
 def _rate(text: str) -> float:

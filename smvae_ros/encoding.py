@@ -5,7 +5,11 @@ from __future__ import annotations
 import dataclasses
 
 from smvae_core.inference import Encoding, Inference, NotFiniteError
+from smvae_ros.absence import Absence, Cause
+from smvae_ros.sensor_sample import Unusable
 from smvae_ros.sources import Observations
+
+TOO_LARGE = "its values are so large that the model's latent is not finite"
 
 
 def encode(
@@ -22,12 +26,13 @@ def encode(
 
     Returns:
         The posterior, None where nothing is left; and the observations, with what was left out
-        among the invalid ones.
+        among the unusable ones.
 
     Raises:
         NotFiniteError: where the posterior is not finite and no single reading is to blame.
     """
-    arrays, invalid = dict(observations.arrays), {}
+    arrays = dict(observations.arrays)
+    unusable: list[Unusable] = []
     encoding = None
     while arrays and encoding is None:
         try:
@@ -36,13 +41,16 @@ def encode(
             if not error.names:
                 raise
             for name in error.names:
-                invalid[name] = "its values are so large that the model's latent is not finite"
+                entry = observations.sample.inputs[name]
+                unusable.append(Unusable(name, entry, TOO_LARGE))
                 del arrays[name]
-    if invalid:
+    if unusable:
         observations = dataclasses.replace(
             observations,
-            sample=observations.sample.without(invalid),
+            sample=observations.sample.without(
+                {name: Absence(Cause.UNUSABLE, reason) for name, _, reason in unusable}
+            ),
             arrays=arrays,
-            invalid={**observations.invalid, **invalid},
+            unusable=(*observations.unusable, *unusable),
         )
     return encoding, observations

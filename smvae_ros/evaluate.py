@@ -30,6 +30,7 @@ from smvae_core.evaluation import SubsetErrors, print_summary
 from smvae_core.files import check_output, write_text
 from smvae_core.inference import Inference, NotFiniteError
 from smvae_core.subset_choice import HELP, choose_subsets, left_out
+from smvae_ros.absence import Absences, Cause, Connection, describe_unusable
 from smvae_ros.bag_topics import missing_sources
 from smvae_ros.bags import BagError, BagReader
 from smvae_ros.bundled import model_path
@@ -59,6 +60,8 @@ class BagFrames:
         log_variances: (N, D) float32.
         subsets: the modalities of each frame, joined by +.
         invalid: modality → messages that were unusable.
+        last_errors: modality → why the last of them was.
+        absences: why modalities were not in frames.
         failed: frames that are left out, since what the model makes of them is not finite.
     """
 
@@ -67,6 +70,8 @@ class BagFrames:
     log_variances: np.ndarray
     subsets: tuple[str, ...]
     invalid: dict[str, int]
+    last_errors: dict[str, str]
+    absences: Absences
     failed: int = 0
 
 
@@ -81,7 +86,7 @@ def bag_events(
             message = reader.deserialise(type_name, data)
             yield received_ns, name, sources[name].incoming(message), stamp_ns(message)
         except ValueError as error:
-            sensors.reject(name, str(error))
+            sensors.refuse(name, error, received_ns)
 
 
 def evaluate_bag(
@@ -106,10 +111,15 @@ def evaluate_bag(
     modalities = inference.modalities
     sources = make_sources(modalities, values)
     with BagReader(path) as reader:
-        for name, source in missing_sources(reader, sources).items():
+        missing = missing_sources(reader, sources)
+        for name, source in missing.items():
             log.warning("%s has no topic %s, so there is no %s", path, source.topic, name)
-        sensors = SensorSet(modalities, sensor_settings(modalities, values))
-        frames, waiting, failed = [], [], 0
+        connections = {
+            name: Connection(source.topic, problem="the bag has no such topic" * (name in missing))
+            for name, source in sources.items()
+        }
+        sensors = SensorSet(modalities, sensor_settings(modalities, values), connections)
+        frames, waiting, absences, failed = [], [], Absences(), 0
         samples = lockstep(bag_events(reader, sources, sensors), sensors)
         for sample in tqdm(samples, desc=path.name, unit="frame", disable=None):
             try:
@@ -122,8 +132,8 @@ def evaluate_bag(
                     log.warning("%s: frames are left out: %s", path, error)
                 failed += 1
                 continue
-            for name, reason in observations.invalid.items():
-                sensors.reject(name, reason)
+            sensors.settle(observations.sample, observations.unusable)
+            absences.add(observations.sample.absent)
             if encoding is None:
                 continue
             subset = "+".join(observations.arrays)
@@ -139,9 +149,16 @@ def evaluate_bag(
     if not frames:
         raise BagError(f"{path}: no frame came of it; check the topics in the parameters file")
     stamps, means, log_variances, subsets = zip(*frames, strict=True)
-    invalid = {name: counter.invalid for name, counter in sensors.counters().items()}
+    counters = sensors.counters()
     return BagFrames(
-        np.array(stamps), np.stack(means), np.stack(log_variances), subsets, invalid, failed
+        np.array(stamps),
+        np.stack(means),
+        np.stack(log_variances),
+        subsets,
+        {name: counter.invalid for name, counter in counters.items()},
+        {name: counter.last_error for name, counter in counters.items() if counter.invalid},
+        absences,
+        failed,
     )
 
 
@@ -204,6 +221,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             frames[bag] = evaluate_bag(path, inference, values, errors, *on_frame)
         summary = errors.summary()
         print_summary(summary)
+        for bag, found in frames.items():
+            _print_absences(bag, found)
         if options.output:
             report = {
                 "checkpoint": str(options.checkpoint),
@@ -229,7 +248,20 @@ def _describe(frames: BagFrames, health: HealthRecords | None) -> dict[str, Any]
         "live_subsets": dict(Counter(frames.subsets)),
         "invalid": frames.invalid,
         "failed": frames.failed,
+        "last_errors": frames.last_errors,
+        "absent": frames.absences.summary(),
     }
+
+
+def _print_absences(bag: str, frames: BagFrames) -> None:
+    """What was unusable, and why the sensors are missing that no frame used."""
+    for name, error in frames.last_errors.items():
+        print(f"{bag}: {describe_unusable(name, frames.invalid[name], error)}")
+    used = {name for subset in frames.subsets for name in subset.split("+")}
+    for name in frames.absences.counts:
+        absence = frames.absences.main(name)
+        if name not in used and absence.cause != Cause.NO_TOPIC:
+            print(f"{bag}: no frame has {name}: {absence.text}")
 
 
 if __name__ == "__main__":

@@ -38,7 +38,7 @@ def lockstep(events: Iterable[Event], sensors: SensorSet) -> Iterator[SensorSamp
         try:
             sensors.store(name, value, stamp_ns, received_ns)
         except ValueError as error:
-            sensors.reject(name, str(error))
+            sensors.refuse(name, error, received_ns)
     if now is not None:
         yield from _until(None, now, sensors)
 

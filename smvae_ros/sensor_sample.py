@@ -5,7 +5,9 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
+
+from smvae_ros.absence import Absence
 
 
 @dataclass(frozen=True)
@@ -17,12 +19,29 @@ class Input:
         stamp_ns: stamp of the newest reading in it; None where it has no stamp.
         age: seconds since its receipt.
         skew: seconds by which its stamp is behind the trigger's; None where one has no stamp.
+        earlier: of what is decoded only now, the ones before it, newest first: the first of them
+            that is usable takes its place where it is not.
     """
 
     value: Any
     stamp_ns: int | None
     age: float
     skew: float | None
+    earlier: tuple[Input, ...] = ()
+
+
+class Unusable(NamedTuple):
+    """A message that a frame found to be unusable.
+
+    Attributes:
+        name: its modality.
+        entry: how it was part of the frame.
+        reason: why, and what to do.
+    """
+
+    name: str
+    entry: Input
+    reason: str
 
 
 @dataclass(frozen=True)
@@ -34,14 +53,14 @@ class SensorSample:
         trigger: the modality that caused it, or "timer".
         taken_ns: when it was taken, monotonic.
         waited: seconds between the receipt of the trigger and the taking.
-        left_out: live modalities that are not among the inputs, with the reason.
+        absent: the modalities that are not among the inputs, with the reason.
     """
 
     inputs: dict[str, Input]
     trigger: str
     taken_ns: int
     waited: float
-    left_out: dict[str, str]
+    absent: dict[str, Absence]
 
     @property
     def stamp_ns(self) -> int | None:
@@ -49,9 +68,9 @@ class SensorSample:
         stamps = [entry.stamp_ns for entry in self.inputs.values() if entry.stamp_ns is not None]
         return max(stamps, default=None)
 
-    def without(self, reasons: Mapping[str, str]) -> SensorSample:
+    def without(self, reasons: Mapping[str, Absence]) -> SensorSample:
         """The same frame without some inputs, for example because they proved unreadable."""
         if not reasons:
             return self
         inputs = {name: entry for name, entry in self.inputs.items() if name not in reasons}
-        return dataclasses.replace(self, inputs=inputs, left_out={**self.left_out, **reasons})
+        return dataclasses.replace(self, inputs=inputs, absent={**self.absent, **reasons})

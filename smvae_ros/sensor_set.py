@@ -1,11 +1,11 @@
 """The newest sample of each modality, its age, and when a set of them becomes a frame.
 
-There is no synchroniser. Every modality has one newest-wins slot (a series a short history, see
-:mod:`smvae_ros.slots`). When the trigger modality arrives, at most ``gather_ms`` are spent waiting
-for the other live modalities of the same moment, then whatever is fresh becomes the frame. Whether
-a modality is live is judged by its monotonic time of receipt alone, and how far apart the inputs of
-a frame are by their stamps alone; so a jumping clock, a looping bag or a missing ``/clock`` change
-nothing.
+There is no synchroniser. Every modality has one newest-wins slot (:mod:`smvae_ros.slots`; a series
+a short history, :mod:`smvae_ros.series_history`). When the trigger modality arrives, at most
+``gather_ms`` are spent waiting for the other live modalities of the same moment, then whatever is
+fresh becomes the frame. Whether a modality is live is judged by its monotonic time of receipt
+alone, and how far apart the inputs of a frame are by their stamps alone; so a jumping clock, a
+looping bag or a missing ``/clock`` change nothing.
 
 Protocol
 --------
@@ -18,6 +18,7 @@ and so is the same live and offline:
    anything is asked of this set, and all is decided as if it had been done at once.
 2. ``poll(now)`` after each message, and at the time that ``next_wake(now)`` names. It returns a
    :class:`SensorSample` when a frame is due, otherwise None.
+3. ``settle(...)`` when the frame has been decoded, which may show that some values are unusable.
 
 The node's worker calls ``poll`` and sleeps in ``wait`` (:mod:`smvae_ros.node.worker`), offline
 tools use :func:`smvae_ros.lockstep.lockstep`. All methods may be called from any thread; they share
@@ -26,40 +27,21 @@ tools use :func:`smvae_ros.lockstep.lockstep`. All methods may be called from an
 
 from __future__ import annotations
 
-import dataclasses
 import threading
 from collections import deque
-from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
 from smvae_core.modalities import Modality
-from smvae_ros.sensor_sample import Input, SensorSample
+from smvae_ros.absence import Connection, Evidence, explain
+from smvae_ros.arrivals import Counters
+from smvae_ros.sensor import Sensor
+from smvae_ros.sensor_sample import Input, SensorSample, Unusable
 from smvae_ros.sensor_settings import TIMER, SensorSettings, SlotSettings
-from smvae_ros.slots import NANOSECONDS, NewestSlot, SeriesHistory, nanoseconds
+from smvae_ros.series_history import SeriesHistory
+from smvae_ros.slots import NANOSECONDS, nanoseconds
 
 TOGETHER = 32  # messages; one after the other they cost less, the processor's caches being warm
-
-
-@dataclass
-class Counters:
-    """What became of a modality's messages since the counters were last reset.
-
-    Attributes:
-        received: stored.
-        dropped: replaced by a newer one before any frame used them.
-        lost: never reached a callback, according to the middleware.
-        invalid: unusable.
-        skewed: frames that the modality was left out of because of its stamp.
-        last_error: why the latest invalid one was unusable.
-    """
-
-    received: int = 0
-    dropped: int = 0
-    lost: int = 0
-    invalid: int = 0
-    skewed: int = 0
-    last_error: str = ""
 
 
 class SensorSet:
@@ -68,22 +50,24 @@ class SensorSet:
     Args:
         modalities: in the model's order.
         settings: can be exchanged later with :meth:`configure`.
+        connections: modality → where it should come from, to explain its absence.
 
     Raises:
         ValueError: where settings name a modality that is not there.
     """
 
     def __init__(
-        self, modalities: Mapping[str, Modality], settings: SensorSettings | None = None
+        self,
+        modalities: Mapping[str, Modality],
+        settings: SensorSettings | None = None,
+        connections: Mapping[str, Connection] | None = None,
     ) -> None:
         self.condition = threading.Condition()
         self._later: deque[Callable[[], None]] = deque()
         self._modalities = dict(modalities)
-        self._slots: dict[str, NewestSlot] = {
-            name: SeriesHistory(modality) if modality.kind == "series" else NewestSlot()
-            for name, modality in self._modalities.items()
-        }
-        self._counters = {name: Counters() for name in self._modalities}
+        self._connections = dict(connections or {})
+        self._sensors = {name: Sensor(name, modality) for name, modality in modalities.items()}
+        self._slots = {name: sensor.slot for name, sensor in self._sensors.items()}
         self._permitted_ns: int | None = None  # the rate limit allows no frame before
         self._gathering: tuple[str, int] | None = None  # the trigger, and since when it is pending
         # Receipt of a trigger found old, and how long its successor is awaited; decided once for
@@ -132,15 +116,12 @@ class SensorSet:
 
         Raises:
             ValueError: for a reading of another length, or with NaN or infinite values. Nothing is
-                kept then; :meth:`reject` counts it.
+                kept then; :meth:`refuse` counts it.
         """
         with self.condition:
-            slot = self._slots[name]
-            dropped = slot.store(value, stamp_ns, received_ns)
+            self._sensors[name].store(value, stamp_ns, received_ns)
             if self._resting:
-                slot.unused = False
-            self._counters[name].received += 1
-            self._counters[name].dropped += dropped
+                self._slots[name].unused = False
             if self._missing == {name} or (name in self._wakers and self._wakes(received_ns)):
                 self.condition.notify_all()
             self._missing.discard(name)
@@ -150,7 +131,7 @@ class SensorSet:
         somebody asks for what it changes.
 
         Args:
-            action: calls :meth:`store` or :meth:`reject`, in whatever thread asks, which holds
+            action: calls :meth:`store` or :meth:`refuse`, in whatever thread asks, which holds
                 ``condition`` then.
         """
         self._later.append(action)  # also where it is done at once, so that order is kept
@@ -163,28 +144,51 @@ class SensorSet:
         while self._later:
             self._later.popleft()()
 
-    def reject(self, name: str, reason: str) -> None:
-        """Counts an unusable message."""
+    def refuse(self, name: str, error: ValueError, received_ns: int) -> None:
+        """Counts a message that is unusable or, by a ForeignMessage, somebody else's."""
         with self.condition:
-            self._counters[name].invalid += 1
-            self._counters[name].last_error = reason
+            self._sensors[name].arrivals.refuse(error, received_ns)
 
     def lose(self, name: str, count: int) -> None:
         """Counts messages that never arrived."""
         with self.condition:
-            self._counters[name].lost += count
+            self._sensors[name].arrivals.counters.lost += count
+
+    def settle(self, sample: SensorSample, unusable: Iterable[Unusable]) -> None:
+        """Tells what of a frame was used, and which messages are unusable: those count as if they
+        had never been stored, so that the last usable one is the newest again.
+
+        Args:
+            sample: the frame with the inputs that were used.
+            unusable: what was found out with it.
+        """
+        with self.condition:
+            for name, entry in sample.inputs.items():
+                self._slots[name].prove(entry.value)
+                self._sensors[name].arrivals.counters.used += 1
+            for name, entry, reason in unusable:
+                self._slots[name].discard(entry.value)
+                received_ns = sample.taken_ns - nanoseconds(entry.age)
+                self._sensors[name].arrivals.refuse(ValueError(reason), received_ns)
 
     def counters(self) -> dict[str, Counters]:
         """A copy of the counters of each modality."""
         with self.condition:
             self._store_now()
-            return {name: dataclasses.replace(entry) for name, entry in self._counters.items()}
+            return {name: s.arrivals.copy_counters() for name, s in self._sensors.items()}
 
     def reset_counters(self) -> None:
         """Starts counting anew."""
         with self.condition:
             self._store_now()
-            self._counters = {name: Counters() for name in self._slots}
+            for sensor in self._sensors.values():
+                sensor.arrivals.counters = Counters()
+
+    def evidence(self, now: int) -> dict[str, Evidence]:
+        """What is known of each modality, to explain why it is in no frame."""
+        with self.condition:
+            self._store_now()
+            return {name: sensor.evidence(now) for name, sensor in self._sensors.items()}
 
     def age(self, name: str, now: int) -> float | None:
         """Seconds since the modality last arrived; None if it never did."""
@@ -325,43 +329,30 @@ class SensorSet:
         trigger = self._trigger(now)
         if trigger is None:
             return None
-        reference = self._reference(trigger, live)
-        left_out: dict[str, str] = {}
-        for name in live:
-            slot = self._slots[name]
-            if name != trigger and slot.is_skewed(reference):
-                left_out[name] = (
-                    f"its stamp is {slot.skew_ns(reference) / NANOSECONDS:.3f} s behind the "
-                    f"trigger's, max_skew is {slot.max_skew_ns / NANOSECONDS:g} s"
-                )
-                self._counters[name].skewed += 1
-        inputs = self._inputs([name for name in live if name not in left_out], reference, now)
+        sensors, leader = self._sensors, self._sensors[self._leader(trigger, live)]
+        names = [name for name in live if sensors[name].fits(leader)]
+        inputs = self._inputs(names, trigger, leader.slot.stamp_ns, now)
+        absent = {
+            name: explain(sensor.evidence(now), self._connections.get(name))
+            for name, sensor in sensors.items()
+            if name not in inputs
+        }
         for name in inputs:
             self._slots[name].unused = False
         self._count_rate(now)
         self._gathering = self._successor = None
         timed = self._settings.trigger == TIMER
         waited = 0.0 if timed else (now - self._slots[trigger].received_ns) / NANOSECONDS
-        return SensorSample(inputs, TIMER if timed else trigger, now, waited, left_out)
+        return SensorSample(inputs, TIMER if timed else trigger, now, waited, absent)
 
-    def _inputs(self, names: list[str], reference: int | None, now: int) -> dict[str, Input]:
+    def _inputs(
+        self, names: list[str], trigger: str, moment: int | None, now: int
+    ) -> dict[str, Input]:
         """Values of the modalities; windows of series end at the newest stamp among the others."""
-        stamps = [
-            slot.stamp_ns
-            for name in names
-            if not isinstance(slot := self._slots[name], SeriesHistory)
-        ]
-        stamps.append(reference)
+        series = [name for name in names if isinstance(self._slots[name], SeriesHistory)]
+        stamps = [self._slots[name].stamp_ns for name in names if name not in series] + [moment]
         end = max((stamp for stamp in stamps if stamp is not None), default=None)
-        inputs = {}
-        for name in names:
-            slot = self._slots[name]
-            value, stamp = slot.value, slot.stamp_ns
-            if isinstance(slot, SeriesHistory):
-                value, stamp = slot.window(end)
-            skew = None if stamp is None or reference is None else (reference - stamp) / NANOSECONDS
-            inputs[name] = Input(value, stamp, (now - slot.received_ns) / NANOSECONDS, skew)
-        return inputs
+        return {n: self._sensors[n].input(now, moment, end, n == trigger) for n in names}
 
     # -- the rules, each in one place; the caller holds `condition` ------------------------------
 
@@ -380,10 +371,11 @@ class SensorSet:
         """The modality that makes frames now: the configured one or who stands in for it."""
         return next((name for name in self._order if self._slots[name].is_live(now)), None)
 
-    def _reference(self, trigger: str, live: list[str]) -> int | None:
-        """The stamp that skew is measured from: the trigger's, or of the first that has one."""
-        stamps = [self._slots[name].stamp_ns for name in (trigger, *live)]
-        return next((stamp for stamp in stamps if stamp is not None), None)
+    def _leader(self, trigger: str, live: list[str]) -> str:
+        """The modality whose stamp is the frame's moment: the trigger, or the first with a stamp;
+        the trigger also where none has one."""
+        names = (trigger, *live)
+        return next((name for name in names if self._slots[name].stamp_ns is not None), trigger)
 
     def _gather_until(self, gathering: tuple[str, int]) -> int:
         """Counted from the newest trigger's receipt, so that a busy worker does not wait for what

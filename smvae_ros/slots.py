@@ -1,4 +1,4 @@
-"""What is kept of one modality: its newest sample, or for a series a short history of readings.
+"""What is kept of one modality: its newest sample, and what counts where that proves unusable.
 
 Times are integer nanoseconds. A stamp is the time in a message's header and may be missing, jump or
 run backwards; ``received_ns`` is the monotonic time of receipt.
@@ -7,16 +7,14 @@ run backwards; ``received_ns`` is the monotonic time of receipt.
 from __future__ import annotations
 
 from collections import deque
-from typing import Any
+from typing import Any, NamedTuple
 
-import numpy as np
-
-from smvae_core.modalities import Modality
+from smvae_ros.absence import Window
 from smvae_ros.sensor_settings import SlotSettings
 
 NANOSECONDS = 1_000_000_000
-HISTORY_SECONDS = 1.0  # how far behind its newest reading a series' window may end
 PERIODS = 8  # a median of so many ignores single lost samples and jumps
+SPARE = 4  # samples kept beside the newest; images are large
 
 
 def nanoseconds(seconds: float) -> int:
@@ -24,8 +22,20 @@ def nanoseconds(seconds: float) -> int:
     return round(seconds * NANOSECONDS)
 
 
+class Sample(NamedTuple):
+    """One message: whatever was stored of it, its stamp (None where it has none), its receipt."""
+
+    value: Any
+    stamp_ns: int | None
+    received_ns: int
+
+
 class NewestSlot:
     """The newest sample of a modality, which always replaces the one before.
+
+    Some values are decoded only when a frame uses them, and may prove unusable then. So the last
+    one that a frame did use is kept until a newer one is used (:meth:`prove`), and some between
+    them: where the newest is given up (:meth:`discard`), the one before it is the newest again.
 
     Args:
         settings: how it is judged; can be exchanged later with :meth:`configure`.
@@ -43,6 +53,7 @@ class NewestSlot:
         self.stamp_ns: int | None = None
         self.received_ns = 0
         self.unused = False
+        self._samples: list[Sample] = []  # the newest last
         self._distances: deque[int] = deque(maxlen=PERIODS)
         self.configure(settings or SlotSettings())
 
@@ -55,6 +66,11 @@ class NewestSlot:
     def complete(self) -> bool:
         """Whether there is something to give out."""
         return self.value is not None
+
+    @property
+    def missing(self) -> Window | None:
+        """Of a series, what there is of a window that is not complete."""
+        return None
 
     @property
     def live_until_ns(self) -> int:
@@ -85,128 +101,62 @@ class NewestSlot:
         """Whether that is more than a frame may mix."""
         return abs(self.skew_ns(moment_ns)) > self.max_skew_ns
 
+    def earlier(self, now: int, moment_ns: int | None) -> list[Sample]:
+        """The samples before the newest that count where that is unusable, newest first.
+
+        Args:
+            now: they are still fresh enough then.
+            moment_ns: their stamps are not too far from it; None for no matter.
+        """
+        oldest, found = now - self._max_age_ns, []
+        for sample in self._samples[-2::-1]:
+            apart = 0 if None in (sample.stamp_ns, moment_ns) else moment_ns - sample.stamp_ns
+            if sample.received_ns >= oldest and abs(apart) <= self.max_skew_ns:
+                found.append(sample)
+        return found
+
     def store(self, value: Any, stamp_ns: int | None, received_ns: int) -> bool:
         """Keeps a sample. Returns whether another one, never used, was lost by it."""
         replaced = self.unused
-        self._keep(value, stamp_ns, received_ns)
+        self._measure(stamp_ns)
+        samples = self._samples
+        samples.append(Sample(value, stamp_ns, received_ns))
+        while len(samples) > 1 and samples[0].received_ns < received_ns - self._max_age_ns:
+            del samples[0]
+        if len(samples) > 1 + SPARE:
+            del samples[1]  # not the first: it may be the only one that is usable
+        self._show(samples[-1])
+        self.unused = True
         return replaced
 
-    def _keep(self, value: Any, stamp_ns: int | None, received_ns: int) -> None:
+    def prove(self, value: Any) -> None:
+        """Tells that a frame has used a sample: those before it are not needed any more."""
+        place = self._find(value)
+        if place is not None:
+            del self._samples[:place]
+
+    def discard(self, value: Any) -> None:
+        """Tells that a sample is unusable: it is as if it had never been stored."""
+        place = self._find(value)
+        if place is None:
+            return
+        was_newest = place == len(self._samples) - 1
+        del self._samples[place]
+        if was_newest:
+            self._show(self._samples[-1] if self._samples else Sample(None, None, 0))
+            self.unused = False
+
+    def _find(self, value: Any) -> int | None:
+        places = range(len(self._samples) - 1, -1, -1)
+        return next((place for place in places if self._samples[place].value is value), None)
+
+    def _show(self, sample: Sample) -> None:
+        self.value, self.stamp_ns, self.received_ns = sample
+
+    def _measure(self, stamp_ns: int | None) -> None:
+        """Takes a stamp into account for the period."""
         before = self.stamp_ns
         if stamp_ns is not None and before is not None and stamp_ns > before:
             self._distances.append(stamp_ns - before)
         else:  # time runs backwards: what was known of the period is void
             self._distances.clear()
-        self.value, self.stamp_ns, self.received_ns = value, stamp_ns, received_ns
-        self.unused = True
-
-
-class SeriesHistory(NewestSlot):
-    """The readings of the last second, out of which a window on the model's grid is interpolated.
-
-    The history never contains a gap: where stamps run backwards or are further apart than
-    ``max_gap``, it starts anew. Readings without a stamp take their time of receipt instead.
-
-    Args:
-        modality: of kind series, (channels, samples) at ``rate`` Hz.
-        settings: as of any slot.
-    """
-
-    def __init__(self, modality: Modality, settings: SlotSettings | None = None) -> None:
-        super().__init__(settings)
-        assert modality.rate is not None  # a series always has one
-        channels, samples = modality.shape
-        step = NANOSECONDS / modality.rate
-        self._offsets = np.round(np.arange(1 - samples, 1) * step).astype(np.int64)
-        self._length_ns = -int(self._offsets[0])  # from the first to the last of a window
-        self._capacity = samples + int(np.ceil(HISTORY_SECONDS * modality.rate))
-        # Twice as long as needed, so that the history lies in one piece: when the end is reached,
-        # the newer half moves to the front.
-        self._readings = np.empty((2 * self._capacity, channels), dtype=np.float32)
-        self._times = np.empty(2 * self._capacity, dtype=np.int64)
-        self._start = self._end = 0  # of the history
-        self._newest_ns = 0
-
-    def configure(self, settings: SlotSettings) -> None:
-        super().configure(settings)
-        self._max_gap_ns = nanoseconds(settings.max_gap)
-
-    @property
-    def complete(self) -> bool:
-        """Whether the readings cover a whole window."""
-        return self._start < self._end and self._first_end_ns <= self._newest_ns
-
-    @property
-    def _first_end_ns(self) -> int:
-        """The earliest moment at which a window can end."""
-        return int(self._times[self._start]) + self._length_ns
-
-    def nearest_ns(self, moment_ns: int) -> int | None:
-        if self.stamp_ns is None:
-            return None
-        return min(max(moment_ns, self._first_end_ns), self._newest_ns)
-
-    def store(self, value: Any, stamp_ns: int | None, received_ns: int) -> bool:
-        """Appends a reading (channels,). Returns whether it was ignored, being late by less than
-        ``max_gap`` or a repetition.
-
-        Raises:
-            ValueError: for another shape, NaN and infinite values.
-        """
-        reading = np.asarray(value)
-        if reading.shape != self._readings.shape[1:]:
-            raise ValueError(
-                f"expected a reading of {self._readings.shape[1]} values, got shape {reading.shape}"
-            )
-        if not np.isfinite(reading).all():
-            raise ValueError(
-                "the reading has NaN or infinite values; check the sensor or its driver"
-            )
-        time_ns = received_ns if stamp_ns is None else stamp_ns
-        step = time_ns - self._newest_ns
-        if self._start < self._end and -self._max_gap_ns < step <= 0:
-            return True
-        if abs(step) > self._max_gap_ns:
-            self._start = self._end
-        self._append(reading, time_ns)
-        self._keep(reading, stamp_ns, received_ns)
-        return False
-
-    def _append(self, reading: np.ndarray, time_ns: int) -> None:
-        if self._end == len(self._times):
-            kept = slice(self._start, self._end)
-            self._start, self._end = 0, self._end - self._start
-            for array in (self._readings, self._times):
-                array[: self._end] = array[kept]
-        self._readings[self._end] = reading
-        self._times[self._end] = self._newest_ns = time_ns
-        self._end += 1
-        self._start = max(self._start, self._end - self._capacity)
-
-    def window(self, end_ns: int | None) -> tuple[np.ndarray, int | None]:
-        """Readings on the model's grid, as if the last one had been taken at ``end_ns``.
-
-        Between readings the values are interpolated linearly. The newest reading holds its value
-        for ``max_gap`` at most: where ``end_ns`` is later, or too early for the history, the window
-        ends as near to it as it can.
-
-        Args:
-            end_ns: a stamp; None ends the window with the newest reading.
-
-        Returns:
-            float32 (samples, channels), oldest first, and the stamp of the newest reading that
-            went in; None without stamps. Only what is ``complete`` has a window.
-        """
-        if end_ns is None or self.stamp_ns is None:
-            end_ns = self._newest_ns
-        end_ns = min(max(end_ns, self._first_end_ns), self._newest_ns + self._max_gap_ns)
-        grid = end_ns + self._offsets
-        times, readings = self._times[self._start : self._end], self._readings[self._start :]
-        after = np.minimum(times.searchsorted(grid), len(times) - 1)
-        before = np.maximum(after - 1, 0)
-        distance = np.maximum(times[after] - times[before], 1)
-        weight = np.minimum((grid - times[before]) / distance, 1.0)  # the newest holds its value
-        weight = np.maximum(weight, 0.0)[:, None].astype(np.float32)
-        values = readings[before] * (1.0 - weight) + readings[after] * weight
-        stamp_ns = None if self.stamp_ns is None else min(end_ns, self._newest_ns)
-        return values, stamp_ns

@@ -5,6 +5,7 @@ The node and offline tools turn messages into the model's input here, and so can
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,9 +15,12 @@ import numpy as np
 
 from smvae_core.modalities import Modality
 from smvae_core.preprocessing import prepare
+from smvae_ros.absence import Absence, Cause
 from smvae_ros.messages.fields import Adapter
 from smvae_ros.messages.vectors import JointStateAdapter
-from smvae_ros.sensor_sample import SensorSample
+from smvae_ros.sensor_sample import Input, SensorSample, Unusable
+
+DECODED_LATE = ("image", "depth")  # kinds that are decoded only if a frame uses them
 
 
 @dataclass(frozen=True)
@@ -50,13 +54,19 @@ class Source:
             )
 
     def incoming(self, message: Any) -> Any:
-        """What :meth:`SensorSet.store` is given: of a series the reading (channels,), of others the
-        message itself, serialised or not, which is decoded only if a frame uses it.
+        """What :meth:`SensorSet.store` is given. Of images, which take long to decode, the message
+        itself, serialised or not, which is decoded only if a frame uses it; of a series the reading
+        (channels,); of others the prepared array.
 
         Raises:
-            MessageError: for an unusable reading of a series.
+            ForeignMessage: for a message about something else.
+            MessageError, ValueError: for an unusable one.
         """
-        return self.decode(message) if self.modality.kind == "series" else message
+        kind = self.modality.kind
+        if kind in DECODED_LATE:
+            return message
+        array = self.decode(message)
+        return array if kind == "series" else prepare(self.modality, array)
 
     def decode(self, message: Any) -> np.ndarray:
         """The reading in raw units of a message, serialised or not.
@@ -74,35 +84,45 @@ class Observations:
     """A frame as the model takes it.
 
     Attributes:
-        sample: the frame, without its unusable inputs.
+        sample: the frame with the inputs that were used.
         arrays: modality → prepared array.
-        invalid: modality → why its input was unusable.
+        unusable: the messages that proved to be so.
         timings: stage (``convert``: message → array, ``prepare``: → the model's size) → seconds.
     """
 
     sample: SensorSample
     arrays: dict[str, np.ndarray]
-    invalid: dict[str, str]
+    unusable: tuple[Unusable, ...]
     timings: dict[str, float]
 
 
 def observe(sample: SensorSample, sources: Mapping[str, Source]) -> Observations:
     """Decodes and prepares the inputs of a frame. Values that are arrays already, in raw units, are
-    only prepared. Nothing is raised for bad messages: they are left out and named."""
+    only prepared. Nothing is raised for bad messages: they are named, and where there is an earlier
+    one that is good it is used; :meth:`SensorSet.settle` is to be told."""
     arrays: dict[str, np.ndarray] = {}
-    invalid: dict[str, str] = {}
+    inputs: dict[str, Input] = {}
+    unusable: list[Unusable] = []
+    absent: dict[str, Absence] = {}
     timings = {"convert": 0.0, "prepare": 0.0}
-    for name, entry in sample.inputs.items():
+    for name, newest in sample.inputs.items():
         source = sources[name]
-        start = time.perf_counter()
-        try:
-            value = entry.value
-            array = value if isinstance(value, np.ndarray) else source.decode(value)
-            converted = time.perf_counter()
-            arrays[name] = prepare(source.modality, array)
-        except ValueError as error:
-            invalid[name] = str(error)
-            continue
-        timings["convert"] += converted - start
-        timings["prepare"] += time.perf_counter() - converted
-    return Observations(sample.without(invalid), arrays, invalid, timings)
+        for entry in (newest, *newest.earlier):
+            start = time.perf_counter()
+            try:
+                value = entry.value
+                array = value if isinstance(value, np.ndarray) else source.decode(value)
+                converted = time.perf_counter()
+                arrays[name] = prepare(source.modality, array)
+            except ValueError as error:
+                unusable.append(Unusable(name, entry, str(error)))
+                absent.setdefault(name, Absence(Cause.UNUSABLE, str(error)))
+                continue
+            inputs[name] = entry
+            timings["convert"] += converted - start
+            timings["prepare"] += time.perf_counter() - converted
+            break
+    if unusable:
+        absent = {name: reason for name, reason in absent.items() if name not in inputs}
+        sample = dataclasses.replace(sample, inputs={**sample.inputs, **inputs}).without(absent)
+    return Observations(sample, arrays, tuple(unusable), timings)

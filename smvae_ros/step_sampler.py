@@ -9,14 +9,17 @@ evenly spaced.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from smvae_core.modalities import Modality
+from smvae_ros.absence import STUCK, Absence, Apart, describe_stuck, explain
+from smvae_ros.arrivals import Arrivals
 from smvae_ros.sensor_settings import SlotSettings
-from smvae_ros.slots import NANOSECONDS, SeriesHistory, nanoseconds
+from smvae_ros.series_history import SeriesHistory
+from smvae_ros.slots import NANOSECONDS, nanoseconds
 
 LEADER = "rgb"
 PATIENCE_NS = NANOSECONDS // 2  # how much later than the image the others may be recorded
@@ -31,25 +34,27 @@ class LogStep:
         trajectory: counted from 0.
         stamp_ns: its moment.
         arrays: modality → array; the image is always among them, others where there are some.
+        absent: the others, with the reason.
     """
 
     trajectory: int
     stamp_ns: int
     arrays: dict[str, np.ndarray]
+    absent: dict[str, Absence]
 
 
 @dataclass(frozen=True)
 class _Reading:
     stamp_ns: int
     received_ns: int
-    value: np.ndarray | None  # None: unusable, so the step does without
+    value: np.ndarray
 
 
 class StepSampler:
     """See the module's description.
 
-    A step takes the newest reading of each modality that is not later than its moment and not older
-    than ``max_age``; of a series, the window that ends at its moment.
+    A step takes the newest usable reading of each modality that is not later than its moment and
+    not older than ``max_age``; of a series, the window that ends at its moment.
 
     Args:
         modalities: to expect; ``rgb`` must be among them.
@@ -78,21 +83,19 @@ class StepSampler:
             for modality in modalities
             if modality.kind != "series" and modality.name != LEADER
         }
+        self._arrivals = {modality.name: Arrivals() for modality in modalities}
         self._pending: deque[tuple[_Reading, int]] = deque()  # moment with its image, trajectory
         self._image: _Reading | None = None
         self._trajectory = -1
         self._start_ns = 0
         self._index = 0  # of the next step in its trajectory
 
-    def add(
-        self, name: str, value: np.ndarray | None, stamp_ns: int, received_ns: int
-    ) -> list[LogStep]:
-        """Takes a reading, in order of receipt; returns the steps that are complete now.
+    def add(self, name: str, value: np.ndarray, stamp_ns: int, received_ns: int) -> list[LogStep]:
+        """Takes a usable reading, in order of receipt; returns the steps that are complete now.
 
         Args:
             name: modality.
-            value: array in the log's shape, of a series one reading (channels,); None for a
-                message that is unusable.
+            value: array in the log's shape, of a series one reading (channels,).
             stamp_ns: when it was measured.
             received_ns: when it was recorded.
 
@@ -100,28 +103,38 @@ class StepSampler:
             ValueError: for an unusable reading of a series, which is left out.
         """
         steps: list[LogStep] = []
+        reading = _Reading(stamp_ns, received_ns, value)
         if name == LEADER:
-            # Without a picture there is no step, so the one before bridges an unusable one.
-            if value is not None:
-                steps = self._add_image(_Reading(stamp_ns, received_ns, value))
+            steps, ignored = self._add_image(reading)
         elif name in self._series:
-            if value is not None:
-                self._series[name].store(value, stamp_ns, received_ns)
+            ignored = self._series[name].store(value, stamp_ns, received_ns)
         else:
-            self._keep(name, _Reading(stamp_ns, received_ns, value))
+            ignored = not self._keep(name, reading)
+        self._arrivals[name].store(stamp_ns, dropped=ignored, ignored=ignored)
         while self._pending and self._is_complete(self._pending[0][0], received_ns):
             steps.append(self._take())
         return steps
+
+    def refuse(self, name: str, error: ValueError, received_ns: int) -> None:
+        """Takes note of a message that is unusable or somebody else's: the one before it counts."""
+        self._arrivals[name].refuse(error, received_ns)
+
+    @property
+    def problem(self) -> str:
+        """What is wrong with the images' stamps at the end, or empty."""
+        repeated = self._arrivals[LEADER].repeated
+        return describe_stuck(repeated) if repeated >= STUCK else ""
 
     def finish(self) -> list[LogStep]:
         """The steps that are left at the end."""
         return [self._take() for _ in range(len(self._pending))]
 
-    def _add_image(self, image: _Reading) -> list[LogStep]:
+    def _add_image(self, image: _Reading) -> tuple[list[LogStep], bool]:
+        """The steps that it completes, and whether it was ignored, being late or repeated."""
         steps: list[LogStep] = []
         before, longest = self._image, self._max_age_ns[LEADER]
         if before is not None and -longest < image.stamp_ns - before.stamp_ns <= 0:
-            return steps  # late or repeated
+            return steps, True
         if before is None or not 0 < image.stamp_ns - before.stamp_ns <= longest:
             steps = self.finish()
             self._trajectory += 1
@@ -132,17 +145,19 @@ class StepSampler:
             self._pending.append((entry, self._trajectory))
             self._index += 1
         self._image = image
-        return steps
+        return steps, False
 
-    def _keep(self, name: str, reading: _Reading) -> None:
+    def _keep(self, name: str, reading: _Reading) -> bool:
+        """Whether it was kept, being neither late nor repeated."""
         recent, age = self._recent[name], self._max_age_ns[name]
         if recent and reading.stamp_ns <= recent[-1].stamp_ns:
             if reading.stamp_ns > recent[-1].stamp_ns - age:
-                return  # late or repeated
+                return False
             recent.clear()  # time runs backwards
         recent.append(reading)
         while recent[0].received_ns < reading.received_ns - age - KEPT_NS:
             recent.popleft()
+        return True
 
     def _is_complete(self, moment: _Reading, now_ns: int) -> bool:
         """Whether nothing that is still to come can be part of a step."""
@@ -154,20 +169,52 @@ class StepSampler:
 
     def _take(self) -> LogStep:
         entry, trajectory = self._pending.popleft()
-        assert entry.value is not None  # only usable images make steps
         moment, arrays = entry.stamp_ns, {LEADER: entry.value}
+        absent: dict[str, Absence] = {}
         for name, recent in self._recent.items():
             chosen = next((r for r in reversed(recent) if r.stamp_ns <= moment), None)
-            if chosen is None:
+            if chosen is None or moment - chosen.stamp_ns > self._max_age_ns[name]:
+                absent[name] = self._explain(name, entry, list(recent))
                 continue
+            arrays[name] = chosen.value
             while recent[0] is not chosen:
                 recent.popleft()
-            if chosen.value is not None and moment - chosen.stamp_ns <= self._max_age_ns[name]:
-                arrays[name] = chosen.value
         for name, history in self._series.items():
-            if not history.complete:
-                continue
-            nearest = history.nearest_ns(moment)
+            nearest = history.nearest_ns(moment) if history.complete else None
             if nearest is not None and 0 <= moment - nearest <= self._max_gap_ns:
                 arrays[name] = history.window(moment)[0]
-        return LogStep(trajectory, moment, arrays)
+            else:
+                newest = [_Reading(history.stamp_ns, history.received_ns, history.value)]
+                absent[name] = self._explain(name, entry, newest if history.stamp_ns else [])
+        return LogStep(trajectory, moment, arrays, absent)
+
+    def _explain(self, name: str, image: _Reading, readings: Sequence[_Reading]) -> Absence:
+        """Why none of the readings, in order of receipt, is part of the step of that image."""
+        arrivals, most = self._arrivals[name], self._max_age_ns[name]
+        arrivals.apart = None
+        before = [r for r in readings if r.received_ns <= image.received_ns] or readings[:1]
+        nearest = before[-1] if before else None
+        fresh = nearest is not None and abs(image.received_ns - nearest.received_ns) <= most
+        if nearest is not None and fresh:
+            behind = image.stamp_ns - nearest.stamp_ns
+            if abs(behind - (image.received_ns - nearest.received_ns)) > most:
+                arrivals.apart = Apart(
+                    LEADER,
+                    behind / NANOSECONDS,
+                    most / NANOSECONDS,
+                    "max_age",
+                    nearest.stamp_ns,
+                    image.stamp_ns,
+                    self._arrivals[LEADER].repeated,
+                )
+        fresh_series = fresh and name in self._series
+        came = nearest is not None and nearest.received_ns <= image.received_ns
+        return explain(
+            arrivals.evidence(
+                name,
+                image.received_ns,
+                nearest.received_ns if nearest is not None and came else None,
+                live=arrivals.apart is not None,
+                window=self._series[name].missing_at(image.stamp_ns) if fresh_series else None,
+            )
+        )

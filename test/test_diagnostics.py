@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
 pytest.importorskip("rclpy", reason="rclpy is not installed (pip install ros-rclpy, or apt)")
@@ -9,11 +11,12 @@ pytest.importorskip("rclpy", reason="rclpy is not installed (pip install ros-rcl
 from diagnostic_msgs.msg import DiagnosticStatus
 
 from smvae_core.health.suspicion import Level
+from smvae_ros.absence import Apart, Came, Connection, Evidence
+from smvae_ros.arrivals import Counters
 from smvae_ros.node.diagnostics import HealthReport, NodeHealth, SensorHealth
 from smvae_ros.node.frame_times import FrameTimes, Times
 from smvae_ros.node.health import Judgement
 from smvae_ros.node.worker import Progress
-from smvae_ros.sensor_set import Counters
 
 SECOND = 10**9
 OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
@@ -26,8 +29,22 @@ def node_health(times: Times | None = None, **others: object) -> NodeHealth:
 
 
 def sensor_health(**values: object) -> SensorHealth:
-    known = {"topic": "/t", "publishers": 1, "mismatch": "", "live": True, "age": 0.01}
-    return SensorHealth(**{**known, "counters": Counters(received=20), **values})
+    """Of a sensor that is live, but for what is given: a field of the evidence, the connection or
+    the counters, or the judgement."""
+    given = {"live": True, "age": 0.01, "received": 20, "publishers": 1, **values}
+    of = {
+        t: {k: given[k] for k in _fields(t) if k in given} for t in (Connection, Evidence, Counters)
+    }
+    return SensorHealth(
+        Connection("/t", **of[Connection]),
+        Evidence("rgb", **of[Evidence]),
+        Counters(**of[Counters]),
+        given.get("judgement"),
+    )
+
+
+def _fields(kind: type) -> list[str]:
+    return [field.name for field in dataclasses.fields(kind)]
 
 
 def report(node: NodeHealth, **sensors: SensorHealth) -> dict[str, DiagnosticStatus]:
@@ -99,7 +116,7 @@ def test_a_sensor_that_contradicts_the_others_is_named(level: Level, expected: b
 
 
 def test_a_sensor_that_stopped_is_stale_whatever_was_said_of_it() -> None:
-    sensor = sensor_health(live=False, counters=Counters(), judgement=judgement(Level.ERROR))
+    sensor = sensor_health(live=False, received=0, judgement=judgement(Level.ERROR))
     assert report(node_health(), force=sensor)["force"].level == DiagnosticStatus.STALE
 
 
@@ -112,11 +129,65 @@ def test_a_model_without_calibration_says_how_to_get_one() -> None:
 
 
 def test_a_publisher_that_cannot_be_heard_is_an_error_with_its_cure() -> None:
-    nothing = {"live": False, "age": None, "counters": Counters()}
+    nothing = {"live": False, "age": None, "received": 0}
     mismatch = "/cam offers RELIABILITY BEST_EFFORT: set rgb.reliability to best_effort"
-    status = report(node_health(), rgb=sensor_health(mismatch=mismatch, **nothing))["rgb"]
+    status = report(node_health(), rgb=sensor_health(problem=mismatch, **nothing))["rgb"]
     assert (status.level, status.message) == (ERROR, f"nothing arrived on /t: {mismatch}")
     status = report(node_health(), rgb=sensor_health(**nothing))["rgb"]
     assert status.level == WARN
     assert "has publishers (1)" in status.message
     assert "ros2 topic hz" in status.message
+
+
+APART = Apart("rgb", 37.0, 0.2, "max_skew", 10**18, 10**18 + 37 * 10**9)
+
+
+def test_a_sensor_that_arrives_and_that_no_frame_uses_is_a_warning_with_the_reason() -> None:
+    sensor = {"apart": APART, "live": True, "skewed": 20}
+    status = report(node_health(), rgb=sensor_health(used=0, **sensor))["rgb"]
+    assert status.level == WARN
+    assert "its stamps are 37.0 s behind those of rgb" in status.message
+    assert "TAI" in status.message
+    assert values(status)["used_hz"] == "0.000"
+    # One that is left out of the latest frame alone is used.
+    assert report(node_health(), rgb=sensor_health(used=19, **sensor))["rgb"].level == OK
+
+
+def test_stamps_that_do_not_advance_are_a_warning_though_frames_use_the_sensor() -> None:
+    status = report(node_health(), rgb=sensor_health(used=20, repeated=20))["rgb"]
+    assert (status.level, "stamps do not advance" in status.message) == (WARN, True)
+    assert report(node_health(), rgb=sensor_health(used=20, repeated=1))["rgb"].level == OK
+
+
+@pytest.mark.parametrize(
+    ("publishers", "problem", "level", "words"),
+    [
+        (1, "/cam publishes CompressedImage, but rgb.type is Image", ERROR, "CompressedImage"),
+        (1, "/cam offers RELIABILITY BEST_EFFORT", ERROR, "BEST_EFFORT"),
+        (0, "", DiagnosticStatus.STALE, "no publisher any more"),
+        (1, "", DiagnosticStatus.STALE, "ros2 topic hz /t"),
+    ],
+)
+def test_why_a_sensor_stopped_is_said(
+    publishers: int, problem: str, level: bytes, words: str
+) -> None:
+    gone = {"live": False, "age": 7.8, "received": 0}
+    sensor = sensor_health(publishers=publishers, problem=problem, **gone)
+    status = report(node_health(), rgb=sensor)["rgb"]
+    assert status.level == level
+    assert status.message.startswith("stopped 7.8 s ago")
+    assert words in status.message
+
+
+def test_unusable_messages_are_an_error_only_where_nothing_else_comes() -> None:
+    came = {"invalid": 50, "last_error": "NaN", "received": 20}
+    assert report(node_health(), rgb=sensor_health(used=20, **came))["rgb"].level == WARN
+    none = sensor_health(live=False, unusable=Came(50, "NaN", 0.1), used=0, **came)
+    status = report(node_health(), rgb=none)["rgb"]
+    assert (status.level, "50 unusable messages: NaN" in status.message) == (ERROR, True)
+
+
+def test_messages_about_something_else_are_no_fault() -> None:
+    status = report(node_health(), rgb=sensor_health(used=20, foreign=100))["rgb"]
+    assert status.level == OK
+    assert values(status)["foreign"] == "100"

@@ -14,6 +14,7 @@ from smvae_core.modalities import Modality
 pytest.importorskip("rclpy", reason="rclpy is not installed (pip install ros-rclpy, or apt)")
 
 from smvae_core.health.suspicion import Level
+from smvae_ros.absence import Absence, Cause
 from smvae_ros.node.frame import Frame
 from smvae_ros.node.health import Judgement
 from smvae_ros.node.overview import GAP, TILE, draw_overview
@@ -34,7 +35,7 @@ def make_frame(
         live[0],
         0,
         0.0,
-        {name: "stamped too far from the trigger" for name in left_out},
+        {name: Absence(Cause.CLOCK, "stamped too far from the trigger") for name in left_out},
     )
     prediction = Prediction(
         np.zeros(6, np.float32), np.zeros(6, np.float32), {n: expected[n] for n in predicted}, {}

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from small_sensors import EPOCH, MODALITIES, MS, SECOND
 
+from smvae_ros.absence import Absence, Cause
 from smvae_ros.lockstep import lockstep
 from smvae_ros.sensor_set import SensorSet
 from smvae_ros.sensor_settings import SensorSettings, SlotSettings
@@ -314,7 +315,7 @@ def test_a_modality_of_another_epoch_is_left_out_counted_and_not_awaited() -> No
     assert {tuple(sample.inputs) for sample in samples} == {("rgb",)}
     assert {sample.waited for sample in samples} == {0.0}
     assert sensors.counters()["depth"].skewed == len(samples) - 1  # the first came before depth
-    assert "max_skew is 0.2 s" in samples[-1].left_out["depth"]
+    assert "depth.max_skew is 0.2 s" in samples[-1].absent["depth"].text
 
 
 def test_stamps_say_nothing_about_being_live() -> None:
@@ -418,7 +419,7 @@ def test_events_out_of_order_are_refused() -> None:
 
 def test_rejected_and_lost_messages_are_counted_until_reset() -> None:
     sensors = sensor_set()
-    sensors.reject("rgb", "zero-sized")
+    sensors.refuse("rgb", ValueError("zero-sized"), 0)
     sensors.lose("rgb", 3)
     counters = sensors.counters()["rgb"]
     assert (counters.invalid, counters.lost, counters.last_error) == (1, 3, "zero-sized")
@@ -432,6 +433,6 @@ def test_a_frame_without_an_unreadable_input_has_the_moment_of_the_others() -> N
     sensors.store("rgb", 0, EPOCH + MS, 0)
     sample = sensors.poll(0)
     assert sample is not None
-    rest = sample.without({"rgb": "zero-sized"})
+    rest = sample.without({"rgb": Absence(Cause.UNUSABLE, "zero-sized")})
     assert (list(rest.inputs), rest.stamp_ns) == (["depth"], EPOCH)
-    assert rest.left_out["rgb"] == "zero-sized"
+    assert rest.absent["rgb"].text == "zero-sized"

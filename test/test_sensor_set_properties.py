@@ -15,6 +15,7 @@ from small_sensors import EPOCH, MS, SECOND
 from small_sensors import MODALITIES as SENSORS
 
 from smvae_core.modalities import Modality
+from smvae_ros.absence import Cause
 from smvae_ros.sensor_sample import SensorSample
 from smvae_ros.sensor_set import SensorSet
 from smvae_ros.sensor_settings import SensorSettings, SlotSettings
@@ -95,7 +96,7 @@ class AnyOrder(RuleBasedStateMachine):
         try:
             self.sensors.store("force", np.array(bad), self.clock, self.now)
         except ValueError as error:
-            self.sensors.reject("force", str(error))
+            self.sensors.refuse("force", error, self.now)
         self.counted["force", "invalid"] += 1
 
     @rule(name=st.sampled_from(list(MODALITIES)), count=st.integers(1, 9))
@@ -134,8 +135,12 @@ class AnyOrder(RuleBasedStateMachine):
     def check(self, frame: SensorSample, live: list[str]) -> None:
         assert frame.taken_ns == self.now
         assert frame.inputs
-        assert set(frame.inputs) | set(frame.left_out) == set(live), "nothing live goes unmentioned"
-        assert not set(frame.inputs) & set(frame.left_out)
+        assert set(frame.inputs) | set(frame.absent) == set(MODALITIES), "nothing goes unmentioned"
+        assert not set(frame.inputs) & set(frame.absent)
+        stamps = (Cause.CLOCK, Cause.STUCK)
+        left_out = [name for name in live if name not in frame.inputs]
+        assert all(frame.absent[name].cause in stamps for name in left_out)
+        assert all(absence.text for absence in frame.absent.values())
         for name, entry in frame.inputs.items():
             number, received, stamp = self.stored[name]
             slot = self.settings.slots[name]
@@ -151,7 +156,7 @@ class AnyOrder(RuleBasedStateMachine):
                 assert entry.value.shape == (4, 1)
                 assert np.isfinite(entry.value).all()
                 assert entry.value.max() <= number + 1e-3 * number
-        for name in frame.left_out:
+        for name in left_out:
             self.counted[name, "skewed"] += 1
         stamps = [e.stamp_ns for e in frame.inputs.values() if e.stamp_ns is not None]
         assert frame.stamp_ns == max(stamps, default=None)

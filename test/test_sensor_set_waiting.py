@@ -226,7 +226,7 @@ def later(sensors: SensorSet, time_ms: int, value: object = None) -> None:
         try:
             sensors.store("force", reading, EPOCH + time_ms * MS, time_ms * MS)
         except ValueError as error:
-            sensors.reject("force", str(error))
+            sensors.refuse("force", error, time_ms * MS)
 
     sensors.store_later(action)
 
@@ -309,7 +309,7 @@ def test_whoever_asks_is_told_of_messages_that_wait(ask: Callable[[SensorSet], o
     def arrive_at_once() -> None:
         for time_ms in (1, 2, 3):
             at_once.store("force", np.array([time_ms, 0]), EPOCH + time_ms * MS, time_ms * MS)
-        at_once.reject("force", waits.counters()["force"].last_error)
+        at_once.refuse("force", ValueError(waits.counters()["force"].last_error), 4 * MS)
         answers.append((repr(ask(at_once)), at_once.counters()))
 
     rest(at_once, arrive_at_once)

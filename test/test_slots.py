@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from smvae_core.modalities import Modality
 from smvae_ros.sensor_settings import SlotSettings
-from smvae_ros.slots import SeriesHistory
+from smvae_ros.series_history import SeriesHistory
 
 MS = 1_000_000
 SECOND = 1000 * MS

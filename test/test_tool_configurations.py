@@ -19,12 +19,13 @@ pytest.importorskip("rclpy", reason="rclpy is not installed (pip install ros-rcl
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 
+from smvae_ros.absence import Connection, Evidence
+from smvae_ros.arrivals import Counters
 from smvae_ros.configuration import NODE_NAME
 from smvae_ros.messages import installed_types
 from smvae_ros.node.diagnostics import HealthReport, NodeHealth, SensorHealth
 from smvae_ros.node.key_values import HARDWARE_ID
 from smvae_ros.node.worker import Progress
-from smvae_ros.sensor_set import Counters
 
 CONFIGURATION = Path(__file__).parent.parent / "config"
 IMAGE = "sensor_msgs/msg/Image"
@@ -69,7 +70,7 @@ def topic_types() -> dict[str, str]:
 def statuses() -> list[DiagnosticStatus]:
     """What is in /diagnostics, of a node of that name."""
     node = NodeHealth("active", "", Progress(), "", "cpu")
-    sensor = SensorHealth("/topic", 1, "", True, 0.0, Counters())
+    sensor = SensorHealth(Connection("/topic", 1), Evidence("rgb", live=True, age=0.0), Counters())
     return HealthReport(NODE_NAME)(node, dict.fromkeys(SENSORS, sensor), 1)
 
 

@@ -14,6 +14,7 @@ from smvae_ros.messages.camera_info import make_camera_info, scale_camera_info
 from smvae_ros.messages.compressed import CompressedImageAdapter
 from smvae_ros.messages.fields import (
     Adapter,
+    ForeignMessage,
     MessageError,
     frame_id,
     make_header,
@@ -35,6 +36,7 @@ from smvae_ros.messages.vectors import (
 __all__ = [
     "ADAPTERS",
     "Adapter",
+    "ForeignMessage",
     "MessageError",
     "Types",
     "adapter",

@@ -36,6 +36,11 @@ class MessageError(ValueError):
         super().__init__("".join(c if c.isprintable() else UNPRINTABLE for c in shown))
 
 
+class ForeignMessage(MessageError):
+    """A good message about something else, as of another arm on the same topic. Nobody is to blame
+    for it, and what is known of the modality stays as it was."""
+
+
 @dataclass(frozen=True)
 class Options:
     """How a topic's messages carry a modality; see :meth:`Adapter.to_array`."""
@@ -83,6 +88,7 @@ class Adapter(ABC):
             read-only view of the message's memory.
 
         Raises:
+            ForeignMessage: for a good message about something else.
             MessageError: whatever is wrong with the message; nothing else.
         """
         self._check_kind(modality)
@@ -94,7 +100,7 @@ class Adapter(ABC):
                 message = self._open(message)
             return self._to_array(message, modality, options)
         except MessageError as error:
-            raise MessageError(f"{modality.name}: {error}") from error.__cause__
+            raise type(error)(f"{modality.name}: {error}") from error.__cause__
         except Exception as error:  # whatever sits in a broken message, the node must survive it
             raise MessageError(
                 f"{modality.name}: not a readable {self.type_name} "

@@ -10,6 +10,7 @@ import numpy as np
 from smvae_core.modalities import Modality
 from smvae_ros.messages.fields import (
     Adapter,
+    ForeignMessage,
     MessageError,
     Options,
     finite_vector,
@@ -116,7 +117,12 @@ class TwistStampedAdapter(TwistAdapter):
 
 class JointStateAdapter(Adapter):
     """sensor_msgs/JointState ↔ (2n,): positions of the n named joints, then their velocities; or
-    (n,), where the modality has only that many values: positions alone."""
+    (n,), where the modality has only that many values: positions alone.
+
+    Several publishers may share a topic (arm, gripper, base): a message with none of the joints is
+    somebody else's. One with some of them is unusable, since the others of its moment are missing,
+    and parts of two moments are no reading.
+    """
 
     type_name = "sensor_msgs/msg/JointState"
     kinds = ("series", "vector")
@@ -130,10 +136,16 @@ class JointStateAdapter(Adapter):
             )
         index = {name: place for place, name in enumerate(message.name)}
         missing = [name for name in joint_names if name not in index]
+        if len(missing) == len(joint_names):
+            raise ForeignMessage(
+                f"a joint state of {', '.join(index) or 'no joints'}, with none of "
+                f"{', '.join(joint_names)}"
+            )
         if missing:
             raise MessageError(
                 f"joint {', '.join(missing)} is not in the joint state, which has "
-                f"{', '.join(index) or 'no joints'}; correct the configured joint names"
+                f"{', '.join(index)}; correct the configured joint names, or have all of them "
+                "published in one message (joint_state_publisher with source_list merges several)"
             )
         fields = ("position",) if _has_positions_only(modality, joint_names) else STATE
         for field in fields:

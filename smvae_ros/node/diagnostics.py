@@ -1,9 +1,10 @@
 """The health of node and sensors, for ``/diagnostics`` once a second.
 
 ``<node>: perception`` is about the whole, ``<node>: <modality>`` about one sensor, where ``<node>``
-has the node's namespace (``arm_1/smvae_perception``). Levels: OK; WARN
-where somebody should look; ERROR where nothing usable comes, or what comes is not to be trusted
-(:mod:`smvae_ros.node.health`); STALE where nothing comes at all.
+has the node's namespace (``arm_1/smvae_perception``). Levels: OK; WARN where somebody should look,
+above all where a sensor arrives and no frame of the last second used it; ERROR where nothing usable
+comes, or what comes is not to be trusted (:mod:`smvae_ros.node.health`); STALE where nothing comes
+at all. Why a sensor is in no frame is worded in :mod:`smvae_ros.absence`.
 """
 
 from __future__ import annotations
@@ -14,17 +15,26 @@ from dataclasses import dataclass, field
 from diagnostic_msgs.msg import DiagnosticStatus
 
 from smvae_core.health.suspicion import Level
+from smvae_ros.absence import STUCK, Cause, Connection, Evidence, describe_stuck, explain
+from smvae_ros.arrivals import Counters
 from smvae_ros.node.frame_times import Times
 from smvae_ros.node.health import Judgement
 from smvae_ros.node.key_values import make_status
 from smvae_ros.node.worker import Progress
-from smvae_ros.sensor_set import Counters
 
 NOT_CALIBRATED = "not calibrated: run `python -m training.calibrate`"
 _LEVELS = {
     Level.OK: DiagnosticStatus.OK,
     Level.WARN: DiagnosticStatus.WARN,
     Level.ERROR: DiagnosticStatus.ERROR,
+}
+# Of a sensor that no frame uses; the other causes are a WARN.
+_ABSENT = {
+    Cause.NO_TOPIC: DiagnosticStatus.OK,
+    Cause.NOTHING: DiagnosticStatus.STALE,
+    Cause.STOPPED: DiagnosticStatus.STALE,
+    Cause.UNUSABLE: DiagnosticStatus.ERROR,
+    Cause.MISMATCH: DiagnosticStatus.ERROR,
 }
 
 
@@ -33,20 +43,14 @@ class SensorHealth:
     """What is known of one modality at one time.
 
     Attributes:
-        topic: with remappings; empty where none is subscribed.
-        publishers: on that topic.
-        mismatch: why publishers cannot be received from, and what to do, or empty.
-        live: whether frames use it.
-        age: seconds since it last arrived; None if it never did.
+        connection: its topic, with remappings, and what is known of its publishers.
+        evidence: what explains an absence.
         counters: since activation.
         judgement: of what it says; None where there is none (yet).
     """
 
-    topic: str
-    publishers: int
-    mismatch: str
-    live: bool
-    age: float | None
+    connection: Connection
+    evidence: Evidence
     counters: Counters
     judgement: Judgement | None = None
 
@@ -137,7 +141,7 @@ class HealthReport:
             message = node.state
         elif progress.failures > self._progress.failures:
             level, message = DiagnosticStatus.ERROR, f"frames fail: {progress.last_error}"
-        elif not any(health.live for health in sensors.values()):
+        elif not any(health.evidence.live for health in sensors.values()):
             # The transport may be why.
             level, message = DiagnosticStatus.WARN, node.transport or "no modality is live"
         elif node.times.late >= min(node.late_limits):
@@ -156,16 +160,21 @@ class HealthReport:
         counters, before = health.counters, self._counters.get(name, Counters())
         arrived = max(0, counters.received - before.received)
         invalid = max(0, counters.invalid - before.invalid)
-        level, message = _judge(health, arrived, invalid, seconds)
+        used = max(0, counters.used - before.used)
+        level, message = _judge(health, arrived, used, invalid, seconds)
+        age = health.evidence.age
         values = {
-            "topic": health.topic,
-            "publishers": health.publishers,
+            "topic": health.connection.topic,
+            "publishers": health.connection.publishers,
             "rate_hz": arrived / seconds,
-            "age_ms": None if health.age is None else 1000 * health.age,
+            "used_hz": used / seconds,
+            "age_ms": None if age is None else 1000 * age,
             "received": counters.received,
+            "used": counters.used,
             "dropped": counters.dropped,
             "lost": counters.lost,
             "invalid": counters.invalid,
+            "foreign": counters.foreign,
             "skewed": counters.skewed,
             "last_error": counters.last_error,
             **_health_values(health, calibrated),
@@ -196,32 +205,24 @@ def _health_values(health: SensorHealth, calibrated: bool) -> dict[str, object]:
     }
 
 
-def _judge(health: SensorHealth, arrived: int, invalid: int, seconds: float) -> tuple[bytes, str]:
-    """Level and message of one modality, of which ``arrived`` + ``invalid`` messages came."""
-    if not health.topic:
-        return DiagnosticStatus.OK, "no topic is configured"
+def _judge(
+    health: SensorHealth, arrived: int, used: int, invalid: int, seconds: float
+) -> tuple[bytes, str]:
+    """Level and message of one modality, of which ``arrived`` + ``invalid`` messages came and which
+    ``used`` frames had."""
+    evidence = health.evidence
+    if not health.connection.topic:
+        return DiagnosticStatus.OK, explain(evidence, health.connection).text
     if invalid:
-        level = DiagnosticStatus.WARN if arrived > invalid else DiagnosticStatus.ERROR
+        level = DiagnosticStatus.WARN if used or arrived > invalid else DiagnosticStatus.ERROR
         return level, f"{invalid} unusable messages: {health.counters.last_error}"
-    if health.live:
-        message = f"live at {arrived / seconds:.1f} Hz"
-        judgement = health.judgement
-        if judgement is None or judgement.level == Level.OK:
-            return DiagnosticStatus.OK, message
-        return _LEVELS[judgement.level], f"{message}, but it {judgement.reason}"
-    if arrived:
-        return DiagnosticStatus.WARN, (
-            f"{arrived} readings arrived, but they make no window: their stamps must advance, by "
-            "at most max_gap"
-        )
-    if health.age is not None:
-        return DiagnosticStatus.STALE, f"stopped {health.age:.1f} s ago"
-    if health.mismatch:
-        return DiagnosticStatus.ERROR, f"nothing arrived on {health.topic}: {health.mismatch}"
-    if health.publishers:
-        return DiagnosticStatus.WARN, (
-            f"nothing arrived on {health.topic}, though it has publishers ({health.publishers}): "
-            "see whether they send (`ros2 topic hz`), whether both ends use the same transport "
-            "(FASTDDS_BUILTIN_TRANSPORTS), and whether a firewall is between them"
-        )
-    return DiagnosticStatus.STALE, f"nothing arrived on {health.topic}: it has no publisher"
+    if not evidence.live or (evidence.apart is not None and not used):
+        absence = explain(evidence, health.connection)
+        return _ABSENT.get(absence.cause, DiagnosticStatus.WARN), absence.text
+    message = f"live at {arrived / seconds:.1f} Hz"
+    if evidence.repeated >= STUCK:
+        return DiagnosticStatus.WARN, f"{message}, but {describe_stuck(evidence.repeated)}"
+    judgement = health.judgement
+    if judgement is None or judgement.level == Level.OK:
+        return DiagnosticStatus.OK, message
+    return _LEVELS[judgement.level], f"{message}, but it {judgement.reason}"

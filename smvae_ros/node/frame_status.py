@@ -4,9 +4,9 @@ The first status is ``<node>: frame``, where ``<node>`` has the node's namespace
 (``arm_1/smvae_perception``), with the keys ``subset`` and ``predicted`` (modalities joined by +),
 ``trigger``, ``model``, and the stages' durations ``gather_ms`` to ``total_ms``
 (:class:`smvae_ros.node.frame.Frame`). One ``<node>: <modality>`` follows for each modality of the
-model, OK where it was used and STALE where not, with ``age_ms``, ``skew_ms``, and counters since
-activation: ``received``, ``dropped``, ``lost``, ``invalid``, ``skewed``
-(:class:`smvae_ros.sensor_set.Counters`).
+model, OK where it was used and STALE where not, with the reason (:mod:`smvae_ros.absence`), with
+``age_ms``, ``skew_ms``, and counters since activation: ``received``, ``used``, ``dropped``,
+``lost``, ``invalid``, ``foreign``, ``skewed`` (:class:`smvae_ros.arrivals.Counters`).
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from collections.abc import Mapping
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 
+from smvae_ros.arrivals import Counters
 from smvae_ros.messages import installed_types, make_header
 from smvae_ros.node.frame import Frame
 from smvae_ros.node.key_values import make_status
-from smvae_ros.sensor_set import Counters
 
 
 def make_frame_status(
@@ -42,13 +42,15 @@ def make_frame_status(
             "age_ms": 1000 * entry.age if used else None,
             "skew_ms": 1000 * entry.skew if used and entry.skew is not None else None,
             "received": counter.received,
+            "used": counter.used,
             "dropped": counter.dropped,
             "lost": counter.lost,
             "invalid": counter.invalid,
+            "foreign": counter.foreign,
             "skewed": counter.skewed,
         }
         level = DiagnosticStatus.OK if used else DiagnosticStatus.STALE
-        message = "used" if used else sample.left_out.get(name, "not live")
+        message = "used" if used else sample.absent[name].text
         statuses.append(make_status(level, f"{prefix}: {name}", message, values))
     header = make_header(installed_types, frame.stamp_ns, frame_id)
     return DiagnosticArray(header=header, status=statuses)

@@ -21,11 +21,12 @@ from rclpy.serialization import deserialize_message
 from rclpy.subscription import Subscription
 from rclpy.topic_endpoint_info import TopicEndpointInfo
 
-from smvae_ros.messages import installed_types
+from smvae_ros.absence import Connection
+from smvae_ros.messages import ForeignMessage, installed_types
 from smvae_ros.messages.serialised import SerialisedMessage
 from smvae_ros.node.polled_events import PolledEvents
 from smvae_ros.sensor_set import SensorSet
-from smvae_ros.sources import Source
+from smvae_ros.sources import DECODED_LATE, Source
 
 try:
     from rclpy.event_handler import SubscriptionEventCallbacks, UnsupportedEventTypeError
@@ -102,6 +103,13 @@ class Inputs:
         """The topic of a modality, with remappings applied; empty where there is none."""
         return self._topics.get(name, "")
 
+    def connection(self, name: str, examined: bool) -> Connection:
+        """What is known of a modality's topic and publishers; only where they are ``examined`` what
+        keeps their messages away, since that takes time."""
+        topic = self.topic(name)
+        publishers = self._node.count_publishers(topic) if topic else None
+        return Connection(topic, publishers, self.mismatch(name) if examined else "")
+
     def mismatch(self, name: str) -> str:
         """Why publishers on a modality's topic cannot be received from, what they offer, what is
         requested, and what to do; empty where they all can be."""
@@ -154,9 +162,9 @@ class Inputs:
             deserialise=partial(deserialize_message, message_type=message_type),
             has_header="header" in message_type.get_fields_and_field_types(),
         )
-        # A series comes at 1 kHz, and all its readings are decoded.
-        series = source.modality.kind == "series"
-        receive = partial(self._receive_later if series else self._receive, name, read)
+        # What is decoded when it comes may come at 1 kHz.
+        late = source.modality.kind in DECODED_LATE
+        receive = partial(self._receive if late else self._receive_later, name, read)
         incompatible = partial(self._report_incompatible, name)
         try:
             callbacks = SubscriptionEventCallbacks(
@@ -189,8 +197,9 @@ class Inputs:
             value = self._sources[name].incoming(message)
             self._sensors.store(name, value, message.stamp_ns, received_ns)
         except ValueError as error:
-            self._sensors.reject(name, str(error))
-            self._warn(name, f"unusable message on {self.topic(name)}: {error}")
+            self._sensors.refuse(name, error, received_ns)
+            if not isinstance(error, ForeignMessage):
+                self._warn(name, f"unusable message on {self.topic(name)}: {error}")
 
     def _receive_camera_info(self, message: Any) -> None:
         self.camera_info = message

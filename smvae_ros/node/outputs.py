@@ -22,6 +22,7 @@ from std_msgs.msg import Float32MultiArray
 
 from smvae_core.inference import Encoding
 from smvae_core.modalities import Modality
+from smvae_ros.arrivals import Counters
 from smvae_ros.messages import (
     MessageError,
     adapter,
@@ -35,7 +36,6 @@ from smvae_ros.node.frame_status import make_frame_status
 from smvae_ros.node.health import Judgement
 from smvae_ros.node.key_values import status_prefix
 from smvae_ros.node.overview import draw_overview
-from smvae_ros.sensor_set import Counters
 from smvae_ros.sources import Source
 
 try:

@@ -70,7 +70,8 @@ def draw_overview(
         if entry is not None:
             state, colour = f"{1000 * entry.age:.0f} ms", _LIVE
         else:
-            state = "left out" if name in frame.sample.left_out else "not live"
+            absence = frame.sample.absent.get(name)
+            state = "left out" if absence is not None and absence.arrives else "not live"
             colour = _ABSENT
         judgement = None if entry is None else (judgements or {}).get(name)
         _write(picture, f"{name} {state}", (left, top - 21), colour)

@@ -23,6 +23,7 @@ from rclpy.utilities import get_rmw_implementation_identifier
 from smvae_core.checkpoint import CheckpointError
 from smvae_core.inference import Inference
 from smvae_core.precision import precision_advice
+from smvae_ros.absence import Connection
 from smvae_ros.configuration import NODE_NAME, make_sources, with_absolute_topics
 from smvae_ros.guarded_node import GuardedCallbacks
 from smvae_ros.model_folder import ModelFolder
@@ -159,7 +160,9 @@ class PerceptionNode(GuardedCallbacks, LifecycleNode):
         sources = make_sources(modalities, values)
         if not any(source.topic for source in sources.values()):
             raise ValueError(f"no modality has a topic: set the topic of one of {names}")
-        self._sensors = SensorSet(modalities, sensor_settings(modalities, parameters.values))
+        connections = {name: Connection(source.topic) for name, source in sources.items()}
+        settings = sensor_settings(modalities, parameters.values)
+        self._sensors = SensorSet(modalities, settings, connections)
         profiles = {
             name: make_profile(parameters[f"{name}.reliability"], parameters[f"{name}.queue_size"])
             for name in sources
@@ -284,18 +287,11 @@ class PerceptionNode(GuardedCallbacks, LifecycleNode):
             return  # nobody listens
         healths = {}
         if worker is not None:
-            live, counters = sensors.live(now), sensors.counters()
-            judgements = self._health.judgements
-            for name, counter in counters.items():
-                topic = inputs.topic(name)
+            counters, judgements = sensors.counters(), self._health.judgements
+            for name, evidence in sensors.evidence(now).items():
+                connection = inputs.connection(name, examined=not evidence.live)
                 healths[name] = SensorHealth(
-                    topic,
-                    self.count_publishers(topic) if topic else 0,
-                    "" if name in live else inputs.mismatch(name),
-                    name in live,
-                    sensors.age(name, now),
-                    counter,
-                    judgements.get(name),
+                    connection, evidence, counters[name], judgements.get(name)
                 )
         node = NodeHealth(
             self._state_machine.current_state[1],

@@ -151,8 +151,8 @@ class Worker:
         timings = {"gather": sample.waited, **observations.timings}
         with _timed(timings, "encode"):
             encoding, observations = encode(inference, observations)
-        for name, reason in observations.invalid.items():
-            self._sensors.reject(name, reason)
+        self._sensors.settle(observations.sample, observations.unusable)
+        for name, _, reason in observations.unusable:
             self._warn(name, f"unusable message on {self._sources[name].topic}: {reason}")
         if encoding is None:
             return

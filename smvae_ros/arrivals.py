@@ -1,0 +1,114 @@
+"""What became of one modality's messages: counted, and remembered to explain an absence."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+
+from smvae_ros.absence import Apart, Came, Evidence, Window
+from smvae_ros.messages.fields import ForeignMessage
+
+NANOSECONDS = 1_000_000_000
+
+
+@dataclass
+class Counters:
+    """What became of a modality's messages since the counters were last reset.
+
+    Attributes:
+        received: stored.
+        used: frames that it was part of.
+        dropped: replaced by a newer one before any frame used them.
+        lost: never reached a callback, according to the middleware.
+        invalid: unusable; of images those, too, that had been stored before a frame noticed.
+        foreign: good, but about something else, such as another arm's joints.
+        skewed: frames that the modality was left out of because of its stamp.
+        last_error: why the latest invalid one was unusable.
+    """
+
+    received: int = 0
+    used: int = 0
+    dropped: int = 0
+    lost: int = 0
+    invalid: int = 0
+    foreign: int = 0
+    skewed: int = 0
+    last_error: str = ""
+
+
+class Arrivals:
+    """See the module's description. Times are integer nanoseconds.
+
+    Attributes:
+        counters: since they were last reset.
+        apart: of the latest frame, where it left the modality out because of its stamp.
+        repeated: how often in a row a stamp was the one before.
+    """
+
+    def __init__(self) -> None:
+        self.counters = Counters()
+        self.apart: Apart | None = None
+        self.repeated = 0
+        self._stamp_ns: int | None = None
+        # Since the last usable one: how many, why the latest, and when that was received.
+        self._unusable: tuple[int, str, int] | None = None
+        self._foreign: tuple[int, str, int] | None = None
+
+    def store(self, stamp_ns: int | None, *, dropped: bool, ignored: bool) -> None:
+        """Counts a message that was kept, or ignored for being late or repeated.
+
+        Args:
+            stamp_ns: its stamp; None where it has none.
+            dropped: whether one was lost by that: the one before, unused, or this one.
+            ignored: whether it was not kept.
+        """
+        counters = self.counters
+        counters.received += 1
+        counters.dropped += dropped
+        self.repeated = self.repeated + 1 if stamp_ns == self._stamp_ns is not None else 0
+        self._stamp_ns = stamp_ns
+        if not ignored:
+            self._unusable = self._foreign = None
+
+    def refuse(self, error: ValueError | str, received_ns: int) -> None:
+        """Counts a message that is unusable, or somebody else's."""
+        if isinstance(error, ForeignMessage):
+            self.counters.foreign += 1
+            count = 0 if self._foreign is None else self._foreign[0]
+            self._foreign = (count + 1, str(error), received_ns)
+        else:
+            self.counters.invalid += 1
+            self.counters.last_error = str(error)
+            count = 0 if self._unusable is None else self._unusable[0]
+            self._unusable = (count + 1, str(error), received_ns)
+
+    def copy_counters(self) -> Counters:
+        """The counters as they are now."""
+        return dataclasses.replace(self.counters)
+
+    def evidence(
+        self, name: str, now: int, received_ns: int | None, live: bool, window: Window | None
+    ) -> Evidence:
+        """What explains an absence at one time.
+
+        Args:
+            name: of the modality.
+            now: the time.
+            received_ns: when the last usable one was received; None if there never was one.
+            live: whether there is something to give out that is fresh enough.
+            window: of a series whose fresh readings are no window (yet).
+        """
+        return Evidence(
+            name,
+            live,
+            None if received_ns is None else (now - received_ns) / NANOSECONDS,
+            _came(self._unusable, now),
+            _came(self._foreign, now),
+            self.repeated,
+            self.apart if live else None,
+            window,
+        )
+
+
+def _came(last: tuple[int, str, int] | None, now: int) -> Came | None:
+    return None if last is None else Came(last[0], last[1], (now - last[2]) / NANOSECONDS)
