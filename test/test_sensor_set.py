@@ -436,3 +436,44 @@ def test_a_frame_without_an_unreadable_input_has_the_moment_of_the_others() -> N
     rest = sample.without({"rgb": Absence(Cause.UNUSABLE, "zero-sized")})
     assert (list(rest.inputs), rest.stamp_ns) == (["depth"], EPOCH)
     assert rest.absent["rgb"].text == "zero-sized"
+
+
+def test_a_fast_wrench_s_window_ends_at_an_image_that_comes_late() -> None:
+    """7 kHz, and images that arrive 180 ms after they were taken."""
+    sensors = sensor_set()
+    for i in range(7000):
+        time = i * SECOND // 7000
+        sensors.store("force", np.array([time / MS, 0]), EPOCH + time, time)
+    sensors.store("rgb", "image", EPOCH + 820 * MS, SECOND)
+    sample = sensors.poll(SECOND)
+    assert sample is not None
+    force = sample.inputs["force"]
+    assert force.stamp_ns == EPOCH + 820 * MS
+    assert force.skew == 0.0
+    np.testing.assert_allclose(force.value[:, 0], np.arange(813, 821), atol=0.01)
+
+
+def test_stamps_that_never_advance_are_the_reason_whoever_has_them() -> None:
+    for stuck, absent in (("rgb", "action"), ("action", "action")):
+        sensors, frame = sensor_set(), None
+        for i in range(40):
+            now = i * 50 * MS
+            for name in ("action", "rgb"):
+                sensors.store(name, i, EPOCH if name == stuck else EPOCH + now, now)
+            frame = sensors.poll(now) or frame
+        assert frame is not None
+        absence = frame.absent[absent]
+        assert absence.cause == Cause.STUCK
+        whose = "its stamps" if stuck == absent else "those of rgb"
+        assert f"{whose} do not advance" in absence.text
+        assert sensors.evidence(2 * SECOND)[stuck].repeated >= 39
+
+
+def test_a_series_whose_stamps_never_advance_says_so() -> None:
+    sensors = sensor_set()
+    for i in range(1000):
+        sensors.store("force", np.zeros(2), EPOCH, i * MS)
+    sensors.store("rgb", 0, EPOCH, SECOND)
+    sample = sensors.poll(SECOND)
+    assert sample is not None
+    assert sample.absent["force"].cause == Cause.STUCK

@@ -64,6 +64,36 @@ def test_the_history_is_bounded_and_stays_in_order() -> None:
     np.testing.assert_array_equal(window[:, 0], np.arange(4493, 4501))
 
 
+@pytest.mark.parametrize("rate", [1000, 7000, 10_000, 15_000])
+def test_the_history_is_a_length_of_time_at_any_rate(rate: int) -> None:
+    """A window ends where its image was stamped, be that a second ago."""
+    history = SeriesHistory(FORCE, SlotSettings(max_gap=0.005))
+    for i in range(4 * rate):
+        time = i * SECOND // rate
+        history.store(np.array([time / MS, 0]), EPOCH + time, time)
+    for late_ms in (0, 180, 990):
+        moment = time - late_ms * MS
+        window, stamp = history.window(EPOCH + moment)
+        assert stamp == EPOCH + moment
+        np.testing.assert_allclose(window[:, 0], moment / MS - np.arange(7, -1, -1), atol=0.01)
+
+
+def test_an_absurd_rate_thins_the_history_and_does_not_shorten_it() -> None:
+    history = SeriesHistory(FORCE, SlotSettings(max_gap=0.005))
+    size = history._times.nbytes + history._readings.nbytes
+    rate, seconds = 100_000, 1.5
+    for i in range(int(rate * seconds)):
+        time = i * SECOND // rate
+        history.store(np.array([time / MS, 0]), EPOCH + time, time)
+    for late_ms in (0, 500, 990):
+        moment = 1490 * MS - late_ms * MS
+        window, stamp = history.window(EPOCH + moment)
+        assert stamp == EPOCH + moment
+        # Between readings that are at most a sixteenth of the grid apart a line is exact.
+        np.testing.assert_allclose(window[:, 0], moment / MS - np.arange(7, -1, -1), atol=0.01)
+    assert history._times.nbytes + history._readings.nbytes == size < 2**20
+
+
 @pytest.mark.parametrize("jump_ms", [-10_000, -30, 30, 10_000])
 def test_a_series_restarts_where_its_stamps_jump(jump_ms: int) -> None:
     history = SeriesHistory(FORCE, SlotSettings(max_gap=0.02))

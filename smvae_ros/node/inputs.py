@@ -122,7 +122,8 @@ class Inputs:
         return "; ".join(dict.fromkeys(text for text in texts if text))
 
     def frame_id(self, name: str) -> str:
-        """That of the modality's last message; empty before any and where it has none."""
+        """That of the modality's last message that was kept; empty before any and where it has
+        none."""
         message = self._newest.get(name)
         return "" if message is None else message.frame_id
 
@@ -192,10 +193,11 @@ class Inputs:
         self._sensors.store_later(partial(self._store, name, read, data, time.monotonic_ns()))
 
     def _store(self, name: str, read: Read, data: bytes, received_ns: int) -> None:
-        message = self._newest[name] = read(data)
+        message = read(data)
         try:
             value = self._sources[name].incoming(message)
             self._sensors.store(name, value, message.stamp_ns, received_ns)
+            self._newest[name] = message
         except ValueError as error:
             self._sensors.refuse(name, error, received_ns)
             if not isinstance(error, ForeignMessage):
