@@ -35,6 +35,8 @@ except ImportError:  # Humble
 
 # In seconds. Who listens may restart, and shall not have to wait for the drivers again.
 UNHEARD_SECONDS = 2.0
+# After they are subscribed, sensors have so long to appear before a frame is made without them.
+FIRST_SECONDS = 1.0
 Warn = Callable[[str, str], None]
 Read = Callable[[bytes], SerialisedMessage]
 
@@ -98,6 +100,18 @@ class Inputs:
                 self._subscribe_all()
         elif self.subscribed_since is not None and now > self._heard + UNHEARD_SECONDS:
             self.destroy()
+
+    def are_awaited(self) -> bool:
+        """Whether sensors that have a publisher may not have been received yet, as they were
+        subscribed just now."""
+        since, now = self.subscribed_since, time.monotonic()
+        if since is None or now > since + FIRST_SECONDS:
+            return False
+        live = self._sensors.live(time.monotonic_ns())
+        return any(
+            name not in live and self._node.count_publishers(topic) > 0
+            for name, topic in self._topics.items()
+        )
 
     def topic(self, name: str) -> str:
         """The topic of a modality, with remappings applied; empty where there is none."""

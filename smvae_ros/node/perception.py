@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -18,6 +19,7 @@ from diagnostic_msgs.msg import DiagnosticArray
 from lifecycle_msgs.msg import State
 from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from rclpy.logging import LoggingSeverity
 from rclpy.utilities import get_rmw_implementation_identifier
 
 from smvae_core.checkpoint import CheckpointError
@@ -184,6 +186,8 @@ class PerceptionNode(GuardedCallbacks, LifecycleNode):
         self._inputs = Inputs(
             self, sources, profiles, self._sensors, values["camera_info_topic"], self._warn
         )
+        self._worker.awaits_sensors = self._inputs.are_awaited
+        self._worker.debug = self._debug
         self.get_logger().info(
             f"model {inference.model_hash} of {names} on {inference.device} is ready after "
             f"{time.monotonic() - start:.1f} s; subscribed to "
@@ -216,6 +220,12 @@ class PerceptionNode(GuardedCallbacks, LifecycleNode):
         inference.warm_up()
         return inference
 
+    def _debug(self, line: Callable[[], str]) -> None:
+        """Logs what ``line`` returns, which is asked only where somebody wants to read it."""
+        logger = self.get_logger()
+        if logger.is_enabled_for(LoggingSeverity.DEBUG):
+            logger.debug(line())
+
     def _release(self) -> None:
         if self._worker is not None:
             self._worker.stop()
@@ -228,6 +238,7 @@ class PerceptionNode(GuardedCallbacks, LifecycleNode):
 
     def _apply(self, values: dict[str, Any]) -> None:
         """New values of parameters; ValueError refuses them."""
+        self._debug(lambda: f"parameters: {_changes(self._settings.values, values)}")
         if values["checkpoint"] != self._settings["checkpoint"]:
             self._model_folder.resolve(values["checkpoint"])
         if self._worker is not None:
@@ -313,6 +324,11 @@ class PerceptionNode(GuardedCallbacks, LifecycleNode):
         message = DiagnosticArray(status=statuses)
         message.header.stamp = self.get_clock().now().to_msg()
         self._diagnostics.publish(message)
+
+
+def _changes(old: dict[str, Any], new: dict[str, Any]) -> str:
+    changes = [f"{name} is to be {value!r}" for name, value in new.items() if value != old[name]]
+    return ", ".join(changes) or "all as they were"
 
 
 def _interrupt() -> None:

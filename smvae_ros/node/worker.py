@@ -64,6 +64,8 @@ class Worker:
         times: of the stages of frames.
         progress: what it has done so far; replaced as a whole after each frame.
         idle_rate: frames per second at most while nobody listens.
+        awaits_sensors: tells whether frames shall wait for sensors that are yet to be received.
+        debug: given what makes a line of the log, which it calls only where somebody wants it.
     """
 
     def __init__(
@@ -79,6 +81,8 @@ class Worker:
         self.progress = Progress()
         self.times = FrameTimes()
         self.idle_rate = 1.0
+        self.awaits_sensors: Callable[[], bool] = lambda: False
+        self.debug: Callable[[Callable[[], str]], object] = lambda line: None
         self._health = health
         self._worked = 0.0  # when a frame was last begun, monotonic
         self._ask_at = 0.0  # when to look again whether somebody listens, monotonic
@@ -143,7 +147,10 @@ class Worker:
             idle = not self._outputs.are_heard()
             if idle != self.progress.idle:
                 self.progress = dataclasses.replace(self.progress, idle=idle)
-        return self._worked + 1 / self.idle_rate - now if self.progress.idle else 0.0
+                self.debug(lambda: "nobody listens to frames" if idle else "somebody listens")
+        if self.progress.idle:
+            return self._worked + 1 / self.idle_rate - now
+        return LISTENERS_PERIOD if self.awaits_sensors() else 0.0
 
     def _work(self, sample: SensorSample) -> None:
         inference, outputs = self.inference, self._outputs
@@ -168,6 +175,7 @@ class Worker:
         timings["total"] = sample.waited + (time.monotonic_ns() - sample.taken_ns) / 1e9
         outputs.publish_status(frame, self._sensors.counters())
         self.times.add(timings)
+        self.debug(lambda: _describe(frame))
         self.progress = dataclasses.replace(
             self.progress,
             frames=self.progress.frames + 1,
@@ -176,6 +184,19 @@ class Worker:
         )
         if self._health is not None:
             self._health(inference, encoding, sample, observations.arrays)
+
+
+def _describe(frame: Frame) -> str:
+    """A frame in a line."""
+    sample = frame.sample
+    ages = ", ".join(f"{name} {1000 * x.age:.1f} ms old" for name, x in sample.inputs.items())
+    stages = ", ".join(f"{stage} {1000 * s:.1f}" for stage, s in frame.timings.items())
+    left_out = "".join(f"; without {name}: {why}" for name, why in sample.left_out.items())
+    predicted = "+".join(frame.prediction.observations) or "nothing"
+    return (
+        f"frame at {frame.stamp_ns / 1e9:.3f} by {sample.trigger} of {ages}{left_out}; predicted "
+        f"{predicted}; ms: {stages}"
+    )
 
 
 @contextmanager
