@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import h5py
@@ -113,6 +116,38 @@ def test_a_failed_write_keeps_the_old_file_and_leaves_nothing_behind(path: Path)
         write_log(path, log_arrays(seed=1), {"attribute": object()})
     assert path.read_bytes() == before
     assert list(path.parent.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("compression", [None, "gzip"])
+def test_a_full_disk_is_one_error(small_disk: Path, compression: str | None):
+    """In a process of its own, which HDF5 would end by a segmentation fault."""
+    program = (
+        "import sys\n"
+        "from log_files import STAMP, log_arrays\n"
+        "from smvae_core.data.vision_touch import log_file_name, write_log\n"
+        "folder, compression = sys.argv[1], sys.argv[2] or None\n"
+        "for part in range(9):\n"
+        "    name = f'{folder}/{log_file_name(STAMP, 0, part)}'\n"
+        "    try:\n"
+        "        write_log(name, log_arrays(10), compression=compression)\n"
+        "    except OSError as error:\n"
+        "        print(part, error)\n"
+        "        break\n"
+    )
+    finished = subprocess.run(
+        [sys.executable, "-c", program, small_disk, compression or ""],
+        cwd=Path(__file__).parent,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent)},
+        capture_output=True,
+        text=True,
+    )
+    assert finished.returncode == 0
+    assert finished.stderr == ""
+    written, message = finished.stdout.split(" ", 1)
+    assert "cannot be written: the disk is full; make room" in message
+    files = sorted(small_disk.iterdir())
+    assert len(files) == int(written) > 0
+    assert not any(validate_log(path) for path in files)
 
 
 @pytest.mark.parametrize("fraction", [0.0, 0.001, 0.5, 0.99])

@@ -179,17 +179,24 @@ def write_log(
         raise LogError(*problems)
     # The temporary name doesn't end in .h5, so no reader takes it for a log.
     with whole_file(path) as partial:
-        try:
-            with h5py.File(partial, "w") as file:
-                for key, array in arrays.items():
-                    options: dict[str, Any] = {}
-                    if compression is not None:
-                        options = {"compression": compression, "chunks": (1, *array.shape[1:])}
-                    data = array.astype(DATASETS[key].dtype, copy=False)
-                    file.create_dataset(key, data=data, **options)
-                file.attrs.update(attributes or {})
-        except RuntimeError as error:  # what HDF5 says when closing meets a full disk
-            raise OSError(f"{error}; is the disk full?") from error
+        partial.write_bytes(_file_image(arrays, attributes or {}, compression))
+
+
+def _file_image(
+    arrays: Mapping[str, np.ndarray], attributes: Mapping[str, Any], compression: str | None
+) -> bytes:
+    """The bytes of a file. HDF5 itself never meets a full disk, which would end the process."""
+    size = 2**20 + sum(array.nbytes for array in arrays.values())  # by which memory is taken
+    with h5py.File("memory", "w", driver="core", backing_store=False, block_size=size) as file:
+        for key, array in arrays.items():
+            options: dict[str, Any] = {}
+            if compression is not None:
+                options = {"compression": compression, "chunks": (1, *array.shape[1:])}
+            data = array.astype(DATASETS[key].dtype, copy=False)
+            file.create_dataset(key, data=data, **options)
+        file.attrs.update(attributes)
+        file.flush()
+        return file.id.get_file_image()
 
 
 def _shape_text(shapes: tuple[tuple[int, ...], ...]) -> str:
