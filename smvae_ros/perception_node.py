@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import sys
 import time
-from collections.abc import Sequence
-from typing import NoReturn
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
 
+from smvae_ros.parameters_file import read_parameters
 from smvae_ros.programs import deferred_interrupts, end_within, leave, print_error
+
+if TYPE_CHECKING:
+    from smvae_ros.node.perception import PerceptionNode
 
 # For its end, in seconds: `ros2 launch` kills a process ten seconds after Ctrl-C without a word.
 SHUTDOWN_SECONDS = 8
@@ -20,6 +27,16 @@ REST_SECONDS = 0.01
 def main(args: Sequence[str] | None = None) -> NoReturn:
     """Runs the node (:func:`run`), and ends the process."""
     leave(run(args))
+
+
+def problems_of_files(args: Sequence[str], node: PerceptionNode) -> Iterator[str]:
+    """Which parameters files on the command line have nothing for the node; ROS says nothing."""
+    for option, path in pairwise(args):
+        if option == "--params-file":
+            try:
+                read_parameters([Path(path)], node.get_fully_qualified_name())
+            except ValueError as error:
+                yield str(error)
 
 
 def run(args: Sequence[str] | None = None) -> int:
@@ -41,6 +58,8 @@ def run(args: Sequence[str] | None = None) -> int:
             return print_error("perception_node", error)
         spinning = Spinning(node)
         try:
+            for problem in problems_of_files(sys.argv if args is None else args, node):
+                node.get_logger().warning(problem)
             node.autostart()
             while rclpy.ok() and not interrupted() and not node.is_finalised:
                 rests = spinning.takes_together and node.rests

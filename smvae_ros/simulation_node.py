@@ -142,8 +142,8 @@ class Simulation:
 
     def __init__(self, node: Node, parameters: Parameters) -> None:
         self._parameters = parameters
-        self._publishers = {
-            topic: node.create_publisher(installed_types(type_name), topic, QUEUE)
+        self._publishers = {  # in the node's namespace
+            topic: node.create_publisher(installed_types(type_name), topic.lstrip("/"), QUEUE)
             for topic, (_, type_name) in TOPICS.items()
         }
         self._robot = self._other = None
@@ -160,6 +160,11 @@ class Simulation:
             if robot is not None:
                 robot.close()
         self._robot = self._other = None
+
+    @property
+    def topics(self) -> list[str]:
+        """On which it publishes."""
+        return [publisher.topic_name for publisher in self._publishers.values()]
 
     def check(self) -> None:
         """Makes a picture, so that what is missing for it is noticed before anybody wants one.
@@ -285,7 +290,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             simulation.check()
             with _spinning(node):
                 node.get_logger().info(
-                    f"running; publishing {', '.join(TOPICS)}; pictures while somebody subscribes"
+                    f"running; publishing {', '.join(simulation.topics)}; pictures while somebody "
+                    "subscribes"
                 )
                 simulation.run()
         except (SimulationUnavailable, ParameterException) as error:

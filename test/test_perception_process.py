@@ -68,6 +68,18 @@ def test_a_wrong_parameters_file_is_named_and_can_be_mended_while_the_node_runs(
         assert process.finish() == 0, process.text
 
 
+def test_a_parameters_file_for_another_node_is_named(
+    checkpoint: Path, domain: int, tmp_path: Path
+) -> None:
+    path = tmp_path / "camera.yaml"
+    path.write_text("/camera:\n  ros__parameters: {rate: 30}\n")
+    arguments = ("--params-file", str(path))
+    with start_node(domain, f"checkpoint:={checkpoint}", arguments=arguments) as process:
+        process.wait_for_line(f"{path} has no section for /smvae_perception, only for /camera")
+        process.wait_for_line("active")
+    assert process.text.count("has no section") == 1
+
+
 def test_while_nobody_listens_the_node_rests_and_its_diagnostics_stay_true(
     checkpoint: Path, domain: int
 ) -> None:

@@ -330,6 +330,14 @@ def test_every_parameter_explains_itself(listener: Listener) -> None:
         assert descriptor.description
 
 
+@pytest.mark.usefixtures("require_simulation")
+def test_in_a_namespace_so_are_its_topics(domain: int) -> None:
+    words = ("--ros-args", "-r", "__ns:=/arm_1")
+    with start("smvae_ros.simulation_node", *words, env=ros_environment(domain)) as process:
+        line = process.wait_for_line("running; publishing ([^;]*);")
+        assert line[1].split(", ") == [f"/arm_1{topic}" for topic in TOPICS]
+
+
 @pytest.mark.parametrize(
     ("preparation", "reason"),
     [
