@@ -36,7 +36,7 @@ from smvae_ros.bags import BagError, BagReader
 from smvae_ros.bundled import model_path
 from smvae_ros.configuration import add_parameters_options, make_sources, read_values
 from smvae_ros.encoding import encode
-from smvae_ros.frame_records import FrameRecords
+from smvae_ros.frame_records import VISUAL, FrameRecords
 from smvae_ros.health_records import HealthRecords
 from smvae_ros.lockstep import Event, lockstep
 from smvae_ros.messages.fields import stamp_ns
@@ -162,6 +162,22 @@ def evaluate_bag(
     )
 
 
+def recorded_modalities(
+    paths: Sequence[Path], inference: Inference, values: Mapping[str, Any]
+) -> tuple[str, ...]:
+    """The modalities of which at least one bag has the topic, in the model's order.
+
+    Raises:
+        BagError: where a bag cannot be read, or holds none of the configured topics.
+    """
+    sources = make_sources(inference.modalities, values)
+    found: set[str] = set()
+    for path in paths:
+        with BagReader(path) as reader:
+            found |= sources.keys() - missing_sources(reader, sources).keys()
+    return tuple(name for name in inference.modalities if name in found)
+
+
 def _add(errors: SubsetErrors, frames: Sequence[Observations]) -> None:
     """Adds frames to the errors as one batch."""
     modalities = errors.model.modalities
@@ -205,10 +221,13 @@ def main(argv: Sequence[str] | None = None) -> int:
             check_output(path)
         inference = Inference.load(options.checkpoint, options.device)
         values = read_values(options.params, inference.modalities.values(), options.namespace)
-        names = tuple(inference.modalities)
-        errors = SubsetErrors(inference.model, choose_subsets(options.subsets, names))
+        names = recorded_modalities(options.bags, inference, values)
+        subsets = choose_subsets(options.subsets, names)
         if note := left_out(options.subsets, names):
             log.warning(note)
+            blind = tuple(n for n in names if inference.modalities[n].kind not in VISUAL)
+            subsets += [blind] * bool(blind and blind not in subsets)
+        errors = SubsetErrors(inference.model, subsets)
         thresholds = health_settings(values).thresholds
         frames, records, health = {}, {}, {}
         for path in options.bags:

@@ -24,6 +24,7 @@ def write_page(
     bags: Mapping[str, FrameRecords],
     summary: Summary,
     health: Mapping[str, HealthRecords],
+    notes: Mapping[str, Sequence[str]] | None = None,
 ) -> None:
     """Writes a self-contained page.
 
@@ -33,13 +34,14 @@ def write_page(
         bags: path of a bag → its frames, at least one.
         summary: of all bags, see :meth:`smvae_core.evaluation.SubsetErrors.summary`.
         health: path of a bag → its sensors' health, where the model is calibrated.
+        notes: path of a bag → sentences about it, such as why a sensor is in no frame.
     """
     names = tuple(inference.modalities)
     seen = {name for records in bags.values() for name in records.used}
     used = tuple(name for name in names if name in seen)
     page = Page("How well each set of sensors predicts the others")
     frames = sum(len(records.seconds) for records in bags.values())
-    together = most_frequent(bags, names)
+    together = most_frequent(bags, names, summary)
     cards = {"bags": str(len(bags)), "frames": f"{frames:,}"}
     page.tiles(cards | dict(_headlines(inference, summary, together)))
     page.text(
@@ -52,6 +54,8 @@ def write_page(
         page.heading(bag)
         if absent := [name for name in names if name not in records.used]:
             page.text(f"In no frame: {', '.join(absent)}.")
+        for note in (notes or {}).get(bag, ()):
+            page.text(note)
         if records.pictures:
             page.figure(
                 pictures_figure(inference, records.pictures),
@@ -85,10 +89,15 @@ def write_page(
     page.write(path)
 
 
-def most_frequent(bags: Mapping[str, FrameRecords], names: Sequence[str]) -> tuple[str, ...]:
-    """The modalities that were most often together in a frame; of equally frequent ones most."""
+def most_frequent(
+    bags: Mapping[str, FrameRecords], names: Sequence[str], summary: Summary
+) -> tuple[str, ...]:
+    """The modalities that were most often together in a frame; of equally frequent ones most.
+
+    Those of which the summary knows how well they predict come first.
+    """
     counts = Counter(subset for records in bags.values() for subset in records.subsets)
-    best = max(counts, key=lambda subset: (counts[subset], subset.count("+")))
+    best = max(counts, key=lambda s: (bool(summary.get(s)), counts[s], s.count("+")))
     return tuple(name for name in names if name in best.split("+"))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Sequence
 from dataclasses import replace
@@ -25,7 +26,7 @@ from smvae_core.smvae import SMVAE
 from smvae_ros.bags import BagReader, BagWriter
 from smvae_ros.bundled import parameters_path
 from smvae_ros.configuration import read_values
-from smvae_ros.evaluate import evaluate_bag
+from smvae_ros.evaluate import evaluate_bag, main
 from smvae_ros.evaluate_figures import pictures_figure, timeline_figure
 from smvae_ros.evaluate_report import write_page
 from smvae_ros.figures import depth_scale, depth_style
@@ -51,8 +52,9 @@ def evaluated(folder: Path, names: Sequence[str], absent: Sequence[str] = ()) ->
     bag, whole = folder / "bag", folder / "whole"
     base = yaml.safe_load(parameters_path().read_text())["/**"]["ros__parameters"]
     settings = {name: dict(base[SECOND_ARM.get(name, name)]) for name in names}
-    for name in SECOND_ARM.keys() & settings.keys():
-        settings[name]["topic"] = f"/second{settings[name]['topic']}"
+    for name in names:
+        second = "/second" * (name in SECOND_ARM)
+        settings[name]["topic"] = second + TOPICS[SECOND_ARM.get(name, name)][0]
     topics = {settings[name]["topic"] for name in names if name not in absent}
     with BagReader(write_small_bag(whole, 8)) as reader, BagWriter(bag) as writer:
         for topic, type_name, received_ns, data in reader.messages():
@@ -157,3 +159,34 @@ def test_a_scale_of_depth_without_any_reading() -> None:
     depth_scale(figure, [axes], depth_style(np.full((2, 4, 4), np.nan, np.float16)))
     figure.canvas.draw()
     plt.close(figure)
+
+
+def test_sensors_without_a_topic_take_no_subset_away(tmp_path: Path) -> None:
+    """Of eight sensors, two of which are missing, too many subsets are left to measure all; what
+    the page begins with is measured all the same."""
+    evaluated(tmp_path, (*FIVE, *SECOND_ARM), ("depth", "force_2"))
+    page, output = tmp_path / "page.html", tmp_path / "evaluation.json"
+    files = ["--params", str(tmp_path / "parameters.yaml"), "--checkpoint", str(tmp_path / "model")]
+    words = [str(tmp_path / "bag"), *files, "--report", str(page), "--output", str(output)]
+    assert main(words) == 0
+    used = ["rgb", "force", "action", "proprio", "wrist", "proprio_2"]
+    subsets = json.loads(output.read_text())["subsets"]
+    assert all(subsets.values()), "every subset that was measured has measures"
+    assert "+".join(used) in subsets
+    cards = re.findall('<div class="tile"><b>.*?</b>(.*?)</div>', page.read_text())[2:]
+    assert cards == [
+        f"{name} skill, {title}"
+        for name in ("rgb", "wrist")
+        for title in ("all sensors", "all but images")
+    ]
+    # Where only some subsets are wanted, the page lives with these.
+    assert main([*words, "--subsets", "single"]) == 0
+    assert len(json.loads(output.read_text())["subsets"]) == len(used) + 1
+
+
+def test_notes_stand_with_their_bag(tmp_path: Path) -> None:
+    inference, records, summary = evaluated(tmp_path, ("depth",))
+    notes = {"bag": ["no frame has <rgb>: it was asleep"]}
+    write_page(tmp_path / "page.html", inference, {"bag": records}, summary, {}, notes)
+    page = (tmp_path / "page.html").read_text()
+    assert "<h2>bag</h2><p>no frame has &lt;rgb&gt;: it was asleep</p>" in page
