@@ -21,7 +21,7 @@ def choose_subsets(words: Sequence[str] | None, names: Sequence[str]) -> list[Su
 
     Args:
         words: see :data:`HELP`; ``None`` for the default.
-        names: of the model's modalities.
+        names: of the modalities that there are.
 
     Raises:
         ValueError: for a word that is none of them; says which there are.
@@ -55,7 +55,7 @@ def _subsets(word: str, names: Subset) -> list[Subset]:
     chosen = word.split("+")
     if unknown := [name for name in chosen if name not in names]:
         raise ValueError(
-            f"--subsets {word}: the model has no {', '.join(map(repr, unknown))}; it has "
+            f"--subsets {word}: there is no {', '.join(map(repr, unknown))}; there are "
             f"{', '.join(names)}. Or give all, single, leave-one-out or full"
         )
     return [tuple(name for name in names if name in chosen)]

@@ -240,8 +240,10 @@ def main(argv: Sequence[str] | None = None) -> int:
             frames[bag] = evaluate_bag(path, inference, values, errors, *on_frame)
         summary = errors.summary()
         print_summary(summary)
-        for bag, found in frames.items():
-            _print_absences(bag, found)
+        notes = {bag: list(_absences(found)) for bag, found in frames.items()}
+        for bag, sentences in notes.items():
+            for sentence in sentences:
+                print(f"{bag}: {sentence}")
         if options.output:
             report = {
                 "checkpoint": str(options.checkpoint),
@@ -252,7 +254,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             }
             write_text(options.output, json.dumps(report, indent=1) + "\n")
         if options.report:
-            write_page(options.report, inference, records, summary, health)
+            write_page(options.report, inference, records, summary, health, notes)
     except (BagError, CheckpointError, ValueError, OSError) as error:
         return print_error("evaluate", error)
     except KeyboardInterrupt:
@@ -272,15 +274,15 @@ def _describe(frames: BagFrames, health: HealthRecords | None) -> dict[str, Any]
     }
 
 
-def _print_absences(bag: str, frames: BagFrames) -> None:
+def _absences(frames: BagFrames) -> Iterator[str]:
     """What was unusable, and why the sensors are missing that no frame used."""
     for name, error in frames.last_errors.items():
-        print(f"{bag}: {describe_unusable(name, frames.invalid[name], error)}")
+        yield describe_unusable(name, frames.invalid[name], error)
     used = {name for subset in frames.subsets for name in subset.split("+")}
     for name in frames.absences.counts:
         absence = frames.absences.main(name)
         if name not in used and absence.cause != Cause.NO_TOPIC:
-            print(f"{bag}: no frame has {name}: {absence.text}")
+            yield f"no frame has {name}: {absence.text}"
 
 
 if __name__ == "__main__":

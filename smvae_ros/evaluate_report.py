@@ -24,7 +24,7 @@ def write_page(
     bags: Mapping[str, FrameRecords],
     summary: Summary,
     health: Mapping[str, HealthRecords],
-    notes: Mapping[str, Sequence[str]] | None = None,
+    notes: Mapping[str, Sequence[str]],
 ) -> None:
     """Writes a self-contained page.
 
@@ -54,7 +54,7 @@ def write_page(
         page.heading(bag)
         if absent := [name for name in names if name not in records.used]:
             page.text(f"In no frame: {', '.join(absent)}.")
-        for note in (notes or {}).get(bag, ()):
+        for note in notes.get(bag, ()):
             page.text(note)
         if records.pictures:
             page.figure(

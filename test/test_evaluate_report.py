@@ -101,7 +101,7 @@ def test_a_page_of_any_sensors(
     rows: int,
 ) -> None:
     inference, records, summary = evaluated(tmp_path, names, absent)
-    write_page(tmp_path / "page.html", inference, {"bag": records}, summary, {})
+    write_page(tmp_path / "page.html", inference, {"bag": records}, summary, {}, {})
     page = (tmp_path / "page.html").read_text()
     assert re.findall('<div class="tile"><b>.*?</b>(.*?)</div>', page)[2:] == cards
     assert page.count("<img ") == figures
@@ -179,6 +179,7 @@ def test_sensors_without_a_topic_take_no_subset_away(tmp_path: Path) -> None:
         for name in ("rgb", "wrist")
         for title in ("all sensors", "all but images")
     ]
+    assert "<p>no frame has depth: " in page.read_text()
     # Where only some subsets are wanted, the page lives with these.
     assert main([*words, "--subsets", "single"]) == 0
     assert len(json.loads(output.read_text())["subsets"]) == len(used) + 1

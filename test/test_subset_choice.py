@@ -49,7 +49,7 @@ def test_subsets_can_be_named_once_each_in_the_models_order() -> None:
 
 
 def test_unknown_names_are_said() -> None:
-    with pytest.raises(ValueError, match="no 'smell'; it has rgb, depth, force, action, proprio"):
+    with pytest.raises(ValueError, match="no 'smell'; there are rgb, depth, force, action"):
         choose_subsets(["rgb+smell"], FIVE)
 
 
@@ -67,4 +67,4 @@ def test_evaluation_measures_what_is_chosen(
     assert report["commit"]
     assert "has learned nothing" in capsys.readouterr().err  # its weights are random
     assert main([*arguments, "rgb+smell"]) == 2
-    assert "the model has no 'smell'" in capsys.readouterr().err
+    assert "there is no 'smell'" in capsys.readouterr().err
