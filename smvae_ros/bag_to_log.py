@@ -3,11 +3,12 @@
     ros2 run smvae_ros bag_to_log BAG OUTPUT --params my_perception.yaml
 
 Topics, types, scales and ages are those of the node's parameters file, so that training sees what
-the node will see. Each step takes the newest image, depth, command and joint state that are not
-later than its moment and not older than max_age, and 50 force readings at 1 kHz, interpolated by
-time. Every step has a colour image: where none comes for longer than max_age, or the clock jumps,
-another trajectory begins. Depth, force, action or joint states that are missing in a step are NaN,
-which the conversion for training counts as absent while it keeps the others.
+the node will see. Each step takes the newest usable image, depth, command and joint state that are
+not later than its moment and not older than max_age, and 50 force readings at 1 kHz, interpolated
+by time. Every step has a colour image: where none comes for longer than max_age, or the clock
+jumps, another trajectory begins. Depth, force, action or joint states that are missing in a step
+are NaN, which the conversion for training counts as absent while it keeps the others; why a sensor
+is in no step is said at the end.
 
 Commands keep their unit: with another rate than the recording's control, set action.scale so that
 it gives metres per step.

@@ -114,8 +114,12 @@ def evaluate_bag(
         missing = missing_sources(reader, sources)
         for name, source in missing.items():
             log.warning("%s has no topic %s, so there is no %s", path, source.topic, name)
+        problems = {
+            name: reader.left_out.get(source.topic, "the bag has no such topic")
+            for name, source in missing.items()
+        }
         connections = {
-            name: Connection(source.topic, problem="the bag has no such topic" * (name in missing))
+            name: Connection(source.topic, problem=problems.get(name, ""))
             for name, source in sources.items()
         }
         sensors = SensorSet(modalities, sensor_settings(modalities, values), connections)

@@ -17,8 +17,9 @@ import yaml
 
 pytest.importorskip("rclpy", reason="rclpy is not installed (pip install ros-rclpy, or apt)")
 
+import rclpy
 from diagnostic_msgs.msg import DiagnosticStatus
-from geometry_msgs.msg import TwistStamped, WrenchStamped
+from geometry_msgs.msg import Twist, TwistStamped, WrenchStamped
 from patience import PATIENCE
 from rcl_interfaces.srv import DescribeParameters, ListParameters
 from rclpy.qos import QoSProfile, ReliabilityPolicy
@@ -275,6 +276,72 @@ def test_a_reading_too_large_for_the_model_is_left_out_counted_and_named(robot: 
     robot.run_until_subset(ALL, READINGS)
     for latent in robot.latents:
         assert np.isfinite(latent_from_message(latent)).all()
+
+
+def test_a_sensor_of_another_clock_is_a_warning_though_it_is_live(robot: Robot) -> None:
+    robot.run_until_subset(("rgb",), READINGS)
+
+    def told() -> bool:
+        hour = time.monotonic_ns() % SECOND + 3600 * SECOND  # since its machine started
+        robot.send(("action",), READINGS, hour)
+        messages = robot.diagnostics.messages if robot.diagnostics else {"action": ""}
+        return "count from the start of a machine" in messages["action"]
+
+    robot.run(("rgb",), READINGS, told, "diagnostics about the clock of action")
+    assert robot.diagnostics.levels["action"] == DiagnosticStatus.WARN
+    assert robot.diagnostics.values["action"]["used_hz"] == "0.000"
+    assert "action.max_skew" in robot.statuses[-1].messages["action"]
+
+
+def test_joint_states_of_a_gripper_on_the_same_topic_change_nothing(robot: Robot) -> None:
+    names = ("rgb", "proprio")
+    robot.run_until_subset(names, READINGS)
+    first = len(robot.statuses)
+    foreign = int(robot.statuses[-1].values["proprio"]["foreign"])
+    invalid = robot.statuses[-1].values["proprio"]["invalid"]
+
+    def many() -> bool:
+        now = time.time_ns()
+        gripper = robot.message("proprio", READINGS["proprio"], now)
+        gripper.name = ["left", "right", "left_tip", "right_tip"]
+        robot.publishers["proprio"].publish(gripper)
+        return int(robot.statuses[-1].values["proprio"]["foreign"]) > foreign + 20
+
+    robot.run(names, READINGS, many, "messages of a gripper")
+    assert {status.subset for status in robot.statuses[first:]} == {names}
+    assert robot.statuses[-1].values["proprio"]["invalid"] == invalid
+
+
+def test_a_driver_replaced_by_one_of_another_type_is_named(robot: Robot, domain: int) -> None:
+    robot.run_until_subset(("rgb", "action"), READINGS)
+    robot.node.destroy_publisher(robot.publishers["action"])
+    context = rclpy.Context()  # a participant has one type on a topic
+    rclpy.init(context=context, domain_id=domain)
+    driver = rclpy.create_node("driver", context=context)
+    other = driver.create_publisher(Twist, "/action", 10)
+
+    def told() -> bool:
+        other.publish(Twist())
+        message = robot.diagnostics.messages["action"]
+        return "stopped" in message and "publishes geometry_msgs/msg/Twist," in message
+
+    try:
+        robot.run(("rgb",), READINGS, told, "diagnostics about the driver's type")
+        assert robot.diagnostics.levels["action"] == DiagnosticStatus.ERROR
+        assert (
+            "action.type is geometry_msgs/msg/TwistStamped" in robot.diagnostics.messages["action"]
+        )
+        driver.destroy_node()
+        robot.run(
+            ("rgb",),
+            READINGS,
+            lambda: "no publisher any more" in robot.diagnostics.messages["action"],
+            "diagnostics that the driver is gone",
+        )
+    finally:
+        context.try_shutdown()
+        robot.publishers["action"] = robot.node.create_publisher(TwistStamped, "/action", 100)
+    robot.run_until_subset(("rgb", "action"), READINGS)
 
 
 def test_incompatible_quality_of_service_is_named(robot: Robot, process: Process) -> None:
