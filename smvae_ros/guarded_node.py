@@ -37,7 +37,7 @@ class GuardedCallbacks:
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         for service in self.services:  # rclpy makes some of them without create_service
-            self._guard_service(service)
+            self.__guard_service(service)
 
     def create_subscription(
         self, msg_type: Any, topic: str, callback: Callable, *arguments: Any, **options: Any
@@ -46,30 +46,30 @@ class GuardedCallbacks:
         options.setdefault(
             "event_callbacks", SubscriptionEventCallbacks(use_default_callbacks=False)
         )
-        guarded = self._guard(callback, f"a message on {topic}")
+        guarded = self.__guard(callback, f"a message on {topic}")
         subscription = super().create_subscription(msg_type, topic, guarded, *arguments, **options)
-        self._guard_events(subscription.event_handlers, topic)
+        self.__guard_events(subscription.event_handlers, topic)
         return subscription
 
     def create_publisher(self, msg_type: Any, topic: str, *arguments: Any, **options: Any) -> Any:
         publisher = super().create_publisher(msg_type, topic, *arguments, **options)
-        self._guard_events(publisher.event_handlers, topic)
+        self.__guard_events(publisher.event_handlers, topic)
         return publisher
 
     def create_service(self, *arguments: Any, **options: Any) -> Any:
         service = super().create_service(*arguments, **options)
-        self._guard_service(service)
+        self.__guard_service(service)
         return service
 
     def create_timer(
         self, timer_period_sec: float, callback: Callable | None, *arguments: Any, **options: Any
     ) -> Any:
         if callback is not None:
-            callback = self._guard(callback, f"the timer of {timer_period_sec:g} s")
+            callback = self.__guard(callback, f"the timer of {timer_period_sec:g} s")
         return super().create_timer(timer_period_sec, callback, *arguments, **options)
 
-    def _guard(self, callback: Callable, subject: str) -> Callable:
-        report = self._report
+    def __guard(self, callback: Callable, subject: str) -> Callable:
+        report = self.__report
 
         @functools.wraps(callback)  # rclpy looks at how many arguments it takes
         def guarded(*arguments: Any) -> Any:
@@ -80,22 +80,22 @@ class GuardedCallbacks:
 
         return guarded
 
-    def _guard_events(self, handlers: Iterable[Any], topic: str) -> None:
+    def __guard_events(self, handlers: Iterable[Any], topic: str) -> None:
         for handler in handlers:
-            handler.callback = self._guard(handler.callback, f"an event of {topic}")
+            handler.callback = self.__guard(handler.callback, f"an event of {topic}")
 
-    def _guard_service(self, service: Any) -> None:
+    def __guard_service(self, service: Any) -> None:
         if isinstance(service.callback, _Answer):
             return
-        report = functools.partial(self._report, f"a request of {service.srv_name}")
+        report = functools.partial(self.__report, f"a request of {service.srv_name}")
         kind = _AnswerForEach if service.srv_type is SetParameters else _Answer
         service.callback = kind(service.callback, report)
 
-    def _report(self, subject: str, error: Exception) -> None:
-        self._complain(subject, f"{subject} could not be handled: {_reason(error)}")
+    def __report(self, subject: str, error: Exception) -> None:
+        self.__complain(subject, f"{subject} could not be handled: {_reason(error)}")
 
     @functools.cached_property
-    def _complain(self) -> Throttle:  # needed while rclpy is still making the node
+    def __complain(self) -> Throttle:  # needed while rclpy is still making the node
         return Throttle(self.get_logger().warning)
 
 
