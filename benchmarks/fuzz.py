@@ -8,8 +8,8 @@ and publishers and listeners whose quality of service or type does not fit. Afte
 of them all requests must have been answered; the parameters are set right, the node is made active,
 and well-formed readings of all sensors are published until a frame of all of them comes, whose
 latent must be what the model computes from them offline. Ends with an error where the node does not
-live, where a request has no answer or a latent differs, where anything that is not finite is
-published, or where memory grows by more than MOST_GROWTH.
+live or an exception reaches its executor, where a request has no answer or a latent differs, where
+anything that is not finite is published, or where memory grows by more than MOST_GROWTH.
 """
 
 from __future__ import annotations
@@ -59,12 +59,16 @@ SETTINGS: tuple[dict[str, str], ...] = (
 HASTE = {"max_rate": "10000.0", "gather_ms": "1.0"}
 MOMENT = 0.01  # seconds: a message on each topic, colour images, which trigger, at its end
 CHECK_EVERY = 500  # messages
+# Before memory is measured: a second model, and what it was loaded with, stay with the process.
+RELOADS = 8
 MOST_GROWTH = 30.0  # MB; buffers grow with the largest message that came
 ALL_KINDS = (*KINDS, "requests", "strangers")
 STRANGERS = 8  # publishers and listeners that do not fit, at a time
 CLOCK = "rosgraph_msgs/msg/Clock"
 IMAGE = "sensor_msgs/msg/Image"
 CAMERA_INFO = "sensor_msgs/msg/CameraInfo"
+# In the log, what reached rclpy's executor, or would have ended the node.
+ESCAPED = (b"[FATAL]", b"rclpy failed", b"Traceback")
 LOG = Path("out/benchmarks/fuzz_node.log")  # complaints, mostly of the middleware
 
 
@@ -135,6 +139,8 @@ class Attacker:
         sensors = [self._publishers[name] for name in self._sensors]
         self._spin_until(lambda: all(p.get_subscription_count() for p in sensors), 60)
         self._requests.remember()
+        for _ in range(RELOADS):
+            self._requests.reload()
 
     def attack(self, kinds: collections.Counter[str]) -> None:
         """A malformed message on each topic, and perhaps a request and a stranger; counts them."""
@@ -355,6 +361,10 @@ def fuzz(
             if kinds.total() >= CHECK_EVERY * (1 + len(differences)):
                 differences.append(attacker.check())
         differences.append(attacker.check())
+        if escaped := [word for word in ESCAPED if word in LOG.read_bytes()]:
+            raise RuntimeError(
+                f"an exception reached the executor: {LOG} has {escaped[0].decode()}"
+            )
         return {
             **kinds,
             **attacker.counts(),

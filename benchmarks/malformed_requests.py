@@ -88,6 +88,10 @@ class Requests:
             for name, value in zip(self._names, values, strict=True)
         ]
 
+    def reload(self) -> None:
+        """Loads the model again."""
+        self._call("reload_model", Trigger.Request())
+
     def send(self) -> None:
         """One request."""
         services, shares = list(SERVICES), [share for _, share, _ in SERVICES.values()]
