@@ -14,6 +14,7 @@ from typing import Any
 import yaml
 
 _KEY = "ros__parameters"
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times as fast, where it was built
 
 
 def read_parameters(paths: Iterable[Path], node: str) -> dict[str, Any]:
@@ -54,7 +55,7 @@ def sections(path: Path) -> dict[str, dict[str, Any]]:
         ValueError: for a file that is missing, empty, or no parameters file.
     """
     try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+        document = yaml.load(path.read_text(encoding="utf-8"), _LOADER)
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ValueError(f"{path}: not readable as YAML: {error}") from error
     except OSError as error:
