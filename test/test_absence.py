@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from small_bags import MS, START, TOPICS
 from small_models import save_small_checkpoint
+from small_sensors import MODALITIES as FOUR
 
 from smvae_core.modalities import Modality
 from smvae_ros.absence import (
@@ -164,6 +165,32 @@ def test_of_a_recording_the_most_frequent_reason_counts() -> None:
     assert absences.frames("rgb") == 0
     json.dumps(absences.summary())
     assert absences.summary()["force"]["causes"] == {"stopped": 2, "nothing arrived": 1}
+
+
+def test_stamps_that_never_advance_are_the_reason_whoever_has_them() -> None:
+    for stuck, absent in (("rgb", "action"), ("action", "action")):
+        sensors, frame = SensorSet(FOUR), None
+        for i in range(40):
+            now = i * 50 * MS
+            for name in ("action", "rgb"):
+                sensors.store(name, i, NOW if name == stuck else NOW + now, now)
+            frame = sensors.poll(now) or frame
+        assert frame is not None
+        absence = frame.absent[absent]
+        assert absence.cause == Cause.STUCK
+        whose = "its stamps" if stuck == absent else "those of rgb"
+        assert f"{whose} do not advance" in absence.text
+        assert sensors.evidence(2 * SECOND)[stuck].repeated >= 39
+
+
+def test_a_series_whose_stamps_never_advance_says_so() -> None:
+    sensors = SensorSet(FOUR)
+    for i in range(1000):
+        sensors.store("force", np.zeros(2), NOW, i * MS)
+    sensors.store("rgb", 0, NOW, SECOND)
+    sample = sensors.poll(SECOND)
+    assert sample is not None
+    assert sample.absent["force"].cause == Cause.STUCK
 
 
 # -- the same reason from all tools ----------------------------------------------------------------

@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from small_sensors import MODALITIES
 
 from smvae_core.modalities import Modality
+from smvae_ros.sensor_set import SensorSet
 from smvae_ros.sensor_settings import SlotSettings
 from smvae_ros.series_history import SeriesHistory
 
@@ -154,3 +156,18 @@ def test_a_window_never_mixes_epochs_nor_invents_values(
         times = np.array([time for time, _ in run])
         expected = np.interp(grid - times[0], times - times[0], values)
         np.testing.assert_allclose(window[:, 0], expected, atol=1e-2)
+
+
+def test_a_fast_wrench_s_window_ends_at_an_image_that_comes_late() -> None:
+    """7 kHz, and images that arrive 180 ms after they were taken."""
+    sensors = SensorSet(MODALITIES)
+    for i in range(7000):
+        time = i * SECOND // 7000
+        sensors.store("force", np.array([time / MS, 0]), EPOCH + time, time)
+    sensors.store("rgb", "image", EPOCH + 820 * MS, SECOND)
+    sample = sensors.poll(SECOND)
+    assert sample is not None
+    force = sample.inputs["force"]
+    assert force.stamp_ns == EPOCH + 820 * MS
+    assert force.skew == 0.0
+    np.testing.assert_allclose(force.value[:, 0], np.arange(813, 821), atol=0.01)
