@@ -213,7 +213,7 @@ def test_depth_and_grey_of_any_step_and_byte_order_through_bytes(
 # -- what the network may send at most -------------------------------------------------------------
 
 
-@pytest.mark.parametrize("encoding", ["", "nv12", "16SC3", "64FC1"])
+@pytest.mark.parametrize("encoding", ["", "16SC3", "64FC1"])
 def test_encodings_that_are_no_colours_are_refused_with_advice(encoding: str) -> None:
     message = adapter(IMAGE).to_message(np.zeros((2, 2, 3), np.uint8), RGB, installed_types)
     message.encoding = encoding

@@ -1,4 +1,4 @@
-"""sensor_msgs/Image ↔ RGB and depth arrays, without cv_bridge.
+"""sensor_msgs/Image ↔ RGB and depth arrays, without cv_bridge for the encodings that cameras use.
 
 Depth follows REP 118: 16UC1 counts millimetres with 0 for "no reading", 32FC1 holds metres; mono16
 is what some drivers call 16UC1. OpenCV's own names of types (8UC3, ...) say nothing about colours:
@@ -7,6 +7,7 @@ they come from programs that publish what OpenCV gave them, which has blue first
 
 from __future__ import annotations
 
+import re
 import sys
 from typing import Any
 
@@ -15,6 +16,7 @@ import numpy as np
 
 from smvae_core.modalities import Modality
 from smvae_ros.messages.fields import Adapter, MessageError, Options, make_message
+from smvae_ros.messages.other_encodings import through_cv_bridge
 from smvae_ros.messages.serialised import SerialisedMessage
 from smvae_ros.messages.types import Types
 
@@ -58,20 +60,25 @@ DEPTH_ENCODINGS: dict[str, type[np.generic]] = {
     "32FC1": np.float32,
     "mono16": np.uint16,
 }
+_OPENCV_TYPE = re.compile(r"(8|16|32|64)[USF]C\d*")
 
 
 class ImageAdapter(Adapter):
     """sensor_msgs/Image ↔ RGB uint8 (H, W, 3), or depth float32 (H, W) in metres.
 
     Rows may be padded (``step``) and values of either endianness. Of colours with 16 bits the upper
-    eight count.
+    eight count. Encodings that are not listed above go through cv_bridge where it is installed.
     """
 
     type_name = "sensor_msgs/msg/Image"
     kinds = ("depth", "image")
 
     def _open(self, message: SerialisedMessage) -> Any:
-        return message.image() if message.is_plain else message.message()
+        if message.is_plain:
+            image = message.image()
+            if image.encoding in COLOUR_ENCODINGS or image.encoding in DEPTH_ENCODINGS:
+                return image
+        return message.message()  # cv_bridge wants the real one
 
     def _to_array(self, message: Any, modality: Modality, options: Options) -> np.ndarray:
         encoding = str(message.encoding)
@@ -91,11 +98,14 @@ class ImageAdapter(Adapter):
                 f"encoding {encoding!r} is a depth image, expected colour or grey. "
                 "Check which topic is configured for this modality"
             )
-        problem = f"encoding {encoding!r} is not known" if encoding else "the encoding is empty"
-        raise MessageError(
-            f"{problem}; have the image's publisher name what it is, one of "
-            f"{', '.join(COLOUR_ENCODINGS)}"
-        )
+        if not encoding or _OPENCV_TYPE.fullmatch(encoding):
+            problem = f"encoding {encoding!r} names no colours" if encoding else "no encoding"
+            raise MessageError(
+                f"{problem}; have the image's publisher name what it is, one of "
+                f"{', '.join(COLOUR_ENCODINGS)}"
+            )
+        image_data(message)
+        return through_cv_bridge(message)
 
     def _to_message(
         self, array: np.ndarray, modality: Modality, types: Types, header: Any, options: Options
