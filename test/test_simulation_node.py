@@ -176,7 +176,8 @@ def recorded_steps(
     """Stamp → what the trajectory that began then is at that moment, found by its exact joint
     states."""
     stamps = {array(m).tobytes(): stamp_ns(m) for m in listener.after(JOINTS, since)}
-    count = int((max(stamps.values()) - began) / SECOND * CONTROL_RATE) + 5
+    # It may have begun before, since the simulation may be more than a second behind.
+    count = int(((max(stamps.values()) - began) / SECOND + 2) * CONTROL_RATE)
     with InsertionRobot(seed) as robot:
         found = {
             stamps[key]: step
@@ -194,8 +195,9 @@ def recorded_steps(
 def test_the_topics_are_those_that_the_perception_node_subscribes_to() -> None:
     parameters = yaml.safe_load(parameters_path().read_text())["/**"]["ros__parameters"]
     for name in FAULTS:
-        assert TOPICS[parameters[name]["topic"]] == (name, parameters[name]["type"])
-    assert TOPICS[parameters["camera_info_topic"]] == ("rgb", "sensor_msgs/msg/CameraInfo")
+        # They are relative, so that a namespace stands before them.
+        assert TOPICS["/" + parameters[name]["topic"]] == (name, parameters[name]["type"])
+    assert TOPICS["/" + parameters["camera_info_topic"]] == ("rgb", "sensor_msgs/msg/CameraInfo")
 
 
 def test_every_sensor_arrives_at_its_rate(listener: Listener) -> None:
