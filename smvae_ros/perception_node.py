@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -26,7 +27,9 @@ REST_SECONDS = 0.01
 
 def main(args: Sequence[str] | None = None) -> NoReturn:
     """Runs the node (:func:`run`), and ends the process."""
-    leave(run(args))
+    code = run(args)
+    gc.collect()  # with the last reference to the node, the middleware gives its shared memory back
+    leave(code)
 
 
 def problems_of_files(args: Sequence[str], node: PerceptionNode) -> Iterator[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import threading
 import time
@@ -204,9 +205,12 @@ def test_sensors_are_subscribed_only_while_somebody_listens(checkpoint: Path, do
 def test_one_interrupt_ends_the_node_with_zero(checkpoint: Path, domain: int, number: int) -> None:
     with start_node(domain, f"checkpoint:={checkpoint}") as process:
         process.wait_for_line("active")
+        maps = Path(f"/proc/{process.pid}/maps").read_text()
+        segments = set(re.findall(r"/dev/shm/fastdds_[0-9a-f]{16}\b", maps))
         os.kill(process.pid, number)
         assert process.finish() == 0, process.text
         assert "Traceback" not in process.text
+        assert not [segment for segment in segments if Path(segment).exists()]
 
 
 def _has_begun(pid: int) -> bool:
