@@ -1,8 +1,10 @@
 """One MCAP file (mcap.dev/spec), read whatever wrote it.
 
 rosbags' reader wants the profile ``ros2``, schemas of ROS 2 only, and indexes; this one reads the
-records themselves. The summary at the end of a file is believed where it agrees with itself.
-Otherwise the file is gone through once when it is opened, and so is one that was not closed.
+records themselves. (The library mcap reads the same files at 0.4 of the speed; one without an index
+it holds in memory as a whole, and it ends where one is torn.) The summary at the end of a file is
+believed where it agrees with itself. Otherwise the file is gone through once when it is opened, and
+so is one that was not closed.
 """
 
 from __future__ import annotations
