@@ -191,10 +191,10 @@ def _describe(frame: Frame) -> str:
     sample = frame.sample
     ages = ", ".join(f"{name} {1000 * x.age:.1f} ms old" for name, x in sample.inputs.items())
     stages = ", ".join(f"{stage} {1000 * s:.1f}" for stage, s in frame.timings.items())
-    left_out = "".join(f"; without {name}: {why}" for name, why in sample.left_out.items())
+    absent = "".join(f"; without {name}: {why.text}" for name, why in sample.absent.items())
     predicted = "+".join(frame.prediction.observations) or "nothing"
     return (
-        f"frame at {frame.stamp_ns / 1e9:.3f} by {sample.trigger} of {ages}{left_out}; predicted "
+        f"frame at {frame.stamp_ns / 1e9:.3f} by {sample.trigger} of {ages}{absent}; predicted "
         f"{predicted}; ms: {stages}"
     )
 
