@@ -198,6 +198,9 @@ def test_other_things_in_its_place(path: Path) -> None:
     path.mkdir()
     assert "a folder, not a file" in only_problem(path)
     path.rmdir()
+    os.mkfifo(path)  # for whose writer opening it would wait
+    assert "something that is not a file" in only_problem(path)
+    path.unlink()
     path.write_bytes(b"")
     assert "an empty file" in only_problem(path)
     path.write_text("version https://git-lfs.github.com/spec/v1\n" + "oid\n" * 500)
@@ -264,6 +267,30 @@ def test_virtual_data_whose_source_moved_is_no_black_picture(path: Path, tmp_pat
     assert "truncated or damaged" in only_problem(path)
     moved.rename(source)
     assert validate_log(path) == []
+
+
+def test_virtual_data_whose_source_has_no_values_itself(path: Path) -> None:
+    source, last = (path.with_name(name) for name in ("a.hdf5", "b.hdf5"))
+    virtual(path, {"a.hdf5": slice(0, 4)}, (128, 128, 3))
+    source.rename(last)
+    layout = h5py.VirtualLayout((4, 128, 128, 3), np.uint8)
+    layout[:] = h5py.VirtualSource("b.hdf5", "frames", layout.shape)
+    with h5py.File(source, "w") as file:
+        file.create_virtual_dataset("frames", layout)
+    assert validate_log(path) == []
+    last.unlink()
+    message = only_problem(path)
+    assert "whose source 'frames' in a.hdf5 is not all there: there it is a virtual" in message
+    assert "whose source 'frames' in b.hdf5 is not all there: there is no such file" in message
+    with h5py.File(source, "w") as file:
+        file["frames"] = log_arrays(4)["image"]
+    compress(source, "frames", 32999)
+    assert "the filter 'unknown' (number 32999), which is not loaded" in only_problem(path)
+    layout = h5py.VirtualLayout((4, 128, 128, 3), np.uint8)
+    layout[:] = h5py.VirtualSource(".", "frames", layout.shape)
+    with h5py.File(source, "w") as file:
+        file.create_virtual_dataset("frames", layout)
+    assert "virtual datasets in a circle" in only_problem(path)
 
 
 def test_virtual_data_from_part_of_a_source_that_is_cut(path: Path) -> None:

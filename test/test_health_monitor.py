@@ -117,6 +117,19 @@ def test_a_repeated_reading_is_named_and_forgiven(
     assert monitor.judgements["rgb"].level == Level.OK
 
 
+def test_a_suspect_that_nothing_is_left_to_compare_with_is_not_said_to_repeat(
+    inference: Inference, frames: Iterator[Frame]
+) -> None:
+    frozen = dict(next(frames))["rgb"]
+    monitor = HealthMonitor(HealthSettings(1.0, Thresholds(warn=5, error=8, clear=0.3)))
+    run(monitor, inference, frames, 5, lambda frame, k: {**frame, "rgb": frozen.copy()})
+    assert monitor.judgements["rgb"].level == Level.ERROR
+    run(monitor, inference, frames, 1, lambda frame, k: {"rgb": frame["rgb"]}, start=5)
+    judgement = monitor.judgements["rgb"]
+    assert judgement.level > Level.OK
+    assert "no trusted sensor to compare it with" in judgement.reason
+
+
 def test_a_message_that_several_frames_use_is_no_repeated_reading(
     inference: Inference, frames: Iterator[Frame]
 ) -> None:

@@ -20,6 +20,7 @@ READ_ERRORS = (OSError, RuntimeError, KeyError, ValueError, TypeError)
 
 _SIGNATURE = b"\x89HDF\r\n\x1a\n"
 _SHOWN = 24  # bytes of a file of another format
+_DEEPEST = 8  # virtual datasets, one in another
 # A superblock of version 3 holds its writer's marks (HDF5 File Format Specification, II.A).
 _OPEN_FOR_WRITING, _OPEN_FOR_SWMR = 1, 4
 _NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
@@ -60,6 +61,8 @@ def open_hdf5(path: str | os.PathLike[str]) -> h5py.File:
 
     Raises Hdf5Error.
     """
+    if os.path.exists(path) and not os.path.isfile(path):  # HDF5 would wait for a pipe's writer
+        raise explained(path, OSError())
     try:
         return h5py.File(path, "r")
     except READ_ERRORS as error:
@@ -158,11 +161,13 @@ def broken_link(group: h5py.Group, key: str) -> tuple[str, str] | None:
     return None
 
 
-def missing_data(dataset: h5py.Dataset) -> tuple[str, str] | None:
+def missing_data(dataset: h5py.Dataset, depth: int = 0) -> tuple[str, str] | None:
     """What is found, and advice, where a dataset's values are not there to be read.
 
     For a missing filter HDF5 fails when it reads; for missing sources of a virtual dataset and for
     external files that are too short it gives fill values without a word.
+
+    depth: of how many virtual datasets, one in another, this one is a source.
     """
     properties = dataset.id.get_create_plist()
     for number in range(properties.get_nfilters()):
@@ -178,7 +183,7 @@ def missing_data(dataset: h5py.Dataset) -> tuple[str, str] | None:
         problem = _external_problem(dataset, os.fsdecode(name), offset, size)
         if problem is not None:
             return problem
-    return _virtual_problem(dataset) if dataset.is_virtual else None
+    return _virtual_problem(dataset, depth) if dataset.is_virtual else None
 
 
 def _filter_available(identity: int) -> bool:
@@ -212,7 +217,9 @@ def _external_problem(
     return None
 
 
-def _virtual_problem(dataset: h5py.Dataset) -> tuple[str, str] | None:
+def _virtual_problem(dataset: h5py.Dataset, depth: int) -> tuple[str, str] | None:
+    if depth == _DEEPEST:
+        return "virtual datasets in a circle", "write it again with sources that hold values"
     mapped, known = 0, True
     for source in dataset.virtual_sources():
         # "%b" in a name counts blocks from 0.
@@ -223,7 +230,13 @@ def _virtual_problem(dataset: h5py.Dataset) -> tuple[str, str] | None:
             values, known = 0, False
         mapped += values
         problem = _source_problem(
-            dataset.file, name, source.dset_name, "HDF5_VDS_PREFIX", source.src_space.shape, values
+            dataset.file,
+            name,
+            source.dset_name,
+            "HDF5_VDS_PREFIX",
+            source.src_space.shape,
+            values,
+            depth + 1,
         )
         if problem is not None:
             return (
@@ -247,10 +260,12 @@ def _source_problem(
     prefix: str,
     shape: tuple[int, ...] = (),
     values: int = 0,
+    depth: int = 0,
 ) -> str | None:
     """Why the dataset ``key`` of the file ``name`` is not all there; None where it is.
 
     shape, values: that it must have at least; an empty shape is any.
+    depth: as in `missing_data`; where it is 0, what the dataset's values rest on is not looked at.
     """
     reason = "there is no such file"
     for path in [file.filename] if name == "." else _places(file.filename, name, prefix):
@@ -267,6 +282,8 @@ def _source_problem(
                     reason = f"{path} has shape {found.shape} instead of {shape}"
                 elif values and found.size < values:
                     reason = f"{path} has {found.size} of {values} values"
+                elif depth and (missing := missing_data(found, depth)) is not None:
+                    reason = f"there it is {missing[0]}"
                 else:
                     return None
         except Hdf5Error as error:

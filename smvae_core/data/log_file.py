@@ -146,7 +146,7 @@ def _never_written(path: Path, steps: int, reserved: int) -> Problem:
         path,
         None,
         f"{reserved} recorded steps",
-        f"{steps}; the others hold nothing but zeros in every key",
+        f"{steps}; the others hold nothing but zeros in images, forces and actions",
         "the recorder reserved the file and was killed before it filled it; "
         + ("the steps before are used" if steps else "there is nothing to use"),
         usable=steps > 0,

@@ -82,6 +82,8 @@ class Judgement:
     @property
     def reason(self) -> str:
         """In words what is unusual, to follow the sensor's name."""
+        if self.statistic == _REPEATS and not self.repeats:
+            return "was suspected before, and now there is no trusted sensor to compare it with"
         text = _WORDS[self.statistic].format(others=", ".join(self.others), repeats=self.repeats)
         return f"{text} (score {self.score:.1f})"
 
