@@ -35,6 +35,7 @@ from small_bags import START
 
 from smvae_ros.bags import BagError, BagReader
 from smvae_ros.evaluate import BagFrames
+from smvae_ros.evaluate import main as evaluate_command
 from smvae_ros.recover import main as recover
 
 
@@ -75,6 +76,15 @@ def test_a_bag_of_another_system(tmp_path: Path) -> None:
         BagReader(bag)
     assert "damaged" not in str(info.value)
     assert "recover" not in str(info.value)
+
+
+def test_a_topic_that_is_left_out_is_named_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Though `evaluate` first looks at all bags for the sensors that they have."""
+    bag = write_mcap(tmp_path / "run.mcap", [*ROWS, foreign("jsonschema")])
+    assert evaluate_command([str(bag)]) == 0
+    assert caplog.text.count("topic /other is left out") == 1
 
 
 def test_a_configured_topic_of_another_system(tmp_path: Path) -> None:

@@ -140,6 +140,16 @@ def test_selecting_topics_and_times(bag):
             reader.messages(["/nothing"])
 
 
+@pytest.mark.parametrize("storage", ["mcap", "sqlite3"])
+def test_who_stops_early_hears_of_no_damage(tmp_path, storage):
+    with BagWriter(tmp_path / "bag", storage) as writer:
+        write_run(writer.write)
+    with BagReader(tmp_path / "bag") as reader:
+        messages = reader.messages()
+        next(messages)
+    messages.close()
+
+
 def test_messages_out_of_order_come_in_order(tmp_path):
     with BagWriter(tmp_path / "bag") as writer:
         for number in (5, 3, 4, 0, 2, 1):

@@ -21,8 +21,8 @@ class BagFileError(BagError):
     """
 
     def __init__(self, path: Path, reason: object, advice: str = "check the path") -> None:
-        self.path, self.reason, self.advice = path, str(reason), advice
-        super().__init__(f"{path} cannot be read: {reason}; {advice}")
+        self.path, self.reason, self.advice = path, str(reason).rstrip("."), advice
+        super().__init__(f"{path} cannot be read: {self.reason}; {advice}")
 
     def of(self, bag: Path) -> BagFileError:
         """The same error for who asked for the bag, of which the file is perhaps only a part."""

@@ -58,8 +58,6 @@ class BagReader:
         except BaseException:
             self.close()
             raise
-        for topic, reason in self.left_out.items():
-            self._warn(f"topic {topic} is left out: {reason}")
 
     def _open(self) -> None:
         metadata = find_bag(self.path)
@@ -111,8 +109,9 @@ class BagReader:
     ) -> Iterator[tuple[str, str, int, bytes]]:
         """The messages in the order of their bag times, serialised (CDR).
 
-        Messages of equal times come in the order of the files. What cannot be read, and topics of
-        which the bag counts more messages than it holds, are logged at the end.
+        Messages of equal times come in the order of the files. Topics that cannot be read are
+        logged at once; single messages that cannot be, and topics of which the bag counts more
+        messages than it holds, at the end.
 
         Args:
             topics: only these; all by default.
@@ -128,6 +127,8 @@ class BagReader:
         wanted = set(self.topics if topics is None else topics)
         if absent := sorted(wanted - self.topics.keys()):
             raise BagError(f"{self.path} {self.describe_absent(absent[0])}")
+        for topic, reason in self.left_out.items():
+            self._warn(f"topic {topic} is left out: {reason}")
         first = self.start_ns if start_ns is None else max(start_ns, self.start_ns)
         last = self.end_ns if end_ns is None else min(end_ns, self.end_ns)
         return self._messages({name: self.topics[name] for name in wanted}, first, last)

@@ -129,7 +129,10 @@ class SqliteFile:
     def _select(self, condition: str, values: tuple[int, ...]) -> Iterator[Message]:
         query = f"SELECT topic_id, timestamp, data FROM messages {condition}"
         try:
-            yield from self._database.execute(query, values)
+            # `yield from` would close the cursor of one who stops early, which fails where the
+            # database is closed already.
+            for row in self._database.execute(query, values):  # noqa: UP028
+                yield row
         except sqlite3.Error as error:
             raise DamagedBagError(self.path, error) from error
 
