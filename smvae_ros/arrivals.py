@@ -17,6 +17,7 @@ class Counters:
 
     Attributes:
         received: stored.
+        usable: of these, known to be so, as an image is only when a frame has used it.
         used: frames that it was part of.
         dropped: replaced by a newer one before any frame used them.
         lost: never reached a callback, according to the middleware.
@@ -27,6 +28,7 @@ class Counters:
     """
 
     received: int = 0
+    usable: int = 0
     used: int = 0
     dropped: int = 0
     lost: int = 0
@@ -54,20 +56,33 @@ class Arrivals:
         self._unusable: tuple[int, str, int] | None = None
         self._foreign: tuple[int, str, int] | None = None
 
-    def store(self, stamp_ns: int | None, *, dropped: bool, ignored: bool) -> None:
+    def store(self, stamp_ns: int | None, *, dropped: bool, ignored: bool, usable: bool) -> None:
         """Counts a message that was kept, or ignored for being late or repeated.
 
         Args:
             stamp_ns: its stamp; None where it has none.
             dropped: whether one was lost by that: the one before, unused, or this one.
             ignored: whether it was not kept.
+            usable: whether it is known to be so; otherwise :meth:`use` tells.
         """
         counters = self.counters
         counters.received += 1
         counters.dropped += dropped
         self.repeated = self.repeated + 1 if stamp_ns == self._stamp_ns is not None else 0
         self._stamp_ns = stamp_ns
-        if not ignored:
+        if usable and not ignored:
+            counters.usable += 1
+            self._unusable = self._foreign = None
+
+    def use(self, proven: bool) -> None:
+        """Counts a frame that the modality was part of.
+
+        Args:
+            proven: whether the frame has shown that the newest message is usable.
+        """
+        self.counters.used += 1
+        if proven:
+            self.counters.usable += 1
             self._unusable = self._foreign = None
 
     def refuse(self, error: ValueError | str, received_ns: int) -> None:

@@ -36,7 +36,8 @@ class Sensor:
         """Keeps a message; ValueError refuses it, and nothing is counted."""
         dropped = self.slot.store(value, stamp_ns, received_ns)
         ignored = dropped and isinstance(self.slot, SeriesHistory)
-        self.arrivals.store(stamp_ns, dropped=dropped, ignored=ignored)
+        usable = isinstance(value, np.ndarray)  # what is decoded later is not known to be
+        self.arrivals.store(stamp_ns, dropped=dropped, ignored=ignored, usable=usable)
 
     def fits(self, leader: Sensor) -> bool:
         """Whether its stamp is near enough to the leader's, whose stamp is the frame's moment.

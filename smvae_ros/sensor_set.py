@@ -32,6 +32,8 @@ from collections import deque
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
+import numpy as np
+
 from smvae_core.modalities import Modality
 from smvae_ros.absence import Connection, Evidence, explain
 from smvae_ros.arrivals import Counters
@@ -162,10 +164,13 @@ class SensorSet:
             sample: the frame with the inputs that were used.
             unusable: what was found out with it.
         """
+        unusable = list(unusable)
+        spoilt = {name for name, _, _ in unusable}
         with self.condition:
             for name, entry in sample.inputs.items():
                 self._slots[name].prove(entry.value)
-                self._sensors[name].arrivals.counters.used += 1
+                late = not isinstance(entry.value, np.ndarray)
+                self._sensors[name].arrivals.use(proven=late and name not in spoilt)
             for name, entry, reason in unusable:
                 self._slots[name].discard(entry.value)
                 received_ns = sample.taken_ns - nanoseconds(entry.age)

@@ -187,6 +187,17 @@ def test_unusable_messages_are_an_error_only_where_nothing_else_comes() -> None:
     assert (status.level, "50 unusable messages: NaN" in status.message) == (ERROR, True)
 
 
+def test_images_that_no_frame_has_looked_at_are_not_taken_for_usable() -> None:
+    """A node that rests decodes few of those that arrive."""
+    resting = {"received": 30, "live": True, "unusable": Came(7, "NaN", 0.1)}
+    for invalid in (5, 0):
+        sensor = sensor_health(invalid=invalid, last_error="NaN", **resting)
+        status = report(node_health(), rgb=sensor)["rgb"]
+        assert (status.level, "unusable messages" in status.message) == (ERROR, True)
+    known = sensor_health(usable=1, invalid=5, last_error="NaN", **resting)
+    assert report(node_health(), rgb=known)["rgb"].level == WARN
+
+
 def test_messages_about_something_else_are_no_fault() -> None:
     status = report(node_health(), rgb=sensor_health(used=20, foreign=100))["rgb"]
     assert status.level == OK

@@ -115,6 +115,20 @@ def test_an_image_that_proves_unusable_leaves_the_one_before() -> None:
     assert frames[-1].sample.absent["rgb"].cause == Cause.UNUSABLE
 
 
+def test_unusable_images_are_counted_until_a_frame_has_used_one() -> None:
+    """That one arrived does not make it usable."""
+    bad = [(50 * i, "rgb", image(9, good=False)) for i in range(10)]
+    frames, sensors = run([*bad, (500, "rgb", image(1)), (510, "proprio", joint_state(JOINTS, 0))])
+    absences = [f.sample.absent["rgb"].cause for f in frames if "rgb" in f.sample.absent]
+    assert absences == [Cause.UNUSABLE] * 10
+    counters = sensors.counters()["rgb"]
+    assert (counters.received, counters.usable, counters.used, counters.invalid) == (11, 1, 1, 10)
+    assert sensors.evidence(510 * MS)["rgb"].unusable is None
+    _, sensors = run(bad)
+    sensors.store("rgb", image(1), EPOCH + 500 * MS, 500 * MS)
+    assert sensors.evidence(500 * MS)["rgb"].unusable.count == 10
+
+
 @given(good=st.lists(st.booleans(), min_size=1, max_size=30), every=st.integers(1, SPARE))
 def test_the_newest_usable_image_is_used_however_they_are_mixed(
     good: list[bool], every: int

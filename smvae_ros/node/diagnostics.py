@@ -159,9 +159,10 @@ class HealthReport:
     ) -> DiagnosticStatus:
         counters, before = health.counters, self._counters.get(name, Counters())
         arrived = max(0, counters.received - before.received)
+        usable = max(0, counters.usable - before.usable)
         invalid = max(0, counters.invalid - before.invalid)
         used = max(0, counters.used - before.used)
-        level, message = _judge(health, arrived, used, invalid, seconds)
+        level, message = _judge(health, arrived, used, bool(usable or used), invalid, seconds)
         age = health.evidence.age
         values = {
             "topic": health.connection.topic,
@@ -206,19 +207,25 @@ def _health_values(health: SensorHealth, calibrated: bool) -> dict[str, object]:
 
 
 def _judge(
-    health: SensorHealth, arrived: int, used: int, invalid: int, seconds: float
+    health: SensorHealth, arrived: int, used: int, usable: bool, invalid: int, seconds: float
 ) -> tuple[bytes, str]:
-    """Level and message of one modality, of which ``arrived`` + ``invalid`` messages came and which
-    ``used`` frames had."""
+    """Level and message of one modality, of which ``arrived`` messages were kept and ``invalid``
+    found to be unusable, and which ``used`` frames had; ``usable`` where any is known to be so."""
     evidence = health.evidence
     if not health.connection.topic:
         return DiagnosticStatus.OK, explain(evidence, health.connection).text
     if invalid:
-        level = DiagnosticStatus.WARN if used or arrived > invalid else DiagnosticStatus.ERROR
+        level = DiagnosticStatus.WARN if usable else DiagnosticStatus.ERROR
         return level, f"{invalid} unusable messages: {health.counters.last_error}"
     if not evidence.live or (evidence.apart is not None and not used):
         absence = explain(evidence, health.connection)
         return _ABSENT.get(absence.cause, DiagnosticStatus.WARN), absence.text
+    if evidence.unusable is not None and not usable:  # no frame has looked at those of this second
+        came = evidence.unusable
+        return (
+            DiagnosticStatus.ERROR,
+            f"{came.count} unusable messages since the last usable one: {came.why}",
+        )
     message = f"live at {arrived / seconds:.1f} Hz"
     if evidence.repeated >= STUCK:
         return DiagnosticStatus.WARN, f"{message}, but {describe_stuck(evidence.repeated)}"
