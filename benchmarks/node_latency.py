@@ -109,7 +109,7 @@ def run(
     from sensor_msgs.msg import Image
 
     from smvae_ros.messages import stamp_ns
-    from smvae_ros.perception_node import make_executor
+    from smvae_ros.spinning import make_executor
 
     result = Run()
 

@@ -1,0 +1,36 @@
+"""Names that are imported from our own modules exist, also where only a function imports them."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PACKAGES = ("smvae_core", "smvae_ros", "training", "benchmarks")
+
+
+@pytest.mark.parametrize("package", [*PACKAGES, "test"])
+def test_imports_of_ours_can_be_resolved(package: str) -> None:
+    missing = [
+        f"{path.relative_to(ROOT)}:{node.lineno}: {node.module}.{alias.name}"
+        for path in sorted((ROOT / package).rglob("*.py"))
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] in PACKAGES
+        for alias in node.names
+        if not _exists(node.module or "", alias.name)
+    ]
+    assert missing == []
+
+
+def _exists(module: str, name: str) -> bool:
+    """Whether ``from module import name`` works. What lacks another's package counts as well."""
+    try:
+        if hasattr(importlib.import_module(module), name):
+            return True
+        importlib.import_module(f"{module}.{name}")
+    except ModuleNotFoundError as error:
+        return (error.name or "").split(".")[0] not in PACKAGES
+    return True
