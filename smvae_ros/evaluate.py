@@ -4,9 +4,8 @@
         --report out/evaluation.html
 
 The frames are those that the live node makes of the same messages, and so are the latents; a second
-run gives the same numbers. Reported is how well subsets of modalities predict every modality
-(:mod:`smvae_core.evaluation`), and for a calibrated model how healthy its sensors look. The truth
-is what the bag holds.
+run gives the same numbers. Reported is how well subsets of modalities predict every modality,
+and for a calibrated model how healthy its sensors look. The truth is what the bag holds.
 """
 
 from __future__ import annotations

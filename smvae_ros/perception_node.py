@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import gc
 import sys
 import time
@@ -11,7 +12,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from smvae_ros.parameters_file import read_parameters
-from smvae_ros.programs import deferred_interrupts, end_within, leave, print_error
+from smvae_ros.programs import (
+    deferred_interrupts,
+    end_within,
+    leave,
+    print_error,
+    split_arguments,
+)
 
 if TYPE_CHECKING:
     from smvae_ros.node.perception import PerceptionNode
@@ -23,6 +30,24 @@ FAREWELL_SECONDS = 1.0
 # While nobody listens, what came meanwhile is received together, which costs less than waking up
 # for each message: the processor's caches are warm.
 REST_SECONDS = 0.01
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """The command line of ``ros2 run smvae_ros perception_node``."""
+    return argparse.ArgumentParser(
+        prog="perception_node",
+        usage="perception_node [-h] [--ros-args ARGUMENT ...]",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        description="The perception node: encodes the sensors that are live into one latent, and\n"
+        "predicts all of them from it. It loads its model and becomes active by itself.",
+        epilog="Arguments for ROS follow --ros-args, such as\n"
+        "  --params-file YAML  topics and all other parameters; without it, the node waits on\n"
+        "                      ~/input/*. config/perception.yaml explains them.\n"
+        "  -p NAME:=VALUE      a single parameter, such as checkpoint:=DIRECTORY or device:=cuda\n"
+        "  -r __ns:=/NAME      the namespace, also of topics without a leading slash\n"
+        "  --log-level LEVEL   debug, info, warn, error or fatal\n\n"
+        "Ctrl-C ends it.",
+    )
 
 
 def main(args: Sequence[str] | None = None) -> NoReturn:
@@ -47,7 +72,9 @@ def run(args: Sequence[str] | None = None) -> int:
     exit code."""
     with deferred_interrupts() as interrupted:
         with interrupted.cause(lambda: leave(0)):  # importing torch takes seconds; nothing is open
-            import rclpy
+            make_parser().parse_args(split_arguments(sys.argv[1:] if args is None else args)[0])
+
+            import rclpy  # only now, so that --help and mistakes are answered at once
             from rclpy.signals import SignalHandlerOptions
 
             from smvae_ros.node.perception import PerceptionNode

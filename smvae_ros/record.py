@@ -46,7 +46,7 @@ def make_parser() -> argparse.ArgumentParser:
         help="format of the bag (default: %(default)s); sqlite3 for ROS 2 Humble without "
         "rosbag2_storage_mcap",
     )
-    parser.add_argument("--duration", type=float, help="end after SECONDS")
+    parser.add_argument("--duration", type=float, metavar="SECONDS", help="end after so long")
     return parser
 
 

@@ -62,8 +62,16 @@ def make_parser() -> argparse.ArgumentParser:
         metavar="FROM:=TO",
         help="publish on another topic",
     )
-    parser.add_argument("--start", type=float, default=0.0, help="begin SECONDS into the bag")
-    parser.add_argument("--duration", type=float, help="replay only SECONDS of the bag")
+    parser.add_argument(
+        "--start",
+        type=float,
+        default=0.0,
+        metavar="SECONDS",
+        help="begin so far into the bag (default: 0)",
+    )
+    parser.add_argument(
+        "--duration", type=float, metavar="SECONDS", help="end after so much of the bag"
+    )
     parser.add_argument(
         "--wait-for-subscribers",
         action="store_true",

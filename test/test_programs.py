@@ -53,6 +53,22 @@ def test_ros_arguments_are_told_from_ours(
     assert split_arguments(argv) == (ours, for_ros)
 
 
+@pytest.mark.parametrize(
+    "program", ["perception_node", "simulation_node", "record", "recover", "replay"]
+)
+def test_help_is_answered_and_what_is_not_known_is_refused(program: str) -> None:
+    """Of ROS arguments, too, where `--ros-args` has been forgotten before them."""
+    pytest.importorskip("rclpy", reason="rclpy is not installed (pip install ros-rclpy, or apt)")
+    command = [sys.executable, "-m", f"smvae_ros.{program}"]
+    answer = subprocess.run([*command, "--help"], capture_output=True, text=True, check=False)
+    assert (answer.returncode, answer.stderr) == (0, "")
+    assert answer.stdout.startswith(f"usage: {program} ")
+    command += ["--params-file", "robot.yaml"]
+    refused = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert f"{program}: error: " in refused.stderr
+
+
 DROPPED = """
 import os, signal, threading, weakref
 from smvae_ros.programs import interruptible
