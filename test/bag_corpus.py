@@ -29,6 +29,7 @@ from bag_files import (
     write_sqlite,
 )
 from ros_processes import ros_environment, unique_domain_id
+from rosbags.rosbag2 import Reader
 from small_bags import MS, START, small_messages
 
 from smvae_core.inference import Inference
@@ -101,10 +102,10 @@ def overlapping_chunks(folder: Path) -> Path:
     return write_mcap(folder / "run.mcap", [*first, *second], chunk_rows=len(first))
 
 
-def with_metadata(name: str, **options: Any) -> Callable[[Path], Path]:
+def with_metadata(name: str, called: str = "", **options: Any) -> Callable[[Path], Path]:
     def build(folder: Path) -> Path:
         (write_mcap if name.endswith("mcap") else write_sqlite)(folder / name, ROWS)
-        return write_metadata(folder, [name], ROWS, **options)
+        return write_metadata(folder, [called or name], ROWS, **options)
 
     return build
 
@@ -268,6 +269,7 @@ WHOLE: dict[str, Callable[[Path], Path]] = {
     "file compressed": compressed("run.mcap", metadata=True),
     "file compressed, sqlite": compressed("run.db3", metadata=True),
     "file compressed, without its name": compressed("run.mcap", metadata=True, named=False),
+    "file not compressed yet": with_metadata("run.mcap", "run.mcap.zstd", compression="FILE"),
     "file compressed, file alone": compressed("run.mcap", metadata=False),
     "file compressed, sqlite alone": compressed("run.db3", metadata=False),
     "messages compressed": compressed_messages("run.mcap", metadata=True),
@@ -344,6 +346,12 @@ def convert(path: Path, folder: Path) -> dict[str, np.ndarray]:
 def read(path: Path) -> list[tuple[int, str, str, bytes]]:
     with BagReader(path) as reader:
         return [(stamp, topic, kind, data) for topic, kind, stamp, data in reader.messages()]
+
+
+def read_as_it_stands(path: Path) -> list[tuple[int, str, str, bytes]]:
+    """By another reader, which does not decompress what the bag does not say to be compressed."""
+    with Reader(path) as reader:
+        return [(stamp, c.topic, c.msgtype, data) for c, stamp, data in reader.messages()]
 
 
 def replayed(path: Path, node: Any, **options: Any) -> list[tuple[str, int]]:
