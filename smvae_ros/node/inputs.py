@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -35,7 +36,8 @@ except ImportError:  # Humble
 
 # In seconds. Who listens may restart, and shall not have to wait for the drivers again.
 UNHEARD_SECONDS = 2.0
-# After they are subscribed, sensors have so long to appear before a frame is made without them.
+# After the first of them was received, sensors have so long to appear before a frame is made
+# without them.
 FIRST_SECONDS = 1.0
 Warn = Callable[[str, str], None]
 Read = Callable[[bytes], SerialisedMessage]
@@ -78,6 +80,7 @@ class Inputs:
         self._topics: dict[str, str] = {}
         self._events: list[PolledEvents] = []
         self.subscribed_since: float | None = None
+        self._awaited_until = math.inf  # monotonic; known once a sensor is live
         self._heard = 0.0  # when somebody last listened, monotonic
         try:
             self.attend(True)
@@ -97,17 +100,21 @@ class Inputs:
             self._heard = now
             if self.subscribed_since is None:
                 self.subscribed_since = now
+                self._awaited_until = math.inf
                 self._subscribe_all()
         elif self.subscribed_since is not None and now > self._heard + UNHEARD_SECONDS:
             self.destroy()
 
     def are_awaited(self) -> bool:
-        """Whether sensors that have a publisher may not have been received yet, as they were
-        subscribed just now."""
-        since, now = self.subscribed_since, time.monotonic()
-        if since is None or now > since + FIRST_SECONDS:
+        """Whether sensors that have a publisher may not have been received yet, as the first ones
+        after the subscription were received just now."""
+        now = time.monotonic()
+        if self.subscribed_since is None or now > self._awaited_until:
             return False
         live = self._sensors.live(time.monotonic_ns())
+        if not live:
+            return False
+        self._awaited_until = min(self._awaited_until, now + FIRST_SECONDS)
         return any(
             name not in live and self._node.count_publishers(topic) > 0
             for name, topic in self._topics.items()
