@@ -15,7 +15,9 @@ from enum import Enum
 
 NANOSECONDS = 1_000_000_000
 STUCK = 8  # messages in a row with one stamp; some drivers send a reading twice, none this often
-RECENT = 2.0  # seconds for which an unusable message is what matters, and not that it was the last
+RECENT = (
+    2.0  # seconds for which what a message was like is what matters, and not that it was the last
+)
 SINCE_1970 = 10 * 365 * 86400 * NANOSECONDS  # earlier stamps count from the start of something
 TAI_AHEAD = 37.0  # seconds by which TAI, the time of PTP, is ahead of UTC, since 2017
 _SPANS = ((2.0, 0.001, "ms"), (120.0, 1.0, "s"), (7200.0, 60.0, "min"), (172_800.0, 3600.0, "h"))
@@ -120,7 +122,7 @@ class Evidence:
         age: seconds since the last usable message was received; None if there never was one.
         unusable: messages since then that could not be used.
         foreign: messages since then that were good, but about something else.
-        repeated: how often in a row a stamp was the one before.
+        repeated: how often in a row a stamp was the one before; 0 where no message came lately.
         apart: of the latest frame, where it left the modality out because of its stamp.
         window: of a series whose fresh readings are no window (yet).
     """

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass
 
-from smvae_ros.absence import Apart, Came, Evidence, Window
+from smvae_ros.absence import RECENT, Apart, Came, Evidence, Window
 from smvae_ros.messages.fields import ForeignMessage
 
 NANOSECONDS = 1_000_000_000
@@ -52,15 +52,25 @@ class Arrivals:
         self.apart: Apart | None = None
         self.repeated = 0
         self._stamp_ns: int | None = None
+        self._received_ns = 0
         # Since the last usable one: how many, why the latest, and when that was received.
         self._unusable: tuple[int, str, int] | None = None
         self._foreign: tuple[int, str, int] | None = None
 
-    def store(self, stamp_ns: int | None, *, dropped: bool, ignored: bool, usable: bool) -> None:
+    def store(
+        self,
+        stamp_ns: int | None,
+        received_ns: int,
+        *,
+        dropped: bool,
+        ignored: bool,
+        usable: bool,
+    ) -> None:
         """Counts a message that was kept, or ignored for being late or repeated.
 
         Args:
             stamp_ns: its stamp; None where it has none.
+            received_ns: its receipt.
             dropped: whether one was lost by that: the one before, unused, or this one.
             ignored: whether it was not kept.
             usable: whether it is known to be so; otherwise :meth:`use` tells.
@@ -70,6 +80,7 @@ class Arrivals:
         counters.dropped += dropped
         self.repeated = self.repeated + 1 if stamp_ns == self._stamp_ns is not None else 0
         self._stamp_ns = stamp_ns
+        self._received_ns = received_ns
         if usable and not ignored:
             counters.usable += 1
             self._unusable = self._foreign = None
@@ -119,7 +130,8 @@ class Arrivals:
             None if received_ns is None else (now - received_ns) / NANOSECONDS,
             _came(self._unusable, now),
             _came(self._foreign, now),
-            self.repeated,
+            # A driver that has stopped is not to be corrected.
+            self.repeated if now - self._received_ns <= RECENT * NANOSECONDS else 0,
             self.apart if live else None,
             window,
         )

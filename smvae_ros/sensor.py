@@ -37,7 +37,7 @@ class Sensor:
         dropped = self.slot.store(value, stamp_ns, received_ns)
         ignored = dropped and isinstance(self.slot, SeriesHistory)
         usable = isinstance(value, np.ndarray)  # what is decoded later is not known to be
-        self.arrivals.store(stamp_ns, dropped=dropped, ignored=ignored, usable=usable)
+        self.arrivals.store(stamp_ns, received_ns, dropped=dropped, ignored=ignored, usable=usable)
 
     def fits(self, leader: Sensor) -> bool:
         """Whether its stamp is near enough to the leader's, whose stamp is the frame's moment.

@@ -147,8 +147,10 @@ class NewestSlot:
             self.unused = False
 
     def _find(self, value: Any) -> int | None:
-        places = range(len(self._samples) - 1, -1, -1)
-        return next((place for place in places if self._samples[place].value is value), None)
+        for place in range(len(self._samples) - 1, -1, -1):
+            if self._samples[place].value is value:
+                return place
+        return None
 
     def _show(self, sample: Sample) -> None:
         self.value, self.stamp_ns, self.received_ns = sample

@@ -110,7 +110,9 @@ class StepSampler:
             ignored = self._series[name].store(value, stamp_ns, received_ns)
         else:
             ignored = not self._keep(name, reading)
-        self._arrivals[name].store(stamp_ns, dropped=ignored, ignored=ignored, usable=True)
+        self._arrivals[name].store(
+            stamp_ns, received_ns, dropped=ignored, ignored=ignored, usable=True
+        )
         while self._pending and self._is_complete(self._pending[0][0], received_ns):
             steps.append(self._take())
         return steps

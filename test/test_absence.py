@@ -183,6 +183,17 @@ def test_stamps_that_never_advance_are_the_reason_whoever_has_them() -> None:
         assert sensors.evidence(2 * SECOND)[stuck].repeated >= 39
 
 
+def test_a_driver_that_has_stopped_is_not_to_be_corrected() -> None:
+    """Whatever its stamps were while it ran."""
+    sensors = SensorSet(FOUR)
+    for name in ("action", "force"):
+        for i in range(20):
+            sensors.store(name, i if name == "action" else np.zeros(2), NOW, i * 50 * MS)
+    for seconds, cause in ((2, Cause.STUCK), (5, Cause.STOPPED)):
+        evidence = sensors.evidence(seconds * SECOND)
+        assert {explain(evidence[name]).cause for name in ("action", "force")} == {cause}
+
+
 def test_a_series_whose_stamps_never_advance_says_so() -> None:
     sensors = SensorSet(FOUR)
     for i in range(1000):

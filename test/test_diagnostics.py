@@ -97,6 +97,10 @@ def test_what_is_said_when_several_things_are_wrong() -> None:
 
     assert message(live=False, times=late) == "no modality is live"
     assert message(live=False, times=late, transport=transport) == transport
+    unusable = sensor_health(live=True, unusable=Came(7, "NaN", 0.1))
+    at_rest = dataclasses.replace(node_health(), progress=Progress(idle=True))
+    status = report(at_rest, rgb=unusable)["perception"]
+    assert (status.level, status.message) == (WARN, "no modality that is live is usable")
     assert "frames in a row" in message(live=True, times=late, transport=transport)
     assert message(live=True, transport=transport) == transport
 

@@ -144,6 +144,8 @@ class HealthReport:
         elif not any(health.evidence.live for health in sensors.values()):
             # The transport may be why.
             level, message = DiagnosticStatus.WARN, node.transport or "no modality is live"
+        elif not rate and not any(_may_be_used(health.evidence) for health in sensors.values()):
+            level, message = DiagnosticStatus.WARN, "no modality that is live is usable"
         elif node.times.late >= min(node.late_limits):
             failed = node.times.late >= node.late_limits[1]
             level = DiagnosticStatus.ERROR if failed else DiagnosticStatus.WARN
@@ -181,6 +183,10 @@ class HealthReport:
             **_health_values(health, calibrated),
         }
         return make_status(level, f"{self._prefix}: {name}", message, values)
+
+
+def _may_be_used(evidence: Evidence) -> bool:
+    return evidence.live and evidence.unusable is None
 
 
 def _late(node: NodeHealth, rate: float) -> str:
