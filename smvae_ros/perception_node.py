@@ -27,9 +27,6 @@ if TYPE_CHECKING:
 SHUTDOWN_SECONDS = 8
 # After `shutdown`, so that who asked for it receives the answer and sees the state.
 FAREWELL_SECONDS = 1.0
-# While nobody listens, what came meanwhile is received together, which costs less than waking up
-# for each message: the processor's caches are warm.
-REST_SECONDS = 0.01
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -91,13 +88,10 @@ def run(args: Sequence[str] | None = None) -> int:
             for problem in problems_of_files(sys.argv if args is None else args, node):
                 node.get_logger().warning(problem)
             node.autostart()
-            while rclpy.ok() and not interrupted() and not node.is_finalised:
-                rests = spinning.takes_together and node.rests
-                if rests:
-                    time.sleep(REST_SECONDS)
-                spinning.run(0.0 if rests else 0.1)
+            spinning.run(lambda: interrupted() or node.is_finalised, lambda: node.rests)
             if node.is_finalised:
-                spinning.run(FAREWELL_SECONDS)
+                end = time.monotonic() + FAREWELL_SECONDS
+                spinning.run(lambda: time.monotonic() >= end)
         finally:
             end_within(SHUTDOWN_SECONDS)
             spinning.close()

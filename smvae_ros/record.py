@@ -111,10 +111,13 @@ def _spin(
     end = float("inf") if duration is None else time.monotonic() + duration
     try:
         with tqdm(unit=" messages", disable=None) as progress:
-            while not interrupted() and (left := end - time.monotonic()) > 0:
-                spinning.run(min(left, 0.1))
+
+            def is_over() -> bool:
                 writer.check()
                 progress.update(recorder.count - progress.n)
+                return interrupted() or time.monotonic() >= end
+
+            spinning.run(is_over)
     finally:
         spinning.close()
 

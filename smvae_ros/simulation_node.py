@@ -245,12 +245,9 @@ def _spinning(node: Node) -> Iterator[None]:
     """Serves the node's parameters in a thread of its own."""
     spinning = Spinning(node)
     ended = threading.Event()
-
-    def spin() -> None:
-        while not ended.is_set():
-            spinning.run(0.1)
-
-    thread = threading.Thread(target=spin, name="parameters", daemon=True)
+    thread = threading.Thread(
+        target=spinning.run, args=(ended.is_set,), name="parameters", daemon=True
+    )
     thread.start()
     try:
         yield

@@ -1,9 +1,17 @@
-"""Runs the callbacks of a node until somebody has had enough, whatever goes wrong in them."""
+"""Runs the callbacks of a node until somebody has had enough, whatever goes wrong in them.
+
+One long call of the executor, not many short ones: rclpy's EventsExecutor keeps 32 bytes of each
+call of ``spin_until_future_complete`` for ever, and ``spin_once`` returns after every message. So
+what has to be asked meanwhile is asked by timers.
+"""
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from rclpy.clock import Clock, ClockType
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.task import Future
 
@@ -12,6 +20,12 @@ from smvae_ros.node.throttle import Throttle
 if TYPE_CHECKING:
     from rclpy.executors import Executor
     from rclpy.node import Node
+
+ASK_PERIOD = 0.1  # seconds
+# While nobody listens, what came meanwhile is received together, which costs less than waking up
+# for each message: the processor's caches are warm.
+REST_PERIOD = 0.01  # seconds
+LONG = 3600.0  # seconds; without a limit, rclpy's EventsExecutor calls nothing at all
 
 
 def make_executor() -> Executor:
@@ -31,24 +45,58 @@ class Spinning:
 
     Args:
         node: without another executor.
-
-    Attributes:
-        takes_together: whether one call of :meth:`run` receives all that has come, however short it
-            is; the SingleThreadedExecutor receives one message.
     """
 
     def __init__(self, node: Node) -> None:
+        self._node = node
         self._warn = Throttle(node.get_logger().warning)
         self._executor = make_executor()
         self._executor.add_node(node)
-        self.takes_together = not isinstance(self._executor, SingleThreadedExecutor)
-        self._never = Future()
 
-    def run(self, seconds: float) -> None:
-        """Runs callbacks for so long, or until the context is shut down."""
-        # Not spin_once(), which returns after every message.
+    def run(self, is_over: Callable[[], bool], rests: Callable[[], bool] | None = None) -> None:
+        """Runs callbacks, in this thread, until it is over or the context is shut down.
+
+        Args:
+            is_over: asked ten times a second, in this thread; what it raises is raised here.
+            rests: whether messages may wait a moment for each other now; None for never.
+        """
+        over, errors = Future(), []
+        if isinstance(self._executor, SingleThreadedExecutor):
+            rests = None  # it takes one message of each topic at a time
+
+        def ask() -> None:
+            try:
+                ended = is_over()
+            except BaseException as error:  # must not be lost in the executor
+                errors.append(error)
+                ended = True
+            if ended and not over.done():
+                over.set_result(None)
+            elif rests is not None and rests():
+                resting.reset()
+
+        def rest() -> None:
+            if rests is not None and rests():
+                time.sleep(REST_PERIOD)  # meanwhile the messages queue up
+            else:
+                resting.cancel()
+
+        steady = Clock(clock_type=ClockType.STEADY_TIME)
+        resting = self._node.create_timer(REST_PERIOD, rest, clock=steady)
+        resting.cancel()
+        asking = self._node.create_timer(ASK_PERIOD, ask, clock=steady)
         try:
-            self._executor.spin_until_future_complete(self._never, timeout_sec=seconds)
+            while not over.done() and self._node.context.ok():
+                self._spin(over)
+        finally:
+            for timer in (asking, resting):
+                self._node.destroy_timer(timer)
+        if errors:
+            raise errors[0]
+
+    def _spin(self, over: Future) -> None:
+        try:
+            self._executor.spin_until_future_complete(over, timeout_sec=LONG)
         except ExternalShutdownException:
             pass
         except Exception as error:  # whatever it is, the next call goes on

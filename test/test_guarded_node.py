@@ -164,12 +164,7 @@ def suspect(
     node = Suspect()
     spinning = Spinning(node)
     ended = threading.Event()
-
-    def spin() -> None:
-        while not ended.is_set():
-            spinning.run(0.05)
-
-    thread = threading.Thread(target=spin)
+    thread = threading.Thread(target=spinning.run, args=(ended.is_set,))
     thread.start()
     yield node
     ended.set()
