@@ -224,7 +224,7 @@ def test_a_damaged_file_costs_only_what_is_in_it(
         read(bag)
     assert recover([str(bag), str(tmp_path / "copy")]) == 1
     output = capsys.readouterr()
-    assert "run_0.mcap cannot be read further: its chunk at" in output.err
+    assert "run_0.mcap is lost: its chunk at" in output.err
     found = read(tmp_path / "copy")
     assert set(in_order(overlapping()[1])) <= set(found) < set(in_order(ROWS))
 

@@ -136,19 +136,23 @@ def test_a_whole_bag_is_only_copied(whole: Path, tmp_path: Path) -> None:
     assert sorted(numbers(tmp_path / "copy")) == list(range(1000))
 
 
-def test_what_stands_before_the_damage_is_kept(
-    whole: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+@pytest.mark.parametrize("closed", [True, False])
+def test_what_stands_before_and_after_the_damage_is_kept(
+    whole: Path, tmp_path: Path, capsys: pytest.CaptureFixture, closed: bool
 ) -> None:
+    everything = numbers(whole)
     file = Path(shutil.copy(whole / "bag.mcap", tmp_path))
     content = bytearray(file.read_bytes())
     middle = len(content) // 2
     content[middle : middle + 1000] = bytes(1000)
-    file.write_bytes(content)
+    file.write_bytes(content if closed else content[:-50])
     assert recover(file, tmp_path / "copy") == 1
-    assert "cannot be read further" in capsys.readouterr().err
+    assert f"a piece of {file} is lost: its chunk at" in capsys.readouterr().err
     found = numbers(tmp_path / "copy")
-    assert sorted(found) == list(range(len(found)))
-    assert len(found) > 200
+    lost = sorted(set(everything) - set(found))
+    assert found == [number for number in everything if number not in lost]
+    assert lost == list(range(lost[0], lost[-1] + 1))
+    assert 0 < lost[0] <= lost[-1] < everything[-1]
 
 
 def test_what_cannot_be_recovered(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:

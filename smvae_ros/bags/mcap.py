@@ -30,6 +30,7 @@ from smvae_ros.bags.storage import (
     Definition,
     Message,
     Part,
+    PassOver,
     is_latched,
     normal_type_name,
 )
@@ -116,7 +117,9 @@ class McapFile:
         if self._end is None:
             self._end = (record_ends(self._file) or [len(MAGIC)])[-1]
         try:
-            for _ in self._walk(lengths_only=True):
+            # Who reads an unclosed file is told of its damage by scan().
+            pass_over = None if self._closed else lambda _: None
+            for _ in self._walk(lengths_only=True, pass_over=pass_over):
                 pass
         except DamagedBagError:
             if self._closed:
@@ -191,16 +194,20 @@ class McapFile:
             is_latched(metadata),
         )
 
-    def _walk(self, lengths_only: bool = False) -> Iterator[Message]:
+    def _walk(
+        self, lengths_only: bool = False, pass_over: PassOver | None = None
+    ) -> Iterator[Message]:
         """The messages as they stand in the file; notes schemas, channels, and where messages lie.
 
         Args:
             lengths_only: leaves the data of messages outside of chunks in the file.
+            pass_over: given what is wrong with a chunk, whose messages are then left out; None
+                raises it.
         """
         with self._damage():
-            yield from self._records_of_file(lengths_only)
+            yield from self._records_of_file(lengths_only, pass_over)
 
-    def _records_of_file(self, lengths_only: bool) -> Iterator[Message]:
+    def _records_of_file(self, lengths_only: bool, pass_over: PassOver | None) -> Iterator[Message]:
         place = len(MAGIC)
         while place + RECORD.size <= self._end:
             self._file.seek(place)
@@ -219,27 +226,35 @@ class McapFile:
                         column.append(value)
                 yield number, stamp_ns, data
             elif opcode == CHUNK:
-                yield from self._walk_chunk(begin, length, note=lengths_only)
+                try:
+                    messages = self._walk_chunk(begin, length, note=lengths_only)
+                except DamagedBagError as error:
+                    if pass_over is None:
+                        raise
+                    pass_over(error.reason)
+                    continue
+                yield from messages
             elif opcode == SCHEMA:
                 self._add_schema(io.BytesIO(self._read(length)))
             elif opcode == CHANNEL:
                 self._add_channel(io.BytesIO(self._read(length)))
 
-    def _walk_chunk(self, offset: int, length: int, note: bool) -> Iterator[Message]:
+    def _walk_chunk(self, offset: int, length: int, note: bool) -> list[Message]:
         messages = []
         content = self._read_chunk(offset, length)
-        for opcode, begin, end in _records(content):
-            if opcode == MESSAGE:
-                messages.append(_message(content, begin, end))
-            elif opcode == SCHEMA:
-                self._add_schema(io.BytesIO(content[begin:end]))
-            elif opcode == CHANNEL:
-                self._add_channel(io.BytesIO(content[begin:end]))
+        with self._damage():
+            for opcode, begin, end in _records(content):
+                if opcode == MESSAGE:
+                    messages.append(_message(content, begin, end))
+                elif opcode == SCHEMA:
+                    self._add_schema(io.BytesIO(content[begin:end]))
+                elif opcode == CHANNEL:
+                    self._add_channel(io.BytesIO(content[begin:end]))
         if note and messages:
             stamps = [stamp_ns for _, stamp_ns, _ in messages]
             counts = dict(Counter(number for number, _, _ in messages))
             self._chunks.append(_Chunk(min(stamps), max(stamps), offset, length, counts))
-        yield from messages
+        return messages
 
     def _read(self, length: int) -> bytes:
         data = self._file.read(length)
@@ -304,9 +319,9 @@ class McapFile:
             self._file.seek(offsets[row])
             yield int(channels[row]), int(stamps[row]), self._read(int(lengths[row]))
 
-    def scan(self) -> Iterator[Message]:
+    def scan(self, pass_over: PassOver) -> Iterator[Message]:
         """See :class:`smvae_ros.bags.storage.Storage`."""
-        return self._walk()
+        return self._walk(pass_over=pass_over)
 
     def close(self) -> None:
         """Closes the file."""

@@ -13,6 +13,7 @@ import sqlite3
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
@@ -39,7 +40,7 @@ class RecoveredBag:
         definitions: topic → definition of its type as the bag carries it; None where it carries
             none and the type is known here.
         left_out: topic → why it cannot be read.
-        damage: for each file that cannot be read to its end, what is wrong.
+        damage: pieces that are lost, and files that cannot be read to their end: what is wrong.
 
     Raises:
         BagError: where there is no bag, or nothing can be read of it.
@@ -88,7 +89,8 @@ class RecoveredBag:
                 and channel.type_name == self.topics[channel.topic].type_name
             }
             try:
-                for number, stamp_ns, data in storage.scan():
+                damaged = partial(self._note_damage, file)
+                for number, stamp_ns, data in storage.scan(damaged):
                     topic = chosen.get(number)
                     if topic is None:
                         continue
@@ -105,6 +107,9 @@ class RecoveredBag:
             log.warning(
                 "%d messages on %s are left out; of the first, %s", count, topic, reasons[topic]
             )
+
+    def _note_damage(self, file: Path, reason: str) -> None:
+        self.damage.append(f"a piece of {file} is lost: {reason}")
 
     def close(self) -> None:
         """Closes the bag's files."""

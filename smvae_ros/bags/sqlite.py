@@ -20,6 +20,7 @@ from smvae_ros.bags.storage import (
     Definition,
     Message,
     Part,
+    PassOver,
     is_latched,
     normal_type_name,
 )
@@ -122,7 +123,7 @@ class SqliteFile:
             (start_ns, end_ns),
         )
 
-    def scan(self) -> Iterator[Message]:
+    def scan(self, pass_over: PassOver) -> Iterator[Message]:
         """See :class:`smvae_ros.bags.storage.Storage`."""
         return self._select("ORDER BY id", ())
 

@@ -19,6 +19,7 @@ from smvae_ros.messages.types import full_type_name
 
 # channel's number, bag time in nanoseconds, what was recorded
 Message = tuple[int, int, bytes]
+PassOver = Callable[[str], None]
 
 _TRANSIENT_LOCAL = re.compile(r"durability\W+(1\b|transient_local)")
 
@@ -90,9 +91,15 @@ class Storage(Protocol):
     def parts(self, numbers: Collection[int]) -> list[Part]:
         """The parts that hold messages of these channels."""
 
-    def scan(self) -> Iterator[Message]:
-        """All messages as they stand in the file. Raises DamagedBagError where no more can be
-        read."""
+    def scan(self, pass_over: PassOver) -> Iterator[Message]:
+        """All messages as they stand in the file.
+
+        Args:
+            pass_over: given what is wrong with a piece of the file that is left out.
+
+        Raises:
+            DamagedBagError: where no more can be read.
+        """
 
     def close(self) -> None:
         """Closes the file."""

@@ -239,8 +239,8 @@ class BagWriter:
         """Raises BagError where an earlier message could not be written."""
         if self._error is not None:
             raise BagError(
-                f"cannot write the bag {self.path}: {self._error}; what was written before lies "
-                f"in {self._partial}: {RECOVER.format(self._partial)}"
+                f"cannot write the bag {self.path}: {self._error}; what reached the disk before, "
+                f"if anything, lies in {self._partial}: {RECOVER.format(self._partial)}"
             ) from self._error
 
     def _work(self) -> None:
