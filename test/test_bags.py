@@ -259,7 +259,7 @@ def test_a_bag_without_messages_is_not_left_behind(tmp_path, caplog):
 
 
 def test_nothing_is_overwritten(bag):
-    with pytest.raises(BagError, match=r"bag exists already; remove it or choose another name"):
+    with pytest.raises(BagError, match=r"bag exists already; choose another name"):
         BagWriter(bag)
     bag.rename(bag.with_name("other.partial"))
     with pytest.raises(BagError, match=r"other\.partial is left of a recording that was killed"):

@@ -190,7 +190,7 @@ def test_recording_for_a_time_without_anything_to_record(tmp_path, environment):
 
 def test_what_is_refused(bag, tmp_path, environment):
     for module, arguments, complaint in (
-        ("record", (str(bag), "--all"), "exists already; remove it or choose another name"),
+        ("record", (str(bag), "--all"), "exists already; choose another name"),
         ("record", (str(tmp_path / "new"),), "name the topics to record, or give --all"),
         ("record", (str(tmp_path / "new"), "/a", "--outputs"), "--outputs goes with --all"),
         ("replay", (str(tmp_path / "none"),), "there is no bag"),

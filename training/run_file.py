@@ -90,7 +90,7 @@ def read(path: Path) -> dict[str, Any]:
         record = json.loads(path.read_text(encoding="utf-8"))
         record["configuration"]["protocol"]
     except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"{path}: not the file of a run ({error!r}); remove it") from error
+        raise ValueError(f"{path}: not the file of a run ({error!r}); move it elsewhere") from error
     return record
 
 

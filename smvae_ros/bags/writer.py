@@ -107,7 +107,7 @@ class BagWriter:
         self.counts: dict[str, int] = {}
         self._partial = self.path.with_name(self.path.name + PARTIAL)
         if self.path.exists():
-            raise BagError(f"{self.path} exists already; remove it or choose another name")
+            raise BagError(f"{self.path} exists already; choose another name")
         if self._partial.exists():
             raise BagError(
                 f"{self._partial} is left of a recording that was killed: "
