@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 
-from smvae_core.files import write_text
+from smvae_core.files import OutputError, write_text
 from training.provenance import commit, provenance
 
 commit()  # of the code that is measured, not of what the checkout becomes meanwhile
@@ -42,5 +42,8 @@ def publish(name: str, figures: Mapping[str, float], notes: Mapping[str, str]) -
         },
     }
     text = json.dumps(result)
-    write_text(Path("out/benchmarks") / f"{name}.json", text + "\n")
     print(text, flush=True)
+    try:
+        write_text(Path("out/benchmarks") / f"{name}.json", text + "\n")
+    except OutputError as error:  # nothing is lost: it stands above
+        raise SystemExit(f"benchmarks.{name}: error: {error}") from None

@@ -359,6 +359,16 @@ def test_a_place_that_cannot_be_written_to_is_said_before_the_work(
         assert not (folder / "cache").exists()
 
 
+def test_of_a_complete_cache_nothing_is_written(logs: Path, tmp_path: Path):
+    # So that one on a read-only disk is "already complete".
+    cache = tmp_path / "cache"
+    convert(logs, cache)
+    (cache / "convert.lock").unlink()
+    before = {path: path.stat().st_mtime_ns for path in (cache, *cache.iterdir())}
+    assert convert(logs, cache).already_complete
+    assert {path: path.stat().st_mtime_ns for path in (cache, *cache.iterdir())} == before
+
+
 @pytest.mark.parametrize("name", ["rgb.npy", "step.npy", "cache.yaml"])
 @pytest.mark.parametrize("fraction", [None, 0.0, 0.6])
 def test_damaged_caches_do_not_open(logs: Path, tmp_path: Path, name: str, fraction: float | None):

@@ -88,6 +88,23 @@ def test_other_data_are_refused_before_anything_is_written(
     assert contents(run) == before
 
 
+def test_the_same_readings_at_another_rate_are_other_data(
+    config: Path, run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = make_cache(tmp_path, rate=10.0)
+    message = refused(capsys, *resume(config, run, "--data.cache", str(other)))
+    assert "other data: rate: 20.0 → 10.0. " in message
+
+
+@pytest.mark.parametrize("content", ["", "[1, 2", "digest"])
+def test_damaged_words_about_the_data_are_one_line(
+    config: Path, run: Path, content: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (run / "data.yaml").write_text(content)
+    message = refused(capsys, *resume(config, run))
+    assert f"{run / 'data.yaml'} is damaged" in message
+
+
 def test_place_of_data_and_run_and_what_is_logged_may_change(
     config: Path, began: Path, run: Path, tmp_path: Path
 ) -> None:
@@ -170,6 +187,14 @@ def test_a_disk_that_fills_up_is_said(
     message = refused(capsys, *arguments)
     assert "the disk is full; make room" in message
     assert not list(full_disk.rglob("*.partial"))
+
+
+def test_an_accelerator_whose_package_is_missing_is_said(
+    config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["--config", str(config), "--output", str(tmp_path / "run")]
+    message = refused(capsys, *arguments, "--trainer.accelerator", "tpu")
+    assert "torch_xla" in message
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is one")

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 from small_caches import make_cache
-from small_models import save_small_checkpoint
+from small_models import save_small_checkpoint, small_model
 
+from smvae_core.checkpoint import save_checkpoint
 from smvae_core.evaluation import all_subsets
 from smvae_core.subset_choice import choose_subsets, left_out
 from training.evaluate import main
@@ -65,6 +66,25 @@ def test_evaluation_measures_what_is_chosen(
     assert set(report["subsets"]) == {"rgb+depth", "+".join(FIVE), "training_mean"}
     assert report["command"].startswith("python -m training.evaluate ")
     assert report["commit"]
-    assert "has learned nothing" in capsys.readouterr().err  # its weights are random
+    error = capsys.readouterr().err
+    assert "has learned nothing" in error  # its weights are random
+    assert "steps a second" not in error
     assert main([*arguments, "rgb+smell"]) == 2
     assert "there is no 'smell'" in capsys.readouterr().err
+
+
+def test_evaluation_tells_of_data_of_another_rate(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    training = {"data": {"rate": 20.0}}
+    model = tmp_path / "model"
+    save_checkpoint(model, small_model(), training)
+    cache = make_cache(tmp_path, rate=10.0)
+    arguments = [str(model), str(cache), "--subsets", "rgb", "--every"]
+    assert main([*arguments, "5"]) == 0
+    assert "CACHE has 10 steps a second, the data of the model's training 20: " in (
+        capsys.readouterr().err
+    )
+    with pytest.raises(SystemExit):
+        main([*arguments, "0"])
+    assert "--every 0 is not a number from 1" in capsys.readouterr().err

@@ -11,7 +11,9 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from tqdm import tqdm
@@ -40,6 +42,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--every", type=int, default=1, help="use only every N-th step")
     parser.add_argument("--subsets", nargs="+", metavar="SUBSET", help=HELP)
     options = parser.parse_args(arguments)
+    if options.every < 1:
+        parser.error(f"--every {options.every} is not a number from 1")
     return run_program("training.evaluate", lambda: _run(options, arguments), "nothing was written")
 
 
@@ -51,6 +55,8 @@ def _run(options: argparse.Namespace, arguments: list[str] | None) -> int:
     model = checkpoint.model
     subsets = choose_subsets(options.subsets, model.names)
     cache = open_cache(options.cache, list(model.modalities.values()))
+    if note := _other_rate(checkpoint.training, cache.rate):
+        print(note, file=sys.stderr)
     if note := left_out(options.subsets, model.names):
         print(note, file=sys.stderr)
     errors = SubsetErrors(model, subsets)
@@ -72,6 +78,18 @@ def _run(options: argparse.Namespace, arguments: list[str] | None) -> int:
         }
         write_text(options.output, json.dumps(report, indent=1) + "\n")
     return 0
+
+
+def _other_rate(training: Mapping[str, Any], rate: float) -> str | None:
+    """What to know where a model was trained on logs of another rate. Older ones do not say."""
+    data = training.get("data")
+    trained = data.get("rate", rate) if isinstance(data, Mapping) else rate
+    if trained == rate:
+        return None
+    return (
+        f"training.evaluate: CACHE has {rate:g} steps a second, the data of the model's training "
+        f"{trained:g}: what is given per step, such as the action, is of another size"
+    )
 
 
 if __name__ == "__main__":

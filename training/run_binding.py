@@ -93,9 +93,18 @@ def check_run(
         )
     if not (output / DATA).exists():  # a run from before data were written down
         return
-    before = yaml.safe_load((output / DATA).read_text(encoding="utf-8"))
+    try:
+        before = dict(yaml.safe_load((output / DATA).read_text(encoding="utf-8")))
+    except (yaml.YAMLError, TypeError, ValueError):  # not a mapping
+        raise ValueError(
+            f"{output / DATA} is damaged, so that nobody can tell whether the run was begun on "
+            "these data; copy it again, or give another --output to begin a new run"
+        ) from None
+    # Runs from before the rate was written down do not have it.
     found = [
-        f"{key}: {before.get(key)} → {data[key]}" for key in data if before.get(key) != data[key]
+        f"{key}: {before[key]} → {data[key]}"
+        for key in data
+        if key in before and before[key] != data[key]
     ]
     if found:
         raise ValueError(

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from smvae_core.checkpoint import Checkpoint
-from smvae_core.files import write_text
+from smvae_core.files import check_output, write_text
 from smvae_core.multimodal_vae import MultimodalVAE
 from training.protocol import RunFailed
 from training.provenance import commit
@@ -71,6 +71,7 @@ def fill(
 @contextmanager
 def _alone(folder: Path) -> Iterator[None]:
     """Keeps a second process away from a run until this one is done with it or gone."""
+    check_output(folder, folder=True)
     folder.mkdir(parents=True, exist_ok=True)
     with open(folder / "lock", "w") as lock:
         try:

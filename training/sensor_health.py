@@ -241,6 +241,7 @@ def _run(options: argparse.Namespace, arguments: list[str] | None) -> int:
     seeds = range(options.seed, options.seed + options.scenes)
     if options.output is not None:
         check_output(options.output)
+    check_output(options.work, folder=True)
     calibration = Inference.load(options.model).calibration
     if calibration is None:
         raise CheckpointError(f"{options.model} is not calibrated: run training.calibrate")

@@ -145,7 +145,7 @@ def main(arguments: list[str] | None = None) -> int:
         "training.train",
         lambda: _train(arguments),
         "what is not finished continues with --resume",
-        (MisconfigurationException,),
+        (MisconfigurationException, ModuleNotFoundError),  # of an accelerator
     )
 
 
@@ -157,7 +157,8 @@ def _train(arguments: list[str] | None) -> int:
         )
     output, trainer, resume = cli.config.output, cli.trainer, cli.config.resume
     export = cli.config.export or output / "model"
-    data = describe_cache(open_cache(cli.datamodule.hparams.cache))
+    cache = open_cache(cli.datamodule.hparams.cache)
+    data = {**describe_cache(cache), "rate": cache.rate}
     if trainer.is_global_zero:
         for folder in (output, export, export.parent):
             check_output(folder, folder=True)

@@ -17,6 +17,7 @@ import os
 from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import zip_longest
 from pathlib import Path
@@ -118,16 +119,17 @@ def convert_logs(
     logs_folder, cache_folder = Path(logs_folder), Path(cache_folder)
     check_modalities(modalities)
     sources = _find_sources(logs_folder)
+    wanted = [describe_modality(modality) for modality in modalities]
+    if (cache_folder / MANIFEST_NAME).exists() and not restart:
+        manifest = read_manifest(cache_folder)
+        check_same(cache_folder, manifest, wanted, sources)
+        open_cache(cache_folder)
+        with suppress(OSError):  # a complete cache may lie on a read-only disk
+            remove(cache_folder, PLAN_NAME, JOURNAL_NAME)
+        return _report(manifest, already_complete=True)
     with disk_errors(cache_folder), locked(cache_folder):
         if restart:
             clear(cache_folder)
-        wanted = [describe_modality(modality) for modality in modalities]
-        if (cache_folder / MANIFEST_NAME).exists():
-            manifest = read_manifest(cache_folder)
-            check_same(cache_folder, manifest, wanted, sources)
-            open_cache(cache_folder)
-            remove(cache_folder, PLAN_NAME, JOURNAL_NAME)
-            return _report(manifest, already_complete=True)
         plan = read_plan(cache_folder)
         if plan is None:
             plan = make_plan(logs_folder, sources, modalities, progress)
