@@ -47,6 +47,12 @@ def test_other_files_are_not(tmp_path: Path) -> None:
             check_table(tmp_path / "mnist", own, ADVICE)
 
 
+def test_a_page_of_something_else_is_not_replaced(tmp_path: Path) -> None:
+    (tmp_path / "README.md").write_text("by hand")
+    with pytest.raises(ValueError, match=r"README\.md is not the page of a study.*; give another"):
+        check_table(tmp_path / "README", {"protocol": "20 epochs"}, ADVICE)
+
+
 def test_a_tiny_budget_leaves_the_published_table_alone(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

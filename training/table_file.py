@@ -24,10 +24,15 @@ def check_table(path: Path, own: Mapping[str, Any], advice: str) -> None:
         OutputError: where the place cannot be written.
         ValueError: where something else stands there.
     """
-    check_output(path.with_name(f"{path.name}.md"))
+    page = path.with_name(f"{path.name}.md")
+    check_output(page)
     file = path.with_name(f"{path.name}.json")
     check_output(file)
     if not file.exists():
+        if page.exists():
+            raise ValueError(
+                f"{page} is not the page of a study: no {file.name} is beside it; {advice}"
+            )
         return
     try:
         table = json.loads(file.read_text(encoding="utf-8"))
