@@ -286,7 +286,7 @@ def _pictures(
                     decode = adapter("sensor_msgs/msg/Image").to_array
                     image = decode(message, inference.modalities[name])
                     axes[row + 1, column].imshow(image, **options)
-    depth_scale(figure, list(grid[2:].flat), style)
+    depth_scale(figure, list(grid.flat), style, share=0.5)  # all make room, so that columns align
     return figure
 
 

@@ -37,17 +37,22 @@ def depth_style(images: np.ndarray) -> dict[str, Any]:
     return {"cmap": "turbo", "vmin": low, "vmax": max(high, low + 1e-3)}
 
 
-def depth_scale(figure: Any, axes: Sequence[Any], style: dict[str, Any]) -> None:
+def depth_scale(
+    figure: Any, axes: Sequence[Any], style: dict[str, Any], share: float = 1.0
+) -> None:
     """A bar right of some axes that says which colour is how many metres.
 
     Args:
         figure: with a constrained layout.
-        axes: that show depth images of this style.
+        axes: that make room for it.
         style: from :func:`depth_style`.
+        share: of their height, from below, that shows depth images of this style.
     """
     colours = mpl.cm.ScalarMappable(mpl.colors.Normalize(style["vmin"], style["vmax"]))
     colours.set_cmap(style["cmap"])
-    bar = figure.colorbar(colours, ax=axes, fraction=0.03, pad=0.01, aspect=30)
+    bar = figure.colorbar(
+        colours, ax=axes, fraction=0.03, pad=0.01, aspect=30 * share, shrink=share, anchor=(0, 0)
+    )
     bar.set_label("depth [m]")
 
 
