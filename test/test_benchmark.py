@@ -103,7 +103,8 @@ def test_second_call_trains_nothing(
 
 
 def test_only_table_needs_no_data(arguments: list[str], results: Path) -> None:
-    (results / "mnist.json").unlink()
+    for file in ("mnist.json", "mnist.md"):
+        (results / file).unlink()
     assert main(["--only-table", "--results", str(results), *BUDGET]) == 0
     table = json.loads((results / "mnist.json").read_text())
     assert set(table["methods"]) == set(METHODS_HERE)
