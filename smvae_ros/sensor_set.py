@@ -429,7 +429,9 @@ class SensorSet:
                 return self._permitted_ns
             if self._awaits_successor(pending, now):
                 return self._successor[1]
-            return now if self._gathering is None else self._gather_until(self._gathering)
+            if self._gathering is None or not self._awaited(now):
+                return now
+            return self._gather_until(self._gathering)
         if self._settings.trigger == TIMER:
             return self._permitted_ns if self._live(now) else None
         trigger = self._trigger(now)

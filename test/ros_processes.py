@@ -23,11 +23,15 @@ from patience import PATIENCE
 from smvae_ros.bundled import parameters_path
 
 FIRST_DOMAIN, LAST_DOMAIN = 1, 101  # above 101 the ports may collide with ephemeral ones (Linux)
-_held_locks: list[IO[str]] = []
+MOST_HELD = 30  # so that three test processes have enough; no test is that many behind another
+_held: list[tuple[int, IO[str]]] = []  # a lock lives as long as its file is open
 
 
 def unique_domain_id() -> int:
-    """A ROS_DOMAIN_ID that no other test process holds until this one ends."""
+    """A ROS_DOMAIN_ID that no other test process holds, nor any of the tests before in this one."""
+    if len(_held) == MOST_HELD:
+        _held.append(_held.pop(0))  # the oldest, whose test has ended
+        return _held[-1][0]
     folder = Path(tempfile.gettempdir()) / "smvae_ros_test_domains"
     folder.mkdir(exist_ok=True)
     count = LAST_DOMAIN - FIRST_DOMAIN + 1
@@ -39,7 +43,7 @@ def unique_domain_id() -> int:
         except OSError:
             lock.close()
             continue
-        _held_locks.append(lock)  # the lock lives as long as the file is open
+        _held.append((domain, lock))
         return domain
     raise RuntimeError(f"all {count} ROS domains are in use by other tests")
 

@@ -398,6 +398,21 @@ def test_nothing_that_arrived_before_can_stop_the_next_image(
     assert sample.inputs["rgb"].value == "fresh"
 
 
+def test_the_time_to_wake_is_now_once_nothing_is_awaited_any_more() -> None:
+    sensors = sensor_set()
+    for frame in range(2):
+        moment = frame * 33 * MS
+        sensors.store("depth", frame, EPOCH + moment, moment)
+        sensors.store("rgb", frame, EPOCH + moment, moment)
+        assert sensors.poll(moment) is not None
+    sensors.store("rgb", 2, EPOCH + 66 * MS, 66 * MS)
+    assert sensors.poll(66 * MS) is None
+    assert sensors.next_wake(66 * MS) == 76 * MS
+    sensors.store("depth", 2, EPOCH + 66 * MS, 68 * MS)
+    assert sensors.next_wake(68 * MS) == 68 * MS
+    assert sensors.poll(68 * MS) is not None
+
+
 @given(arrivals=_arrivals, settings=_settings, later=st.integers(0, 400 * MS))
 def test_the_time_to_wake_may_be_asked_late(
     arrivals: list, settings: SensorSettings, later: int
