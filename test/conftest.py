@@ -29,6 +29,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+HELPERS = Path(__file__).parent / "helpers"
 OUR_PACKAGES = ("smvae_core", "smvae_ros", "training", "benchmarks")
 
 
@@ -115,7 +116,7 @@ class _Module(pytest.Module):
         except self.CollectError as error:
             name = getattr(error.__cause__, "name", None) or ""
             package = name.partition(".")[0]
-            ours = package in OUR_PACKAGES or (self.path.parent / f"{package}.py").exists()
+            ours = package in OUR_PACKAGES or (HELPERS / f"{package}.py").exists()
             if isinstance(error.__cause__, ModuleNotFoundError) and package and not ours:
                 pytest.skip(f"{package} is not installed", allow_module_level=True)
             raise

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-DOCS = Path(__file__).parents[1] / "docs"
+from places import DOCS
+
 FIVE = ("rgb", "depth", "force", "action", "proprio")
 SUBSETS = {
     "all five": FIVE,

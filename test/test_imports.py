@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import ast
 import importlib
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parent.parent
+from places import ROOT
+
 PACKAGES = ("smvae_core", "smvae_ros", "training", "benchmarks")
 
 

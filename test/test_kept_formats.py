@@ -13,15 +13,15 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from single_precision import FLOAT32
 
+from places import RESULTS
+from single_precision import FLOAT32
 from smvae_core.checkpoint import load_checkpoint
 from smvae_core.data.cache_identity import describe_cache
 from smvae_core.data.log_dataset import open_cache
 from smvae_ros.bags.reader import BagReader
 from smvae_ros.bundled import bag_path, model_path, yardstick_path
 
-RESULTS = Path(__file__).parents[1] / "docs" / "results"
 CACHE = Path(__file__).parent / "kept" / "cache"
 MEAN = [1.24477, 0.55895, -0.32401, 0.28204, 0.07492, 0.43649]  # of the bundled model, below
 RUNS = {path.stem: json.loads(path.read_text()) for path in (RESULTS / "runs").glob("*.json")}

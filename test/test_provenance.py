@@ -9,9 +9,8 @@ from pathlib import Path
 import pytest
 
 from benchmarks.results import publish
+from places import RESULTS
 from training.provenance import commit, provenance
-
-RESULTS = Path(__file__).parents[1] / "docs" / "results"
 
 
 def test_a_benchmark_cannot_be_published_without(

@@ -1,0 +1,135 @@
+"""A modality describes itself completely, refuses what does not fit, and survives YAML."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from small_models import small_modalities
+from smvae_core.modalities import Modality, Network, check_names
+
+RGB, DEPTH, FORCE, ACTION, PROPRIO = small_modalities()
+LABEL = Modality("label", "categorical", (10,), likelihood="categorical")
+
+
+@pytest.mark.parametrize(
+    ("modality", "raw_shape", "raw_dtype"),
+    [
+        (RGB, (16, 16, 3), "uint8"),
+        (dataclasses.replace(RGB, shape=(3, 24, 32)), (24, 32, 3), "uint8"),
+        (DEPTH, (16, 16), "float16"),
+        (dataclasses.replace(DEPTH, shape=(1, 24, 32)), (24, 32), "float16"),
+        (FORCE, (32, 6), "float32"),
+        (ACTION, (4,), "float32"),
+        (LABEL, (10,), "float32"),
+    ],
+)
+def test_prepared_array(modality: Modality, raw_shape: tuple[int, ...], raw_dtype: str) -> None:
+    assert modality.raw_shape == raw_shape
+    assert modality.raw_dtype == raw_dtype
+
+
+def test_window_reaches_from_the_oldest_to_the_newest_reading() -> None:
+    assert FORCE.window == pytest.approx(0.031)
+    assert RGB.window == 0.0
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("name", "two words"),
+        ("name", ""),
+        ("kind", "sound"),
+        ("shape", (3, 16)),
+        ("shape", (3, 0, 16)),
+        ("shape", (3, -16, 16)),
+        ("likelihood", "poisson"),
+        ("scale", 0.0),
+        ("scale", -1.0),
+        ("weight", -0.1),
+        ("weight", float("nan")),
+        ("minimum", 2.0),
+        ("minimum", -1.0),
+        ("mean", (0.0, 0.0)),
+        ("mean", (0.0, 0.0, float("nan"))),
+        ("std", (1.0, 1.0, 0.0)),
+        ("std", (float("inf"),)),
+        ("std", ()),
+    ],
+)
+def test_wrong_field_is_refused_by_modality_and_name(field: str, value: object) -> None:
+    with pytest.raises(ValueError, match=rf"{field} must be .* not ") as error:
+        dataclasses.replace(RGB, **{field: value})
+    assert repr(value if field == "name" else "rgb") in str(error.value)
+
+
+@pytest.mark.parametrize("rate", [None, 0.0, -1000.0])
+def test_series_needs_a_rate(rate: float | None) -> None:
+    with pytest.raises(ValueError, match=r"'force': rate must be positive, in Hz"):
+        dataclasses.replace(FORCE, rate=rate)
+
+
+@pytest.mark.parametrize("modality", [*small_modalities(), LABEL], ids=lambda m: m.name)
+def test_survives_yaml(modality: Modality) -> None:
+    text = yaml.safe_dump(modality.to_dict())
+    assert Modality.from_dict(yaml.safe_load(text)) == modality
+
+
+@settings(max_examples=50)
+@given(
+    weight=st.floats(0, 1e6),
+    scale=st.none() | st.floats(1e-6, 1e6),
+    mean=st.lists(st.floats(-1e6, 1e6), min_size=3, max_size=3),
+    std=st.lists(st.floats(1e-6, 1e6), min_size=1, max_size=1),
+    widths=st.lists(st.integers(1, 512), max_size=4),
+)
+def test_any_values_survive_yaml_exactly(
+    weight: float,
+    scale: float | None,
+    mean: list[float],
+    std: list[float],
+    widths: list[int],
+) -> None:
+    network = Network("convolution", tuple(widths))
+    modality = dataclasses.replace(
+        RGB, weight=weight, scale=scale, mean=mean, std=std, embedding=network
+    )
+    assert Modality.from_dict(yaml.safe_load(yaml.safe_dump(modality.to_dict()))) == modality
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"colour": "red"}, "unknown field colour; known are .*decoder"),
+        ({"kind": None}, "kind"),
+        ({"shape": 3}, "rgb"),
+        ({"shape": ["3", "16", "16"]}, "rgb"),
+        ({"embedding": {"layers": 3}}, "layers"),
+        ({"embedding": {"widths": ["wide"]}}, "wide"),
+        ({"embedding": "convolution"}, "embedding"),
+        ({"mean": ["zero"]}, "rgb"),
+        ({"name": None}, "None"),
+    ],
+)
+def test_bad_entry_is_a_value_error(change: dict[str, object], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        Modality.from_dict({**RGB.to_dict(), **change})
+
+
+def test_missing_field_is_named() -> None:
+    entry = RGB.to_dict()
+    del entry["shape"]
+    with pytest.raises(ValueError, match=r"'rgb'.*shape"):
+        Modality.from_dict(entry)
+
+
+def test_names_must_be_unique() -> None:
+    check_names([RGB, DEPTH])
+    with pytest.raises(ValueError, match="rgb occurs more than once"):
+        check_names([RGB, DEPTH, RGB])
+    with pytest.raises(ValueError, match="at least one modality"):
+        check_names([])

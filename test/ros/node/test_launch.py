@@ -1,0 +1,142 @@
+"""The launch files with the real launch stack, on the installed package.
+
+Runs wherever launch_ros is (apt's ROS 2 has it, PyPI does not).
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import closing
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+from places import HELPERS
+
+pytest.importorskip("rclpy", reason="rclpy is not installed (pip install ros-rclpy, or apt)")
+if find_spec("launch_ros") is None:
+    pytest.skip(
+        "launch_ros is not installed (apt install ros-$ROS_DISTRO-launch-ros)",
+        allow_module_level=True,
+    )
+
+from ament_index_python.packages import PackageNotFoundError, get_package_share_directory
+
+from robot import ALL, Robot, observations
+from ros_processes import Process, ros_environment, start_script, unique_domain_id
+from small_models import save_small_checkpoint
+from smvae_ros.transport import VARIABLE
+
+try:
+    LAUNCH = Path(get_package_share_directory("smvae_ros")) / "launch"
+except PackageNotFoundError:
+    pytest.skip(
+        "smvae_ros is not installed where ROS 2 looks: source install/setup.bash, or set "
+        "AMENT_PREFIX_PATH to the environment that it was installed into",
+        allow_module_level=True,
+    )
+
+PROGRAM = HELPERS / "launch_file.py"
+# Someone's own launch file: ours, and after it a process that is none of our business.
+THEIRS = """\
+launch:
+- include:
+    file: {launch}/perception.launch.py
+    arg:
+    - {{name: checkpoint, value: {checkpoint}}}
+    - {{name: namespace, value: arm_1}}
+    - {{name: params_file, value: {params_file}}}
+    - {{name: transport, value: large_data}}
+- executable:
+    cmd: echo "theirs is [${variable}]"
+    shell: true
+    output: screen
+"""
+
+
+@pytest.fixture
+def domain(monkeypatch: pytest.MonkeyPatch) -> int:
+    domain = unique_domain_id()
+    monkeypatch.delenv(VARIABLE, raising=False)
+    for name, value in ros_environment(domain).items():
+        monkeypatch.setenv(name, value)
+    return domain
+
+
+def launch(file: str | Path, *arguments: str) -> Process:
+    """Launches one of our files, or somebody's."""
+    return start_script(PROGRAM, str(LAUNCH / file), *arguments, env=os.environ)
+
+
+def end(process: Process) -> None:
+    """As Ctrl-C does, without a complaint of launch or of a process."""
+    process.interrupt()
+    process.wait_for_line("process has finished cleanly", timeout=60)
+    assert process.finish(60) == 0, process.text
+
+
+def test_without_arguments_it_becomes_active_and_ends_with_zero(domain: int) -> None:
+    with launch("perception.launch.py") as process, closing(Robot(domain)) as robot:
+        process.wait_for_line("subscribed to /camera/color/image_raw", timeout=120)
+        process.wait_for_line("active", timeout=60)
+        assert robot.state() == "active"
+        assert robot.get("action.scale") == 0.05
+        # Launch itself is no participant: under SROS 2 it would have no keys.
+        assert not [name for name in robot.node.get_node_names() if "launch" in name]
+        end(process)
+
+
+def test_in_a_namespace_with_a_partial_parameters_file_and_a_transport_of_its_own(
+    domain: int, tmp_path: Path
+) -> None:
+    checkpoint = save_small_checkpoint(tmp_path / "model")
+    params_file = tmp_path / "arm.yaml"
+    params_file.write_text(  # as `ros2 param dump` begins
+        "/arm_1/smvae_perception:\n  ros__parameters:\n    max_rate: 25.0\n    device: cuda\n"
+    )
+    theirs = tmp_path / "theirs.launch.yaml"
+    theirs.write_text(
+        THEIRS.format(
+            launch=LAUNCH, checkpoint=checkpoint, params_file=params_file, variable=VARIABLE
+        )
+    )
+    with (
+        launch(theirs, "device:=cpu") as process,
+        closing(Robot(domain, namespace="/arm_1")) as robot,
+        closing(Robot(domain)) as other,
+    ):
+        process.wait_for_line("active", timeout=120)
+        assert "theirs is []" in process.text
+        # The node had it: with LOCALHOST it warns that it is of no effect.
+        assert f"{VARIABLE} (LARGE_DATA) has no effect" in process.text
+        assert robot.get("max_rate") == 25.0
+        assert robot.get("device") == "cpu"
+        assert robot.get("action.scale") == 0.05
+        assert "no use for" not in process.text
+        other.send(ALL, observations(1))  # another arm's sensors are not ours
+        robot.run_until_subset(("proprio",), observations())
+        robot.run_until_subset(ALL, observations())
+        end(process)
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (None, "cannot read the parameters file .*: No such file or directory"),
+        ("", "is empty"),
+        ("/**:\n  rgb:\n    topic: /mine\n", "has no ros__parameters"),
+        ("/camera:\n  ros__parameters:\n    rate: 30\n", "has no section for /smvae_perception, "),
+    ],
+)
+def test_a_parameters_file_of_no_use_is_an_error_before_the_node_starts(
+    domain: int, tmp_path: Path, content: str | None, reason: str
+) -> None:
+    path = tmp_path / "mine.yaml"
+    if content is not None:
+        path.write_text(content)
+    with launch("perception.launch.py", f"params_file:={path}") as process:
+        process.wait_for_line(reason, timeout=60)
+        assert process.finish(60) == 1
+        assert "process started" not in process.text
+        assert "Traceback" not in process.text

@@ -1,0 +1,117 @@
+"""The picture of a frame, drawn from real predictions of a small model."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+
+from small_models import random_prepared, small_modalities
+from smvae_core.inference import Prediction
+from smvae_core.modalities import Modality
+
+pytest.importorskip("rclpy", reason="rclpy is not installed (pip install ros-rclpy, or apt)")
+
+from smvae_core.health.suspicion import Level
+from smvae_ros.absence import Absence, Cause
+from smvae_ros.node.frame import Frame
+from smvae_ros.node.health import Judgement
+from smvae_ros.node.overview import GAP, TILE, draw_overview
+from smvae_ros.sensor_sample import Input, SensorSample
+
+MODALITIES = {modality.name: modality for modality in small_modalities()}
+NAMES = tuple(MODALITIES)
+
+
+def make_frame(
+    live: tuple[str, ...], predicted: tuple[str, ...], left_out: tuple[str, ...] = (), seed: int = 0
+) -> Frame:
+    random = np.random.default_rng(seed)
+    arrays = random_prepared(list(MODALITIES.values()), random)
+    expected = random_prepared(list(MODALITIES.values()), random)
+    sample = SensorSample(
+        {name: Input(None, 1, 0.0123, 0.0) for name in live},
+        live[0],
+        0,
+        0.0,
+        {name: Absence(Cause.CLOCK, "stamped too far from the trigger") for name in left_out},
+    )
+    prediction = Prediction(
+        np.zeros(6, np.float32), np.zeros(6, np.float32), {n: expected[n] for n in predicted}, {}
+    )
+    return Frame(sample, {n: arrays[n] for n in live}, prediction, "hash", {"encode": 0.002})
+
+
+def tiles(picture: np.ndarray) -> dict[tuple[str, str], np.ndarray]:
+    """The upper part of each tile, where there is no text."""
+    found = {}
+    for (row, label), (column, name) in itertools.product(
+        enumerate(("predicted", "live")), enumerate(NAMES)
+    ):
+        bottom = picture.shape[0] - GAP - row * (TILE + GAP)
+        left = GAP + column * (TILE + GAP)
+        found[label, name] = picture[bottom - TILE : bottom - 20, left : left + TILE]
+    return found
+
+
+@pytest.mark.parametrize("live", [("force",), ("rgb", "action"), NAMES])
+def test_what_is_live_and_what_is_predicted_is_shown_and_nothing_else(
+    live: tuple[str, ...],
+) -> None:
+    picture = draw_overview(make_frame(live, ("depth", "force")), MODALITIES)
+    assert picture.dtype == np.uint8
+    assert picture.nbytes < 512 * 1024
+    for (label, name), tile in tiles(picture).items():
+        shown = name in (live if label == "live" else ("depth", "force"))
+        assert (len(np.unique(tile)) > 1) == shown, (label, name)
+
+
+def test_an_image_is_shown_as_it_is() -> None:
+    frame = make_frame(("rgb",), ())
+    shown = tiles(draw_overview(frame, MODALITIES))["live", "rgb"]
+    np.testing.assert_array_equal(shown[::7, ::7], frame.arrays["rgb"][: len(shown[::7])])
+
+
+def test_depth_without_a_reading_is_grey() -> None:
+    frame = make_frame(("depth",), ())
+    shown = tiles(draw_overview(frame, MODALITIES))["live", "depth"][::7, ::7].astype(int)
+    grey = np.ptp(shown, axis=-1) == 0
+    np.testing.assert_array_equal(grey, np.isnan(frame.arrays["depth"])[: len(shown)])
+
+
+def test_why_a_sensor_is_absent_makes_a_difference() -> None:
+    absent = draw_overview(make_frame(("rgb",), ()), MODALITIES)
+    left_out = draw_overview(make_frame(("rgb",), (), left_out=("depth",)), MODALITIES)
+    rows, columns = np.nonzero((absent != left_out).any(axis=-1))
+    assert rows.max() < absent.shape[0] - 2 * TILE
+    assert GAP + TILE < columns.min() <= columns.max() < 2 * (TILE + GAP)
+
+
+def test_values_outside_the_training_data_and_one_category_can_be_drawn() -> None:
+    label = Modality("label", "categorical", (10,), likelihood="categorical")
+    frame = make_frame(("force", "action"), ())
+    extreme = {
+        "force": np.full((32, 6), 1e30, np.float32),
+        "action": np.full(4, -1e30, np.float32),
+        "label": np.eye(10, dtype=np.float32)[3],
+    }
+    frame = Frame(frame.sample, extreme, frame.prediction, "hash", {})
+    picture = draw_overview(frame, {**MODALITIES, "label": label})
+    assert picture.shape[1] == GAP + 6 * (TILE + GAP)
+
+
+@pytest.mark.parametrize("level", Level)
+def test_the_health_of_a_live_sensor_is_written_and_frames_what_is_not_ok(level: Level) -> None:
+    frame = make_frame(("rgb", "action"), NAMES)
+    judgements = {
+        name: Judgement(level, 6.2, "surprise", ("action",), 0, 0.0) for name in ("rgb", "depth")
+    }
+    plain, drawn = draw_overview(frame, MODALITIES), draw_overview(frame, MODALITIES, judgements)
+    assert drawn.nbytes < 512 * 1024
+    changed = (plain != drawn).any(-1)
+    left = GAP + NAMES.index("rgb") * (TILE + GAP)
+    assert changed[:, left : left + TILE + GAP].any()
+    assert not changed[:, left + TILE + GAP :].any(), "depth is not live"
+    shown = tiles(drawn)["live", "rgb"]
+    assert (shown[40, 0] == tiles(plain)["live", "rgb"][40, 0]).all() == (level == Level.OK)

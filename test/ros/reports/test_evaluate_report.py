@@ -1,0 +1,194 @@
+"""The page of an evaluation, for sensors of any number and kind, some of which are missing."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import yaml
+
+from small_bags import TOPICS, write_small_bag
+from small_models import small_modalities
+
+pytest.importorskip("matplotlib", reason="matplotlib is not installed")
+import matplotlib.pyplot as plt
+
+from smvae_core.checkpoint import save_checkpoint
+from smvae_core.evaluation import SubsetErrors
+from smvae_core.inference import Inference
+from smvae_core.smvae import SMVAE
+from smvae_ros.bags import BagReader, BagWriter
+from smvae_ros.bundled import parameters_path
+from smvae_ros.configuration import read_values
+from smvae_ros.evaluate import evaluate_bag, main
+from smvae_ros.evaluate_figures import pictures_figure, timeline_figure
+from smvae_ros.evaluate_report import write_page
+from smvae_ros.figures import depth_scale, depth_style
+from smvae_ros.frame_records import FrameRecords
+
+FIVE = tuple(TOPICS)
+SECOND_ARM = {"wrist": "rgb", "force_2": "force", "proprio_2": "proprio"}  # sensor → one like it
+
+
+def small_inference(path: Path, names: Sequence[str]) -> Inference:
+    """A model of some of the five sensors and their doubles, untrained."""
+    like = {modality.name: modality for modality in small_modalities()}
+    modalities = [replace(like[SECOND_ARM.get(name, name)], name=name) for name in names]
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        model = SMVAE(modalities, latent_size=6, embedding_size=16, heads=4).eval()
+    save_checkpoint(path, model, {"command": "test"})
+    return Inference.load(path)
+
+
+def evaluated(folder: Path, names: Sequence[str], absent: Sequence[str] = ()) -> tuple[Any, ...]:
+    """Inference, records and summary of a bag in which some sensors have no topic."""
+    bag, whole = folder / "bag", folder / "whole"
+    base = yaml.safe_load(parameters_path().read_text())["/**"]["ros__parameters"]
+    settings = {name: dict(base[SECOND_ARM.get(name, name)]) for name in names}
+    for name in names:
+        second = "/second" * (name in SECOND_ARM)
+        settings[name]["topic"] = second + TOPICS[SECOND_ARM.get(name, name)][0]
+    topics = {settings[name]["topic"] for name in names if name not in absent}
+    with BagReader(write_small_bag(whole, 8)) as reader, BagWriter(bag) as writer:
+        for topic, type_name, received_ns, data in reader.messages():
+            for written in {topic, f"/second{topic}"} & topics:
+                writer.write_raw(written, type_name, data, received_ns)
+    parameters = folder / "parameters.yaml"
+    parameters.write_text(yaml.safe_dump({"/**": {"ros__parameters": settings}}))
+    inference = small_inference(folder / "model", names)
+    records, errors = FrameRecords(inference), SubsetErrors(inference.model)
+    values = read_values(parameters, inference.modalities.values())
+    evaluate_bag(bag, inference, values, errors, records.add)
+    return inference, records, errors.summary()
+
+
+def tables(page: str) -> list[list[list[str]]]:
+    """Cells of each row of each table."""
+    return [
+        [re.findall("<t[hd]>(.*?)</t[hd]>", row) for row in re.findall("<tr>(.*?)</tr>", table)]
+        for table in re.findall("<table>(.*?)</table>", page)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("names", "absent", "cards", "figures", "rows"),
+    [
+        (FIVE, ("depth",), ["rgb skill, all sensors", "rgb skill, all but images"], 2, 15),
+        (("rgb", "depth"), (), [f"{n} skill, {s}" for n in ("rgb", "depth")
+         for s in ("all sensors", "the others")], 2, 3),
+        (("depth",), (), ["depth skill, all sensors"], 2, 1),
+        (("action", "proprio"), (), [f"{n} skill, {s}" for n in ("action", "proprio")
+         for s in ("all sensors", "the others")], 1, 3),
+        (("rgb", "depth", "force"), ("rgb", "depth"), ["force skill, all sensors"], 1, 1),
+        ((*FIVE, *SECOND_ARM), ("depth", "force_2"), [f"{n} skill, {s}" for n in ("rgb", "wrist")
+         for s in ("all sensors", "all but images")], 2, 13),
+    ],
+    ids=("one absent", "images alone", "depth alone", "vectors", "cameras absent", "eight"),
+)  # fmt: skip
+def test_a_page_of_any_sensors(
+    tmp_path: Path,
+    names: Sequence[str],
+    absent: Sequence[str],
+    cards: list[str],
+    figures: int,
+    rows: int,
+) -> None:
+    inference, records, summary = evaluated(tmp_path, names, absent)
+    write_page(tmp_path / "page.html", inference, {"bag": records}, summary, {}, {})
+    page = (tmp_path / "page.html").read_text()
+    assert re.findall('<div class="tile"><b>.*?</b>(.*?)</div>', page)[2:] == cards
+    assert page.count("<img ") == figures
+    used = [name for name in names if name not in absent]
+    assert records.used == tuple(used)
+    skills, *more = tables(page)
+    assert skills[0] == ["predicted from", *used]
+    assert len(skills) == 1 + rows + 1  # the header, and the training mean
+    for table in (skills, *more):
+        assert all(cell for row in table for cell in row), "no empty cells"
+    # Of six sensors the rest of the 63 subsets is there for whoever wants it.
+    assert [len(table) for table in more] == ([1 + 63 + 1] if len(used) == 6 else [])
+    assert ("In no frame: " + ", ".join(absent) in page) == bool(absent)
+
+
+@pytest.mark.parametrize(
+    ("names", "absent", "lines"),
+    [
+        (FIVE, ("proprio",), ["training mean", "from all but images", "from all that is live"]),
+        (("rgb", "depth"), (), ["training mean", "from all that is live"]),
+        (("force", "action"), (), ["training mean", "from all that is live"]),
+    ],
+)
+def test_curves_are_neither_empty_nor_hidden(
+    tmp_path: Path, names: Sequence[str], absent: Sequence[str], lines: list[str]
+) -> None:
+    inference, records, _ = evaluated(tmp_path, names, absent)
+    figure = timeline_figure(inference, records, None)
+    figure.canvas.draw()
+    legends = [axis.get_legend() for axis in figure.axes if axis.get_legend()]
+    assert [text.get_text() for text in legends[0].get_texts()] == lines
+    assert [text.get_text() for text in legends[1].get_texts()] == list(records.used)
+    for legend in legends:
+        box = legend.get_window_extent()
+        for axis in figure.axes:
+            assert not box.overlaps(axis.get_window_extent())
+    for axis in figure.axes[: len(records.used)]:
+        for line in axis.get_lines():
+            assert np.isfinite(line.get_ydata()).any()
+    plt.close(figure)
+
+
+def test_depth_has_a_scale_in_metres(tmp_path: Path) -> None:
+    inference, records, _ = evaluated(tmp_path, FIVE)
+    figure = pictures_figure(inference, records.pictures)
+    (scale,) = [axis for axis in figure.axes if axis.get_ylabel() == "depth [m]"]
+    recorded = np.stack([picture.truth["depth"] for picture in records.pictures])
+    low, high = scale.get_ylim()
+    assert np.nanmin(recorded) <= low < high <= np.nanmax(recorded)
+    plt.close(figure)
+
+
+def test_a_scale_of_depth_without_any_reading() -> None:
+    figure, axes = plt.subplots(layout="constrained")
+    depth_scale(figure, [axes], depth_style(np.full((2, 4, 4), np.nan, np.float16)))
+    figure.canvas.draw()
+    plt.close(figure)
+
+
+def test_sensors_without_a_topic_take_no_subset_away(tmp_path: Path) -> None:
+    """Of eight sensors, two of which are missing, too many subsets are left to measure all; what
+    the page begins with is measured all the same."""
+    evaluated(tmp_path, (*FIVE, *SECOND_ARM), ("depth", "force_2"))
+    page, output = tmp_path / "page.html", tmp_path / "evaluation.json"
+    files = ["--params", str(tmp_path / "parameters.yaml"), "--checkpoint", str(tmp_path / "model")]
+    words = [str(tmp_path / "bag"), *files, "--report", str(page), "--output", str(output)]
+    assert main(words) == 0
+    used = ["rgb", "force", "action", "proprio", "wrist", "proprio_2"]
+    subsets = json.loads(output.read_text())["subsets"]
+    assert all(subsets.values()), "every subset that was measured has measures"
+    assert "+".join(used) in subsets
+    cards = re.findall('<div class="tile"><b>.*?</b>(.*?)</div>', page.read_text())[2:]
+    assert cards == [
+        f"{name} skill, {title}"
+        for name in ("rgb", "wrist")
+        for title in ("all sensors", "all but images")
+    ]
+    assert "<p>no frame has depth: " in page.read_text()
+    # Where only some subsets are wanted, the page lives with these.
+    assert main([*words, "--subsets", "single"]) == 0
+    assert len(json.loads(output.read_text())["subsets"]) == len(used) + 1
+
+
+def test_notes_stand_with_their_bag(tmp_path: Path) -> None:
+    inference, records, summary = evaluated(tmp_path, ("depth",))
+    notes = {"bag": ["no frame has <rgb>: it was asleep"]}
+    write_page(tmp_path / "page.html", inference, {"bag": records}, summary, {}, notes)
+    page = (tmp_path / "page.html").read_text()
+    assert "<h2>bag</h2><p>no frame has &lt;rgb&gt;: it was asleep</p>" in page
