@@ -25,7 +25,7 @@ from benchmarks.results import publish
 from smvae_core.distributions import Gaussian
 from smvae_core.likelihood import ImportanceSampler
 from smvae_core.modalities import Modality, Network
-from smvae_core.smvae import SMVAE
+from smvae_core.models.smvae import SMVAE
 
 LATENT, TURNS = 20, 10
 NAMES = ("image", "label")

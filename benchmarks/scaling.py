@@ -20,8 +20,8 @@ from pathlib import Path
 import torch
 
 from benchmarks.results import publish
-from smvae_core.methods import find_method
 from smvae_core.modalities import Modality, Network
+from smvae_core.models.registry import find_method
 
 COUNTS = (2, 4, 8, 12, 16)
 LABELS = {"smvae": "SMVAE", "mopoe": "MoPoE"}

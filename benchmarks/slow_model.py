@@ -12,7 +12,7 @@ import torch
 from smvae_core.checkpoint import save_checkpoint
 from smvae_core.inference import Inference
 from smvae_core.modalities import Network
-from smvae_core.smvae import SMVAE
+from smvae_core.models.smvae import SMVAE
 from smvae_ros.bundled import model_path
 
 INPUTS = ("rgb", "depth", "force")

@@ -34,10 +34,10 @@ from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 from benchmarks.memory_data import MemoryData, timed_fit
 from benchmarks.recipe_speed import RECIPES, recipe_speed
 from benchmarks.results import publish
-from smvae_core.baselines.mvae import MVAE
 from smvae_core.data.samples import Samples
 from smvae_core.fitting import SetFitting
 from smvae_core.modalities import Modality, ModalityOptions, Network
+from smvae_core.models.mvae import MVAE
 
 LATENT, EMBEDDING, BATCH = 20, 128, 128
 IMAGE, LABEL = Network("mlp", (512, 512)), Network("mlp", (256,))

@@ -1,6 +1,6 @@
 """How well every subset of modalities predicts every modality.
 
-The prediction is :meth:`smvae_core.multimodal_vae.MultimodalVAE.predict`'s. Its *skill* is
+The prediction is :meth:`smvae_core.models.multimodal_vae.MultimodalVAE.predict`'s. Its *skill* is
 1 − RMSE / RMSE of the training mean: 0 is no better than a constant, 1 is perfect. Errors are in
 raw units; skills are taken in normalised units, where the channels of a modality weigh alike.
 """
@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from smvae_core.modalities import Modality
-from smvae_core.multimodal_vae import MultimodalVAE
+from smvae_core.models.multimodal_vae import MultimodalVAE
 from smvae_core.preprocessing import to_tensor
 
 Subset = tuple[str, ...]

@@ -19,12 +19,12 @@ from smvae_core.augmentation import COLOUR_DRAWS, jitter_colours
 from smvae_core.data.batches import Batch
 from smvae_core.draws import EpochDraws
 from smvae_core.files import whole_file
-from smvae_core.methods import find_method
 from smvae_core.modalities import Modality, ModalityOptions
-from smvae_core.multimodal_vae import MultimodalVAE
+from smvae_core.models.multimodal_vae import MultimodalVAE
+from smvae_core.models.objectives import Bound, annealed_beta, regression, regulariser
+from smvae_core.models.posterior_head import start_posteriors
+from smvae_core.models.registry import find_method
 from smvae_core.muon import MuonAdam
-from smvae_core.objectives import Bound, annealed_beta, regression, regulariser
-from smvae_core.posterior_head import start_posteriors
 from smvae_core.preprocessing import to_tensor
 
 

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from smvae_core.checkpoint import Checkpoint, load_checkpoint
 from smvae_core.modalities import Modality
-from smvae_core.multimodal_vae import without_holes
+from smvae_core.models.multimodal_vae import without_holes
 from smvae_core.preprocessing import to_raw, to_tensor
 from smvae_core.runtime import AUTO, Runtime, find_runtime
 

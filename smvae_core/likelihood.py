@@ -27,8 +27,8 @@ from tqdm import tqdm
 
 from smvae_core.distributions import Gaussian
 from smvae_core.mixture import Mixture
-from smvae_core.multimodal_vae import MultimodalVAE
-from smvae_core.posterior import Posterior
+from smvae_core.models.multimodal_vae import MultimodalVAE
+from smvae_core.models.posterior import Posterior
 
 BLOCK = 64  # draws of a sample that are decoded together
 
@@ -61,7 +61,7 @@ class ImportanceSampler:
     """Estimates log-likelihoods of a model.
 
     Args:
-        model: any :class:`smvae_core.multimodal_vae.MultimodalVAE`, in evaluation mode.
+        model: any :class:`smvae_core.models.multimodal_vae.MultimodalVAE`, in evaluation mode.
         samples: K, draws of z for each sample and estimate.
         seed: of the draws.
         max_elements: numbers in the largest tensor that a decoder puts out, or that the density of

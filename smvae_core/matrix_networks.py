@@ -4,7 +4,7 @@ torch's own convolutions are made for batches: for a single small image, bringin
 the library's layout and choosing a kernel take longer than computing. Here weights are laid out
 once; a convolution is one copy of its windows and one product, and no step allocates anything.
 
-:func:`lower` takes the layers that :mod:`smvae_core.networks` builds and runs any other as it is;
+:func:`lower` takes the layers that :mod:`smvae_core.models.networks` builds and runs any other as it is;
 :func:`lower_attention` does the same for the set encoder. Both compute what the module computes, to
 rounding.
 """
@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from smvae_core.set_encoder import AttentionSetEncoder
+from smvae_core.models.set_encoder import AttentionSetEncoder
 
 Step = Callable[[Tensor], Tensor]
 

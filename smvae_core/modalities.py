@@ -24,7 +24,7 @@ _RANK = {"image": 3, "depth": 3, "series": 2, "vector": 1, "categorical": 1}
 
 @dataclass(frozen=True)
 class Network:
-    """A network by name (see :mod:`smvae_core.networks`).
+    """A network by name (see :mod:`smvae_core.models.networks`).
 
     Attributes:
         name: ``mlp``, ``convolution`` or ``temporal_convolution``.

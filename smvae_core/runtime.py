@@ -24,8 +24,8 @@ import torch
 from torch import Tensor, nn
 
 from smvae_core.matrix_networks import lower, lower_attention
-from smvae_core.multimodal_vae import MultimodalVAE
-from smvae_core.set_encoder import AttentionSetEncoder, PriorAttentionSetEncoder
+from smvae_core.models.multimodal_vae import MultimodalVAE
+from smvae_core.models.set_encoder import AttentionSetEncoder, PriorAttentionSetEncoder
 
 Function = Callable[..., Any]
 

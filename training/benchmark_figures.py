@@ -24,7 +24,7 @@ from tqdm import tqdm
 
 from smvae_core.checkpoint import CheckpointError, load_checkpoint
 from smvae_core.files import check_output
-from smvae_core.multimodal_vae import MultimodalVAE
+from smvae_core.models.multimodal_vae import MultimodalVAE
 from smvae_core.preprocessing import to_raw
 from training.coherence import draws
 from training.curve_figure import curve_figure

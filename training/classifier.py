@@ -22,7 +22,7 @@ from smvae_core.data.samples import Samples
 from smvae_core.distributions import Likelihood
 from smvae_core.files import whole_file
 from smvae_core.modalities import Modality, Network
-from smvae_core.networks import build_embedding, initialise
+from smvae_core.models.networks import build_embedding, initialise
 from smvae_core.preprocessing import to_tensor
 from training.data_sets import Folders
 from training.protocol import Protocol

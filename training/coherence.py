@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from smvae_core.multimodal_vae import MultimodalVAE
-from smvae_core.posterior import Posterior
+from smvae_core.models.multimodal_vae import MultimodalVAE
+from smvae_core.models.posterior import Posterior
 from training.classifier import Classifier, agreement, likeliest, trained_classifier
 from training.data_sets import Folders
 from training.protocol import Run

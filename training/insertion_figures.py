@@ -29,7 +29,7 @@ import torch
 from smvae_core.checkpoint import load_checkpoint
 from smvae_core.data.log_dataset import LogCache, open_cache
 from smvae_core.files import check_output, whole_file
-from smvae_core.multimodal_vae import MultimodalVAE
+from smvae_core.models.multimodal_vae import MultimodalVAE
 from smvae_core.preprocessing import to_raw, to_tensor
 from smvae_ros.figures import clear_ticks, depth_scale, depth_style, displayable
 from training.programs import run_program

@@ -19,8 +19,8 @@ from smvae_core.data.batches import LogBatches
 from smvae_core.data.log_dataset import LogCache
 from smvae_core.evaluation import Subset, SubsetErrors, all_subsets
 from smvae_core.likelihood import ImportanceSampler
-from smvae_core.multimodal_vae import MultimodalVAE
-from smvae_core.posterior import Posterior
+from smvae_core.models.multimodal_vae import MultimodalVAE
+from smvae_core.models.posterior import Posterior
 from smvae_core.preprocessing import to_raw, to_tensor
 from training.contact_classifier import ContactClassifier, train_classifier
 from training.insertion_protocol import Run

@@ -18,7 +18,7 @@ from smvae_core.evaluation import Subset
 # All that runs have in common but the protocol: networks, optimiser, scales and weights.
 CONFIGURATION = Path(__file__).parents[1] / "config" / "training" / "insertion.yaml"
 
-# Row of the tables → model and objective of `smvae_core.methods`.
+# Row of the tables → model and objective of `smvae_core.models.registry`.
 METHODS: dict[str, tuple[str, str]] = {
     "smvae": ("smvae", "predictive"),
     "smvae_long": ("smvae", "predictive"),

@@ -17,7 +17,7 @@ import yaml
 
 from smvae_core.checkpoint import Checkpoint, CheckpointError, load_checkpoint
 from smvae_core.files import write_text
-from smvae_core.multimodal_vae import MultimodalVAE
+from smvae_core.models.multimodal_vae import MultimodalVAE
 from training import train
 from training.insertion_measures import DEDICATED_STAGES, STAGES, Caches
 from training.insertion_protocol import Run

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from smvae_core.likelihood import Estimate, ImportanceSampler
-from smvae_core.multimodal_vae import MultimodalVAE
+from smvae_core.models.multimodal_vae import MultimodalVAE
 from training.data_sets import Folders
 from training.protocol import Run, RunFailed
 from training.run_data import observations

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from smvae_core.evaluation import Subset, all_subsets
-from smvae_core.multimodal_vae import MultimodalVAE
+from smvae_core.models.multimodal_vae import MultimodalVAE
 from training.classifier import likeliest
 from training.data_sets import Folders
 from training.protocol import Run

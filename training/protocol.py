@@ -13,7 +13,7 @@ from training.data_sets import DATA_SETS, DataSet
 
 @dataclass(frozen=True)
 class Method:
-    """A row of the table: model and objective of `smvae_core.methods`.
+    """A row of the table: model and objective of `smvae_core.models.registry`.
 
     Attributes:
         set_encoder: of SMVAE, if not the usual one.

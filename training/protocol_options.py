@@ -52,7 +52,7 @@ def study_parser(
     add(
         "--image-network",
         metavar="NAME",
-        help="embedding network and decoder of images, by its name in smvae_core.networks, such as "
+        help="embedding network and decoder of images, by its name in smvae_core.models.networks, such as "
         "mlp or convolution (default: mlp for 28 pixels, convolution for others)",
     )
     add(

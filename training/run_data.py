@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from smvae_core.fitting_data import SampleData
-from smvae_core.multimodal_vae import MultimodalVAE
+from smvae_core.models.multimodal_vae import MultimodalVAE
 from smvae_core.preprocessing import to_tensor
 from training.data_sets import Folders
 from training.protocol import Run

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from smvae_core.checkpoint import Checkpoint, CheckpointError, load_checkpoint
-from smvae_core.multimodal_vae import MultimodalVAE
+from smvae_core.models.multimodal_vae import MultimodalVAE
 from training.coherence import coherence
 from training.data_sets import Folders
 from training.likelihoods import log_likelihoods

@@ -37,7 +37,7 @@ from smvae_core.fitting import SetFitting, StopAtBatchEnd, WholeFiles
 from smvae_core.fitting_data import LogData
 from smvae_core.health.calibrate import calibrate
 from smvae_core.inference import find_device
-from smvae_core.multimodal_vae import MultimodalVAE
+from smvae_core.models.multimodal_vae import MultimodalVAE
 from smvae_core.precision import precision_advice
 from training.programs import run_program
 from training.provenance import provenance

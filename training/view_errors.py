@@ -7,7 +7,7 @@ from typing import Any
 from tqdm import tqdm
 
 from smvae_core.evaluation import Subset, SubsetErrors
-from smvae_core.multimodal_vae import MultimodalVAE
+from smvae_core.models.multimodal_vae import MultimodalVAE
 from training.data_sets import Folders
 from training.protocol import Run
 from training.run_data import run_data

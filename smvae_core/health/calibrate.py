@@ -13,7 +13,7 @@ from smvae_core.data.log_dataset import LogCache
 from smvae_core.health.calibration import Calibration, calibrated_sets
 from smvae_core.health.features import Features, divergence, measure, model_scales, small_others
 from smvae_core.health.reference import TIME_CONSTANT, Reference
-from smvae_core.multimodal_vae import MultimodalVAE
+from smvae_core.models.multimodal_vae import MultimodalVAE
 from smvae_core.preprocessing import to_raw, to_tensor
 
 _BATCH = 250

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from smvae_core.modalities import Modality
-from smvae_core.multimodal_vae import MultimodalVAE
+from smvae_core.models.multimodal_vae import MultimodalVAE
 
 _SMALLEST = 1e-6  # below it a logarithm is cut off
 

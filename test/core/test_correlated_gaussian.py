@@ -18,9 +18,9 @@ from smvae_core.correlated_gaussian import CorrelatedGaussian
 from smvae_core.distributions import Gaussian
 from smvae_core.inference import Inference
 from smvae_core.likelihood import ImportanceSampler
-from smvae_core.objectives import OBJECTIVES, draw_subsets
+from smvae_core.models.objectives import OBJECTIVES, draw_subsets
+from smvae_core.models.smvae import SMVAE
 from smvae_core.preprocessing import to_tensor
-from smvae_core.smvae import SMVAE
 
 D = 4
 

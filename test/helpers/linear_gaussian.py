@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from smvae_core.modalities import Modality
-from smvae_core.smvae import SMVAE
+from smvae_core.models.smvae import SMVAE
 
 LATENT = 2
 SIZES = {"a": 3, "b": 4, "c": 2}

@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from smvae_core.methods import METHODS
 from smvae_core.modalities import Modality, Network
-from smvae_core.multimodal_vae import MultimodalVAE
+from smvae_core.models.multimodal_vae import MultimodalVAE
+from smvae_core.models.registry import METHODS
 
 NAMES = ("motion", "pixels", "label")
 _MLP = Network("mlp", (12,))

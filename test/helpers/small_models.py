@@ -10,7 +10,7 @@ from torch import Tensor
 
 from smvae_core.checkpoint import save_checkpoint
 from smvae_core.modalities import Modality, Network
-from smvae_core.smvae import SMVAE
+from smvae_core.models.smvae import SMVAE
 
 IMAGE_SIZE = 16
 

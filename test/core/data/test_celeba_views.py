@@ -32,7 +32,7 @@ from smvae_core.data.face_landmarks import (
 )
 from smvae_core.data.samples import SampleBatches
 from smvae_core.modalities import Modality
-from smvae_core.smvae import SMVAE
+from smvae_core.models.smvae import SMVAE
 
 LAYOUT = CelebALayout(label_maps="seg")
 SIZE = 64

@@ -10,7 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from smvae_core.objectives import draw_subset, draw_subsets
+from smvae_core.models.objectives import draw_subset, draw_subsets
 
 
 @settings(max_examples=200)

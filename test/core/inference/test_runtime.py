@@ -17,9 +17,9 @@ from smvae_core.checkpoint import save_checkpoint
 from smvae_core.inference import DeviceError, Inference, to_host
 from smvae_core.matrix_networks import lower, lower_attention
 from smvae_core.modalities import Modality
+from smvae_core.models.set_encoder import AttentionSetEncoder, PriorAttentionSetEncoder
+from smvae_core.models.smvae import SMVAE
 from smvae_core.runtime import RUNTIMES, CompiledRuntime, find_runtime
-from smvae_core.set_encoder import AttentionSetEncoder, PriorAttentionSetEncoder
-from smvae_core.smvae import SMVAE
 
 NAMES = ("rgb", "depth", "force", "action", "proprio")
 CPU = torch.device("cpu")

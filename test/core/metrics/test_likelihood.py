@@ -12,12 +12,12 @@ from torch import Tensor, nn
 from linear_gaussian import SIZES, linear_gaussian, log_evidence, sample
 from small_baselines import NAMES, small_baseline, vector_observations
 from smvae_core.distributions import Gaussian
-from smvae_core.fusion import mixture_of_experts
 from smvae_core.likelihood import Estimate, ImportanceSampler
-from smvae_core.methods import METHODS
 from smvae_core.mixture import Mixture
 from smvae_core.modalities import Modality, Network
-from smvae_core.smvae import SMVAE
+from smvae_core.models.fusion import mixture_of_experts
+from smvae_core.models.registry import METHODS
+from smvae_core.models.smvae import SMVAE
 
 SUBSETS = [s for n in (1, 2, 3) for s in itertools.combinations(SIZES, n)]
 

@@ -19,15 +19,15 @@ from small_baselines import (
     vector_modalities,
     vector_observations,
 )
-from smvae_core.baselines.mmvae import MMVAE, dreg_bound, mixture_bound
-from smvae_core.baselines.mvae import MVAE, subsampled_bound
 from smvae_core.distributions import Gaussian
 from smvae_core.evaluation import all_subsets
 from smvae_core.likelihood import ImportanceSampler
-from smvae_core.methods import METHODS
 from smvae_core.mixture import Mixture
-from smvae_core.multimodal_vae import MultimodalVAE
-from smvae_core.objectives import Bound, draw_subset
+from smvae_core.models.mmvae import MMVAE, dreg_bound, mixture_bound
+from smvae_core.models.multimodal_vae import MultimodalVAE
+from smvae_core.models.mvae import MVAE, subsampled_bound
+from smvae_core.models.objectives import Bound, draw_subset
+from smvae_core.models.registry import METHODS
 
 KINDS = tuple(METHODS)
 OBJECTIVES = [(kind, name) for kind in KINDS for name in METHODS[kind].objectives]

@@ -18,14 +18,14 @@ from small_baselines import (
     vector_observations,
 )
 from small_models import random_prepared, small_modalities
-from smvae_core.baselines.cvae import CVAE
 from smvae_core.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
 from smvae_core.distributions import Gaussian
 from smvae_core.evaluation import SubsetErrors, all_subsets
 from smvae_core.inference import Inference
-from smvae_core.methods import METHODS, find_method
 from smvae_core.mixture import Mixture
-from smvae_core.posterior_head import start_posteriors
+from smvae_core.models.cvae import CVAE
+from smvae_core.models.posterior_head import start_posteriors
+from smvae_core.models.registry import METHODS, find_method
 
 KINDS = tuple(METHODS)
 SUBSETS = all_subsets(NAMES)

@@ -14,13 +14,13 @@ from torch import Tensor
 from linear_gaussian import SIZES, linear_gaussian, sample
 from single_precision import FLOAT32
 from smvae_core.distributions import Gaussian
-from smvae_core.fusion import (
+from smvae_core.mixture import Mixture
+from smvae_core.models.fusion import (
     mixture_of_experts,
     mixture_of_products,
     product_of_experts,
     with_prior,
 )
-from smvae_core.mixture import Mixture
 
 BATCH, EXPERTS, LATENT = 4, 3, 2
 

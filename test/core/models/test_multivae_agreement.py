@@ -16,10 +16,10 @@ import torch
 from torch import Tensor
 
 from small_baselines import gradient_norms, small_baseline
-from smvae_core.baselines.mmvae import dreg_bound
 from smvae_core.mixture import Mixture
 from smvae_core.modalities import Modality, Network
-from smvae_core.multimodal_vae import MultimodalVAE
+from smvae_core.models.mmvae import dreg_bound
+from smvae_core.models.multimodal_vae import MultimodalVAE
 
 if importlib.util.find_spec("multivae") is None:
     pytest.skip("multivae is not installed", allow_module_level=True)

@@ -10,7 +10,7 @@ import torch
 from single_precision import FLOAT32
 from small_models import small_modalities
 from smvae_core.modalities import Modality, Network
-from smvae_core.networks import EMBEDDINGS, build_decoder, build_embedding
+from smvae_core.models.networks import EMBEDDINGS, build_decoder, build_embedding
 
 RGB, DEPTH, FORCE, ACTION, PROPRIO = small_modalities()
 WIDE = Modality("wide", "image", (3, 8, 24))

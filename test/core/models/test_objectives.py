@@ -14,7 +14,7 @@ from torch import Tensor
 from linear_gaussian import SIZES, linear_gaussian, log_evidence, sample, sigma_points
 from small_models import random_observations, random_present, small_modalities, small_model
 from smvae_core.distributions import Gaussian
-from smvae_core.objectives import (
+from smvae_core.models.objectives import (
     OBJECTIVES,
     annealed_beta,
     draw_subset,
@@ -26,8 +26,8 @@ from smvae_core.objectives import (
     regulariser,
     subset_bound,
 )
-from smvae_core.smvae import SMVAE
-from smvae_core.terms import log_likelihoods, weighted_sum
+from smvae_core.models.smvae import SMVAE
+from smvae_core.models.terms import log_likelihoods, weighted_sum
 
 SUBSETS = [s for size in (1, 2, 3) for s in itertools.combinations(SIZES, size)]
 PAIRS = [(s, o) for o in SUBSETS for s in SUBSETS if set(s) <= set(o)]

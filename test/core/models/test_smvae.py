@@ -15,8 +15,8 @@ from single_precision import FLOAT32
 from small_models import random_observations, random_present, small_modalities, small_model
 from smvae_core.distributions import Gaussian
 from smvae_core.modalities import Modality
-from smvae_core.set_encoder import SET_ENCODERS
-from smvae_core.smvae import SMVAE
+from smvae_core.models.set_encoder import SET_ENCODERS
+from smvae_core.models.smvae import SMVAE
 
 NAMES = ("rgb", "depth", "force", "action", "proprio")
 MODEL = small_model()

@@ -31,8 +31,8 @@ from ros_processes import Process, ros_environment, start_node, unique_domain_id
 from small_models import save_small_checkpoint, small_model
 from smvae_core.checkpoint import save_checkpoint
 from smvae_core.inference import Inference
+from smvae_core.models.smvae import SMVAE
 from smvae_core.preprocessing import prepare
-from smvae_core.smvae import SMVAE
 from smvae_ros.bundled import parameters_path
 from smvae_ros.messages import installed_types, make_camera_info, stamp_ns
 from smvae_ros.messages.latent import latent_from_message

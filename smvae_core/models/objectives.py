@@ -24,9 +24,9 @@ import torch
 from torch import Tensor
 
 from smvae_core.distributions import Gaussian
-from smvae_core.multimodal_vae import MultimodalVAE
-from smvae_core.posterior import Posterior
-from smvae_core.terms import log_likelihoods, weighted_sum
+from smvae_core.models.multimodal_vae import MultimodalVAE
+from smvae_core.models.posterior import Posterior
+from smvae_core.models.terms import log_likelihoods, weighted_sum
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,8 @@ from torch import Tensor
 from smvae_core.correlated_gaussian import CorrelatedGaussian
 from smvae_core.distributions import Gaussian
 from smvae_core.modalities import Modality
-from smvae_core.multimodal_vae import MultimodalVAE
-from smvae_core.set_encoder import build_set_encoder
+from smvae_core.models.multimodal_vae import MultimodalVAE
+from smvae_core.models.set_encoder import build_set_encoder
 
 
 class SMVAE(MultimodalVAE):
@@ -26,7 +26,7 @@ class SMVAE(MultimodalVAE):
         latent_size: D, length of z.
         embedding_size: d, length of every E_i(x_i).
         heads: attention heads of the set encoder.
-        set_encoder: name of the set encoder, see :mod:`smvae_core.set_encoder`.
+        set_encoder: name of the set encoder, see :mod:`smvae_core.models.set_encoder`.
 
     Raises:
         ValueError: for modalities, networks and sizes that do not fit each other.

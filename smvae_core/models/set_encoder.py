@@ -16,8 +16,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import linear
 
-from smvae_core.posterior_head import GaussianHead, times_prior, to_gaussian
-from smvae_core.set_pooling import MeanPooling, SumPooling
+from smvae_core.models.posterior_head import GaussianHead, times_prior, to_gaussian
+from smvae_core.models.set_pooling import MeanPooling, SumPooling
 
 
 class AttentionSetEncoder(nn.Module):

@@ -8,15 +8,21 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from smvae_core.baselines.cvae import CVAE, cvae_bound
-from smvae_core.baselines.jmvae import JMVAE, jmvae_kl_bound
-from smvae_core.baselines.mmvae import DREG_SAMPLES, MMVAE, dreg_bound, mixture_bound
-from smvae_core.baselines.mopoe import MoPoE, mopoe_bound
-from smvae_core.baselines.mvae import MVAE, subsampled_bound, subsampled_terms
-from smvae_core.baselines.telbo import TELBO, triple_bound
-from smvae_core.multimodal_vae import MultimodalVAE
-from smvae_core.objectives import OBJECTIVES, Bound, draw_subsets, full_bound, predictive_bound
-from smvae_core.smvae import SMVAE
+from smvae_core.models.cvae import CVAE, cvae_bound
+from smvae_core.models.jmvae import JMVAE, jmvae_kl_bound
+from smvae_core.models.mmvae import DREG_SAMPLES, MMVAE, dreg_bound, mixture_bound
+from smvae_core.models.mopoe import MoPoE, mopoe_bound
+from smvae_core.models.multimodal_vae import MultimodalVAE
+from smvae_core.models.mvae import MVAE, subsampled_bound, subsampled_terms
+from smvae_core.models.objectives import (
+    OBJECTIVES,
+    Bound,
+    draw_subsets,
+    full_bound,
+    predictive_bound,
+)
+from smvae_core.models.smvae import SMVAE
+from smvae_core.models.telbo import TELBO, triple_bound
 
 # Of "predictive": draws of S in a step, the share of them that are a single modality, and the
 # weight of predictions, whose errors are larger, and with them the noise of their gradient.
@@ -29,7 +35,7 @@ class Objective:
 
     Attributes:
         bound: model, observations, present (B, M), uniform (B, M + 1), noise (N, B, D) and beta
-            → :class:`smvae_core.objectives.Bound`.
+            → :class:`smvae_core.models.objectives.Bound`.
         noises: number of modalities M → number N of noise vectors that a sample needs.
     """
 

@@ -11,14 +11,14 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
-from smvae_core.baselines.experts import ExpertsVAE
 from smvae_core.distributions import Gaussian
-from smvae_core.fusion import product_of_experts
 from smvae_core.modalities import Modality
-from smvae_core.networks import initialise
-from smvae_core.objectives import Bound
-from smvae_core.posterior_head import JointHead
-from smvae_core.terms import log_likelihoods, weighted_sum
+from smvae_core.models.experts import ExpertsVAE
+from smvae_core.models.fusion import product_of_experts
+from smvae_core.models.networks import initialise
+from smvae_core.models.objectives import Bound
+from smvae_core.models.posterior_head import JointHead
+from smvae_core.models.terms import log_likelihoods, weighted_sum
 
 ALPHA = 0.1  # as for MNIST in the paper
 
@@ -27,7 +27,7 @@ class JMVAE(ExpertsVAE):
     """q(z|x_1..x_M) from all embeddings at once, q(z|x_i) from one (Suzuki et al. 2016, sections
     3.2 and 3.3). The paper has two modalities; between one and all of more, the posterior is the
     product of those of the single ones. Arguments and errors as
-    :class:`smvae_core.multimodal_vae.MultimodalVAE`.
+    :class:`smvae_core.models.multimodal_vae.MultimodalVAE`.
     """
 
     kind = "jmvae"

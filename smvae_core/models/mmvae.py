@@ -13,19 +13,19 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from smvae_core.baselines.experts import ExpertsVAE
 from smvae_core.distributions import Gaussian
-from smvae_core.fusion import mixture_of_experts
 from smvae_core.mixture import Mixture
-from smvae_core.objectives import Bound
-from smvae_core.terms import log_likelihoods, weighted_sum
+from smvae_core.models.experts import ExpertsVAE
+from smvae_core.models.fusion import mixture_of_experts
+from smvae_core.models.objectives import Bound
+from smvae_core.models.terms import log_likelihoods, weighted_sum
 
 DREG_SAMPLES = 5  # K, importance samples of each expert: the smaller K of Burda et al. (2016)
 
 
 class MMVAE(ExpertsVAE):
     """q(z|X_s) = 1/|s| Σ_{i∈s} q(z|x_i) (Shi et al. 2019, section 3). Arguments and errors as
-    :class:`smvae_core.multimodal_vae.MultimodalVAE`."""
+    :class:`smvae_core.models.multimodal_vae.MultimodalVAE`."""
 
     kind = "mmvae"
 

@@ -12,10 +12,10 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-from smvae_core.baselines.jmvae import JMVAE
 from smvae_core.distributions import Gaussian
-from smvae_core.objectives import Bound
-from smvae_core.terms import log_likelihoods, weighted_sum
+from smvae_core.models.jmvae import JMVAE
+from smvae_core.models.objectives import Bound
+from smvae_core.models.terms import log_likelihoods, weighted_sum
 
 
 class TELBO(JMVAE):

@@ -14,10 +14,10 @@ from torch import Tensor, nn
 
 from smvae_core.distributions import Gaussian
 from smvae_core.modalities import Modality
-from smvae_core.multimodal_vae import MultimodalVAE
-from smvae_core.objectives import Bound
-from smvae_core.posterior_head import JointHead
-from smvae_core.terms import log_likelihoods, weighted_sum
+from smvae_core.models.multimodal_vae import MultimodalVAE
+from smvae_core.models.objectives import Bound
+from smvae_core.models.posterior_head import JointHead
+from smvae_core.models.terms import log_likelihoods, weighted_sum
 
 
 class CVAE(MultimodalVAE):

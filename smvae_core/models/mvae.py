@@ -11,16 +11,16 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from smvae_core.baselines.experts import ExpertsVAE
 from smvae_core.distributions import Gaussian
-from smvae_core.fusion import product_of_experts, with_prior
-from smvae_core.objectives import Bound, draw_subset
-from smvae_core.terms import log_likelihoods, weighted_sum
+from smvae_core.models.experts import ExpertsVAE
+from smvae_core.models.fusion import product_of_experts, with_prior
+from smvae_core.models.objectives import Bound, draw_subset
+from smvae_core.models.terms import log_likelihoods, weighted_sum
 
 
 class MVAE(ExpertsVAE):
     """q(z|X_s) ∝ p(z) Π_{i∈s} q̃(z|x_i), with the prior as one more expert (Wu & Goodman 2018,
-    section 2.1). Arguments and errors as :class:`smvae_core.multimodal_vae.MultimodalVAE`."""
+    section 2.1). Arguments and errors as :class:`smvae_core.models.multimodal_vae.MultimodalVAE`."""
 
     kind = "mvae"
 

@@ -18,8 +18,8 @@ from torch import Tensor, nn
 from smvae_core.distributions import Gaussian, Likelihood
 from smvae_core.mixture import Mixture
 from smvae_core.modalities import Modality, check_names
-from smvae_core.networks import build_decoder, build_embedding, initialise
-from smvae_core.posterior import Posterior
+from smvae_core.models.networks import build_decoder, build_embedding, initialise
+from smvae_core.models.posterior import Posterior
 
 
 def without_holes(x: Tensor) -> Tensor:
@@ -30,7 +30,7 @@ def without_holes(x: Tensor) -> Tensor:
 
 class MultimodalVAE(nn.Module):
     """Base of all models. One differs from another in :meth:`encode_embeddings`, with the networks
-    that it needs, and in the objectives it is trained with (:mod:`smvae_core.methods`).
+    that it needs, and in the objectives it is trained with (:mod:`smvae_core.models.registry`).
 
     A constructor adds those networks between ``super().__init__(...)`` and
     :meth:`_add_decoders`.

@@ -9,14 +9,14 @@ from torch import Tensor, nn
 
 from smvae_core.distributions import Gaussian
 from smvae_core.modalities import Modality
-from smvae_core.multimodal_vae import MultimodalVAE
-from smvae_core.posterior_head import PosteriorHead
+from smvae_core.models.multimodal_vae import MultimodalVAE
+from smvae_core.models.posterior_head import PosteriorHead
 
 
 class ExpertsVAE(MultimodalVAE):
     """Base of the models that have an expert q(z|x_i) for each modality.
 
-    Arguments and errors as :class:`smvae_core.multimodal_vae.MultimodalVAE`.
+    Arguments and errors as :class:`smvae_core.models.multimodal_vae.MultimodalVAE`.
     """
 
     def __init__(

@@ -12,19 +12,19 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from smvae_core.baselines.experts import ExpertsVAE
 from smvae_core.distributions import Gaussian
-from smvae_core.fusion import mixture_of_products, with_prior
 from smvae_core.mixture import Mixture
-from smvae_core.objectives import Bound
-from smvae_core.terms import log_likelihoods, weighted_sum
+from smvae_core.models.experts import ExpertsVAE
+from smvae_core.models.fusion import mixture_of_products, with_prior
+from smvae_core.models.objectives import Bound
+from smvae_core.models.terms import log_likelihoods, weighted_sum
 
 
 class MoPoE(ExpertsVAE):
     """q(z|X_s) = 1/(2^|s| − 1) Σ_{∅≠r⊆s} q̃(z|X_r), q̃(z|X_r) ∝ Π_{i∈r} q(z|x_i) (Sutter et al. 2021,
     section 3). As in the authors' code, only the product of all the model's modalities has the
     prior as one more expert. Arguments and errors as
-    :class:`smvae_core.multimodal_vae.MultimodalVAE`.
+    :class:`smvae_core.models.multimodal_vae.MultimodalVAE`.
     """
 
     kind = "mopoe"

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from smvae_core.multimodal_vae import MultimodalVAE
+from smvae_core.models.multimodal_vae import MultimodalVAE
 
 
 def log_likelihoods(
