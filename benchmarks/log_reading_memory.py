@@ -21,9 +21,9 @@ import yaml
 from lightning.pytorch.cli import LightningCLI
 
 from smvae_core.data.batches import EpochOrder
-from smvae_core.draws import EpochDraws
-from smvae_core.fitting import SetFitting
-from smvae_core.fitting_data import LogData
+from smvae_core.fit.data import LogData
+from smvae_core.fit.module import SetFitting
+from smvae_core.fit.sample_noise import EpochDraws
 
 CONFIGURATION = Path(__file__).parents[1] / "config" / "training" / "vision_touch.yaml"
 TRAINING_STEPS = 4

@@ -8,7 +8,7 @@ import lightning as L
 import numpy as np
 
 from smvae_core.data.samples import Samples, TensorColumn
-from smvae_core.fitting_data import SampleData
+from smvae_core.fit.data import SampleData
 
 
 class MemoryData(SampleData):

@@ -35,7 +35,7 @@ from benchmarks.memory_data import MemoryData, timed_fit
 from benchmarks.recipe_speed import RECIPES, recipe_speed
 from benchmarks.results import publish
 from smvae_core.data.samples import Samples
-from smvae_core.fitting import SetFitting
+from smvae_core.fit.module import SetFitting
 from smvae_core.modalities import Modality, ModalityOptions, Network
 from smvae_core.models.mvae import MVAE
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from smvae_core.data.celeba import ATTRIBUTES
 from smvae_core.data.celeba_views import VIEWS
-from smvae_core.fitting_data import FaceData, ImageData, SampleData
+from smvae_core.fit.data import FaceData, ImageData, SampleData
 from smvae_core.modalities import ModalityOptions, Network
 
 if TYPE_CHECKING:  # it imports this file

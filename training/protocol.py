@@ -45,7 +45,7 @@ class Protocol:
 
     Attributes:
         dataset: name in :data:`training.data_sets.DATA_SETS`.
-        pixels: ``dynamic`` or ``grey``, see :class:`smvae_core.fitting_data.ImageData`; of faces
+        pixels: ``dynamic`` or ``grey``, see :class:`smvae_core.fit.data.ImageData`; of faces
             ``colour``: values in 0..1 under a Bernoulli likelihood, too.
         epochs: of training; the learning rate falls to zero along a cosine over them.
         batch_size: samples in a step.

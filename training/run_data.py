@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from smvae_core.fitting_data import SampleData
+from smvae_core.fit.data import SampleData
 from smvae_core.models.multimodal_vae import MultimodalVAE
 from smvae_core.preprocessing import to_tensor
 from training.data_sets import Folders

@@ -33,8 +33,8 @@ from smvae_core.data.cache_identity import describe_cache
 from smvae_core.data.log_dataset import open_cache
 from smvae_core.evaluation import SubsetErrors, nothing_learned, skills_of
 from smvae_core.files import check_output
-from smvae_core.fitting import SetFitting, StopAtBatchEnd, WholeFiles
-from smvae_core.fitting_data import LogData
+from smvae_core.fit.data import LogData
+from smvae_core.fit.module import SetFitting, StopAtBatchEnd, WholeFiles
 from smvae_core.health.calibrate import calibrate
 from smvae_core.inference import find_device
 from smvae_core.models.multimodal_vae import MultimodalVAE

@@ -14,7 +14,7 @@ import torch
 from lightning.pytorch.callbacks import ModelCheckpoint, TQDMProgressBar
 
 from smvae_core.checkpoint import save_checkpoint
-from smvae_core.fitting import SetFitting, StopAtBatchEnd, WholeFiles
+from smvae_core.fit.module import SetFitting, StopAtBatchEnd, WholeFiles
 from training.data_sets import Folders
 from training.protocol import METHODS, Run, RunFailed
 from training.run_data import run_data

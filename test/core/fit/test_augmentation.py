@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from single_precision import FLOAT32
 from small_caches import make_cache
 from small_training import column, write_config
-from smvae_core.augmentation import COLOUR_DRAWS, jitter_colours
+from smvae_core.fit.augmentation import COLOUR_DRAWS, jitter_colours
 from training.train import main
 
 

@@ -10,8 +10,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from small_models import random_observations, small_model
+from smvae_core.fit.muon import Muon, MuonAdam
 from smvae_core.models.objectives import full_bound
-from smvae_core.muon import Muon, MuonAdam
 
 
 def steps(model: nn.Module, optimiser: torch.optim.Optimizer, count: int, seed: int) -> None:

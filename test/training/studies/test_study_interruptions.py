@@ -14,7 +14,7 @@ import pytest
 
 from places import HELPERS, ROOT
 from small_study import BUDGET, PROTOCOL, study_arguments, write_data
-from smvae_core.fitting import SetFitting
+from smvae_core.fit.module import SetFitting
 from training import study, training_run
 from training.benchmark import main
 from training.protocol import Run
@@ -106,7 +106,9 @@ def test_truncated_state(data: Path, whole: dict[str, object], tmp_path: Path) -
     ("place", "left"),
     [
         # An epoch has three steps.
-        pytest.param("smvae_core.fitting:SetFitting:training_step:5", "last.ckpt", id="training"),
+        pytest.param(
+            "smvae_core.fit.module:SetFitting:training_step:5", "last.ckpt", id="training"
+        ),
         # Files are replaced for the state of each of two epochs, and then for the run's.
         pytest.param("os::replace:3", "model", id="writing"),
     ],

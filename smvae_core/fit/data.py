@@ -31,7 +31,7 @@ from smvae_core.preprocessing import to_tensor
 
 
 class SplitData(L.LightningDataModule):
-    """What :class:`smvae_core.fitting.SetFitting` asks of its data: opened for a model's
+    """What :class:`smvae_core.fit.module.SetFitting` asks of its data: opened for a model's
     modalities, and batches of each part of a split.
 
     Attributes:

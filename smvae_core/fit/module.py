@@ -15,16 +15,16 @@ import torch
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 from torch import Tensor
 
-from smvae_core.augmentation import COLOUR_DRAWS, jitter_colours
 from smvae_core.data.batches import Batch
-from smvae_core.draws import EpochDraws
 from smvae_core.files import whole_file
+from smvae_core.fit.augmentation import COLOUR_DRAWS, jitter_colours
+from smvae_core.fit.muon import MuonAdam
+from smvae_core.fit.sample_noise import EpochDraws
 from smvae_core.modalities import Modality, ModalityOptions
 from smvae_core.models.multimodal_vae import MultimodalVAE
 from smvae_core.models.objectives import Bound, annealed_beta, regression, regulariser
 from smvae_core.models.posterior_head import start_posteriors
 from smvae_core.models.registry import find_method
-from smvae_core.muon import MuonAdam
 from smvae_core.preprocessing import to_tensor
 
 
@@ -49,13 +49,13 @@ class SetFitting(L.LightningModule):
             default all others.
         initial_log_variance: log σ² that posteriors begin with, about.
         optimizer: `adam`, or `muon` for Muon on matrices and Adam on the rest, see
-            :mod:`smvae_core.muon`.
+            :mod:`smvae_core.fit.muon`.
         learning_rate: highest rate of the optimiser; it falls to zero along a cosine over the run.
         beta: final weight of the KL terms.
         warm_up_steps: steps in which beta rises from 0.
         l2_weight: weight of the optional L2 regulariser of section 3.2.
         colour_jitter: strength of random colours of images in training, see
-            :mod:`smvae_core.augmentation`; 0 for none.
+            :mod:`smvae_core.fit.augmentation`; 0 for none.
         seed: of initialisation, subsets, noise and colours.
     """
 

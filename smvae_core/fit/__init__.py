@@ -1,0 +1,1 @@
+"""Training with Lightning: data, the module, its noise and its optimiser."""

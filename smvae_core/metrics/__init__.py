@@ -1,0 +1,1 @@
+"""How well a model knows what it was not shown: errors by subset, and log-likelihoods."""
