@@ -35,7 +35,7 @@ from benchmarks.malformed import KINDS, make_malformed
 from benchmarks.malformed_requests import Requests
 from benchmarks.node_process import resident_megabytes, start_node, stop_node
 from benchmarks.results import publish
-from smvae_core.inference import Inference
+from smvae_core.inference.inference import Inference
 from smvae_core.preprocessing import prepare
 from smvae_ros.bundled import model_path, parameters_path
 from smvae_ros.configuration import NODE_NAME, make_sources, read_values

@@ -23,8 +23,8 @@ import torch
 from tqdm import tqdm
 
 from benchmarks.results import publish
-from smvae_core.inference import DeviceError, Inference, find_device
-from smvae_core.runtime import RUNTIMES
+from smvae_core.inference.inference import DeviceError, Inference, find_device
+from smvae_core.inference.runtimes import RUNTIMES
 from smvae_ros.bundled import model_path
 
 LIVE = ("rgb", "depth", "force")

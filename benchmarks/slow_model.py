@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from smvae_core.checkpoint import save_checkpoint
-from smvae_core.inference import Inference
+from smvae_core.inference.inference import Inference
 from smvae_core.modalities import Network
 from smvae_core.models.smvae import SMVAE
 from smvae_ros.bundled import model_path

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from smvae_core.inference import Encoding, Inference, NotFiniteError
+from smvae_core.inference.inference import Encoding, Inference, NotFiniteError
 from smvae_ros.absence import Absence, Cause
 from smvae_ros.sensor_sample import Unusable
 from smvae_ros.sources import Observations

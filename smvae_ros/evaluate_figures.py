@@ -11,7 +11,7 @@ from typing import Any
 import matplotlib.pyplot as plt
 import numpy as np
 
-from smvae_core.inference import Inference
+from smvae_core.inference.inference import Inference
 from smvae_ros.figures import (
     clear_ticks,
     colour_of,

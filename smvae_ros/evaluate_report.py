@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from smvae_core.inference import Inference
+from smvae_core.inference.inference import Inference
 from smvae_ros.evaluate_figures import pictures_figure, timeline_figure
 from smvae_ros.frame_records import VISUAL, FrameRecords
 from smvae_ros.health_records import HealthRecords

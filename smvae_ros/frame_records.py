@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from smvae_core.inference import Inference
+from smvae_core.inference.inference import Inference
 from smvae_core.modalities import Modality
 from smvae_core.preprocessing import to_raw
 from smvae_ros.slots import NANOSECONDS

@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from smvae_core.health.suspicion import Level, Thresholds
-from smvae_core.inference import Inference
+from smvae_core.inference.inference import Inference
 from smvae_ros.node.health import HealthMonitor, HealthSettings
 from smvae_ros.sources import Observations
 

@@ -16,9 +16,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from smvae_core.health.suspicion import Thresholds
-from smvae_core.inference import PRECISIONS
+from smvae_core.inference.inference import PRECISIONS
+from smvae_core.inference.runtimes import AUTO, RUNTIMES
 from smvae_core.modalities import Modality
-from smvae_core.runtime import AUTO, RUNTIMES
 from smvae_ros.messages import ADAPTERS, full_type_name
 from smvae_ros.messages.fields import MAXIMUM_NAME
 from smvae_ros.messages.vectors import MAXIMUM_JOINTS

@@ -20,7 +20,7 @@ from smvae_core.data.log_dataset import open_cache
 from smvae_core.files import check_output
 from smvae_core.health.calibrate import calibrate
 from smvae_core.health.calibration import MISSING, count_references, usual_missing
-from smvae_core.inference import find_device
+from smvae_core.inference.inference import find_device
 from training.programs import run_program
 
 

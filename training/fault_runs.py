@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from smvae_core.health.suspicion import Level
-from smvae_core.inference import Inference
+from smvae_core.inference.inference import Inference
 from smvae_core.preprocessing import prepare
 from smvae_ros.node.health import HealthMonitor, HealthSettings, Judgement
 from smvae_ros.simulation.camera import MILD

@@ -31,7 +31,7 @@ from tqdm import tqdm
 
 from smvae_core.checkpoint import HEALTH, WEIGHTS, CheckpointError
 from smvae_core.files import check_output, write_text
-from smvae_core.inference import Inference
+from smvae_core.inference.inference import Inference
 from smvae_ros.simulation.graphics import SimulationUnavailable, find_mujoco
 from smvae_ros.simulation.insertion import CONTROL_RATE
 from training.fault_runs import FAULTS, run_scene, settings

@@ -36,7 +36,7 @@ from smvae_core.files import check_output
 from smvae_core.fit.data import LogData
 from smvae_core.fit.module import SetFitting, StopAtBatchEnd, WholeFiles
 from smvae_core.health.calibrate import calibrate
-from smvae_core.inference import find_device
+from smvae_core.inference.inference import find_device
 from smvae_core.models.multimodal_vae import MultimodalVAE
 from smvae_core.precision import precision_advice
 from training.programs import run_program

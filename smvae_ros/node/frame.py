@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from smvae_core.inference import Prediction
+from smvae_core.inference.inference import Prediction
 from smvae_ros.sensor_sample import SensorSample
 
 

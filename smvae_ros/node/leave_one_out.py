@@ -8,7 +8,7 @@ import numpy as np
 
 from smvae_core.health.features import divergence, measure, small_others
 from smvae_core.health.reference import Reference
-from smvae_core.inference import Encoding, Inference, NotFiniteError
+from smvae_core.inference.inference import Encoding, Inference, NotFiniteError
 
 
 class LeaveOneOut:

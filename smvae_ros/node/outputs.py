@@ -20,7 +20,7 @@ from rclpy.serialization import serialize_message
 from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import Float32MultiArray
 
-from smvae_core.inference import Encoding
+from smvae_core.inference.inference import Encoding
 from smvae_core.modalities import Modality
 from smvae_ros.arrivals import Counters
 from smvae_ros.messages import (

@@ -23,7 +23,7 @@ from rclpy.logging import LoggingSeverity
 from rclpy.utilities import get_rmw_implementation_identifier
 
 from smvae_core.checkpoint import CheckpointError
-from smvae_core.inference import Inference
+from smvae_core.inference.inference import Inference
 from smvae_core.precision import precision_advice
 from smvae_ros.absence import Connection
 from smvae_ros.configuration import NODE_NAME, make_sources, with_absolute_topics

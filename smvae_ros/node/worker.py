@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from smvae_core.inference import Inference, Prediction
+from smvae_core.inference.inference import Inference, Prediction
 from smvae_ros.encoding import encode
 from smvae_ros.node.frame import Frame
 from smvae_ros.node.frame_times import FrameTimes

@@ -16,7 +16,7 @@ from small_models import random_observations, small_modalities
 from smvae_core.checkpoint import save_checkpoint
 from smvae_core.correlated_gaussian import CorrelatedGaussian
 from smvae_core.distributions import Gaussian
-from smvae_core.inference import Inference
+from smvae_core.inference.inference import Inference
 from smvae_core.likelihood import ImportanceSampler
 from smvae_core.models.objectives import OBJECTIVES, draw_subsets
 from smvae_core.models.smvae import SMVAE

@@ -15,7 +15,7 @@ from small_caches import make_cache
 from small_training import column, metrics, refused, train, write_config
 from smvae_core.checkpoint import load_checkpoint
 from smvae_core.data.log_dataset import open_cache, split_by_trajectory
-from smvae_core.inference import Inference
+from smvae_core.inference.inference import Inference
 from training.train import main
 
 SPLIT = {"validation_fraction": 0.2, "test_fraction": 0.2}

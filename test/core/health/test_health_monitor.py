@@ -17,7 +17,7 @@ from smvae_core.data.log_dataset import open_cache
 from smvae_core.health.calibrate import calibrate
 from smvae_core.health.features import model_scales
 from smvae_core.health.suspicion import Level, Thresholds
-from smvae_core.inference import Inference
+from smvae_core.inference.inference import Inference
 from smvae_ros.bundled import model_path
 from smvae_ros.node.health import HealthMonitor, HealthSettings, Judgement
 from smvae_ros.node.leave_one_out import LeaveOneOut

@@ -14,12 +14,12 @@ from torch import Tensor, nn
 from single_precision import FLOAT32, assert_same_readings
 from small_models import random_prepared, save_small_checkpoint, small_modalities
 from smvae_core.checkpoint import save_checkpoint
-from smvae_core.inference import DeviceError, Inference, to_host
-from smvae_core.matrix_networks import lower, lower_attention
+from smvae_core.inference.im2col import lower, lower_attention
+from smvae_core.inference.inference import DeviceError, Inference, to_host
+from smvae_core.inference.runtimes import RUNTIMES, CompiledRuntime, find_runtime
 from smvae_core.modalities import Modality
 from smvae_core.models.set_encoder import AttentionSetEncoder, PriorAttentionSetEncoder
 from smvae_core.models.smvae import SMVAE
-from smvae_core.runtime import RUNTIMES, CompiledRuntime, find_runtime
 
 NAMES = ("rgb", "depth", "force", "action", "proprio")
 CPU = torch.device("cpu")
@@ -179,7 +179,7 @@ def test_a_compiled_model_is_the_model(tmp_path: Path, monkeypatch: pytest.Monke
         return torch.compile(function, dynamic=False, backend="eager")
 
     monkeypatch.setattr(CompiledRuntime, "_compile", traced)
-    monkeypatch.setattr("smvae_core.runtime._has_compiler", lambda: True)
+    monkeypatch.setattr("smvae_core.inference.runtimes._has_compiler", lambda: True)
     path = small_vectors(tmp_path / "model")
     expected, found = (Inference.load(path, runtime=name) for name in ("eager", "compiled"))
     found.warm_up()

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from small_models import random_prepared, small_modalities
-from smvae_core.inference import Prediction
+from smvae_core.inference.inference import Prediction
 from smvae_core.modalities import Modality
 
 pytest.importorskip("rclpy", reason="rclpy is not installed (pip install ros-rclpy, or apt)")

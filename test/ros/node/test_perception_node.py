@@ -30,7 +30,7 @@ from robot import ALL, MS, NODE, Robot, Status, observations
 from ros_processes import Process, ros_environment, start_node, unique_domain_id
 from small_models import save_small_checkpoint, small_model
 from smvae_core.checkpoint import save_checkpoint
-from smvae_core.inference import Inference
+from smvae_core.inference.inference import Inference
 from smvae_core.models.smvae import SMVAE
 from smvae_core.preprocessing import prepare
 from smvae_ros.bundled import parameters_path

@@ -2,7 +2,7 @@
 
 ``eager``        the modules as they are; everywhere
 ``matrix``       matrix products in memory that is allocated once
-                 (:mod:`smvae_core.matrix_networks`); float32 on a CPU
+                 (:mod:`smvae_core.inference.im2col`); float32 on a CPU
 ``compiled``     torch.compile, which needs a C++ compiler on this machine (and Triton for CUDA),
                  and up to minutes before the first frame
 ``cuda_graphs``  kernels launched by one call for each network; CUDA
@@ -23,7 +23,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from smvae_core.matrix_networks import lower, lower_attention
+from smvae_core.inference.im2col import lower, lower_attention
 from smvae_core.models.multimodal_vae import MultimodalVAE
 from smvae_core.models.set_encoder import AttentionSetEncoder, PriorAttentionSetEncoder
 

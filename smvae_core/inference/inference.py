@@ -1,7 +1,7 @@
 """What the node and the offline tools run: prepared sample in, prediction out.
 
 One sample at a time, on CPU or CUDA. The posterior is always computed; an observation is predicted
-only where it is asked for. How the networks are run is chosen by name (:mod:`smvae_core.runtime`).
+only where it is asked for. How the networks are run is chosen by name (:mod:`smvae_core.inference.runtimes`).
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ import torch
 from torch import Tensor
 
 from smvae_core.checkpoint import Checkpoint, load_checkpoint
+from smvae_core.inference.runtimes import AUTO, Runtime, find_runtime
 from smvae_core.modalities import Modality
 from smvae_core.models.multimodal_vae import without_holes
 from smvae_core.preprocessing import to_raw, to_tensor
-from smvae_core.runtime import AUTO, Runtime, find_runtime
 
 PRECISIONS = {"float32": None, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
@@ -84,7 +84,7 @@ class Inference:
         checkpoint: what :func:`smvae_core.checkpoint.load_checkpoint` returned.
         device: ``cpu``, ``cuda``, ``cuda:N``, or ``auto``: CUDA where there is one.
         precision: ``float32``, or ``bfloat16``/``float16`` through autocast.
-        runtime: of :data:`smvae_core.runtime.RUNTIMES`, or ``auto``: the fastest that works on
+        runtime: of :data:`smvae_core.inference.runtimes.RUNTIMES`, or ``auto``: the fastest that works on
             every machine.
 
     Raises:
