@@ -23,7 +23,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits, one_hot
 
 from benchmarks.results import publish
 from smvae_core.distributions import Gaussian
-from smvae_core.likelihood import ImportanceSampler
+from smvae_core.metrics.importance_sampling import ImportanceSampler
 from smvae_core.modalities import Modality, Network
 from smvae_core.models.smvae import SMVAE
 

@@ -13,9 +13,9 @@ from typing import Any
 import matplotlib.pyplot as plt
 import numpy as np
 
-from smvae_core.evaluation import Subset, SubsetErrors
 from smvae_core.files import write_text
 from smvae_core.inference.inference import Inference
+from smvae_core.metrics.subset_errors import Subset, SubsetErrors
 from smvae_core.preprocessing import prepare, to_raw
 from smvae_ros.bags import BagReader
 from smvae_ros.configuration import make_sources, read_values

@@ -25,10 +25,10 @@ import torch
 from tqdm import tqdm
 
 from smvae_core.checkpoint import CheckpointError
-from smvae_core.evaluation import SubsetErrors, print_summary
 from smvae_core.files import check_output, write_text
 from smvae_core.inference.inference import Inference, NotFiniteError
-from smvae_core.subset_choice import HELP, choose_subsets, left_out
+from smvae_core.metrics.subset_choice import HELP, choose_subsets, left_out
+from smvae_core.metrics.subset_errors import SubsetErrors, print_summary
 from smvae_ros.absence import Absences, Cause, Connection, describe_unusable
 from smvae_ros.bag_topics import missing_sources
 from smvae_ros.bags import BagError, BagReader

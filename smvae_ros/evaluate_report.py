@@ -32,7 +32,7 @@ def write_page(
         path: of the HTML file.
         inference: the model.
         bags: path of a bag → its frames, at least one.
-        summary: of all bags, see :meth:`smvae_core.evaluation.SubsetErrors.summary`.
+        summary: of all bags, see :meth:`smvae_core.metrics.subset_errors.SubsetErrors.summary`.
         health: path of a bag → its sensors' health, where the model is calibrated.
         notes: path of a bag → sentences about it, such as why a sensor is in no frame.
     """

@@ -17,8 +17,8 @@ from tqdm import tqdm
 
 from smvae_core.data.batches import LogBatches
 from smvae_core.data.log_dataset import LogCache
-from smvae_core.evaluation import Subset, SubsetErrors, all_subsets
-from smvae_core.likelihood import ImportanceSampler
+from smvae_core.metrics.importance_sampling import ImportanceSampler
+from smvae_core.metrics.subset_errors import Subset, SubsetErrors, all_subsets
 from smvae_core.models.multimodal_vae import MultimodalVAE
 from smvae_core.models.posterior import Posterior
 from smvae_core.preprocessing import to_raw, to_tensor

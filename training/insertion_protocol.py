@@ -13,7 +13,7 @@ import yaml
 
 from smvae_core.data.cache_identity import describe_cache
 from smvae_core.data.log_dataset import LogCache
-from smvae_core.evaluation import Subset
+from smvae_core.metrics.subset_errors import Subset
 
 # All that runs have in common but the protocol: networks, optimiser, scales and weights.
 CONFIGURATION = Path(__file__).parents[1] / "config" / "training" / "insertion.yaml"

@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from smvae_core.likelihood import Estimate, ImportanceSampler
+from smvae_core.metrics.importance_sampling import Estimate, ImportanceSampler
 from smvae_core.models.multimodal_vae import MultimodalVAE
 from training.data_sets import Folders
 from training.protocol import Run, RunFailed

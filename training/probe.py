@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from smvae_core.evaluation import Subset, all_subsets
+from smvae_core.metrics.subset_errors import Subset, all_subsets
 from smvae_core.models.multimodal_vae import MultimodalVAE
 from training.classifier import likeliest
 from training.data_sets import Folders

@@ -31,12 +31,12 @@ from smvae_core.checkpoint import (
 from smvae_core.data.batches import LogBatches
 from smvae_core.data.cache_identity import describe_cache
 from smvae_core.data.log_dataset import open_cache
-from smvae_core.evaluation import SubsetErrors, nothing_learned, skills_of
 from smvae_core.files import check_output
 from smvae_core.fit.data import LogData
 from smvae_core.fit.module import SetFitting, StopAtBatchEnd, WholeFiles
 from smvae_core.health.calibrate import calibrate
 from smvae_core.inference.inference import find_device
+from smvae_core.metrics.subset_errors import SubsetErrors, nothing_learned, skills_of
 from smvae_core.models.multimodal_vae import MultimodalVAE
 from smvae_core.precision import precision_advice
 from training.programs import run_program

@@ -6,7 +6,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from smvae_core.evaluation import Subset, SubsetErrors
+from smvae_core.metrics.subset_errors import Subset, SubsetErrors
 from smvae_core.models.multimodal_vae import MultimodalVAE
 from training.data_sets import Folders
 from training.protocol import Run
@@ -18,7 +18,7 @@ def view_errors(model: MultimodalVAE, run: Run, folders: Folders) -> dict[str, A
     from all.
 
     Returns:
-        ``subsets``: as :meth:`smvae_core.evaluation.SubsetErrors.summary`, rounded; and the number
+        ``subsets``: as :meth:`smvae_core.metrics.subset_errors.SubsetErrors.summary`, rounded; and the number
         of ``test_images``.
     """
     data = run_data(run, folders)

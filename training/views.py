@@ -22,8 +22,8 @@ from torch import Tensor
 
 from smvae_core.checkpoint import load_checkpoint
 from smvae_core.data.celeba_views import paint_landmarks
-from smvae_core.evaluation import print_summary
 from smvae_core.files import check_output
+from smvae_core.metrics.subset_errors import print_summary
 from smvae_core.models.multimodal_vae import MultimodalVAE
 from smvae_core.preprocessing import to_raw
 from training.benchmark import quieten

@@ -17,7 +17,7 @@ from smvae_core.checkpoint import save_checkpoint
 from smvae_core.correlated_gaussian import CorrelatedGaussian
 from smvae_core.distributions import Gaussian
 from smvae_core.inference.inference import Inference
-from smvae_core.likelihood import ImportanceSampler
+from smvae_core.metrics.importance_sampling import ImportanceSampler
 from smvae_core.models.objectives import OBJECTIVES, draw_subsets
 from smvae_core.models.smvae import SMVAE
 from smvae_core.preprocessing import to_tensor

@@ -15,8 +15,8 @@ import torch
 from single_precision import FLOAT32, assert_same_readings
 from small_models import random_prepared, save_small_checkpoint, small_modalities, small_model
 from smvae_core.checkpoint import CheckpointError, load_checkpoint
-from smvae_core.evaluation import SubsetErrors
 from smvae_core.inference.inference import DeviceError, Inference, NotFiniteError, find_device
+from smvae_core.metrics.subset_errors import SubsetErrors
 from smvae_core.preprocessing import prepare, to_raw, to_tensor
 
 NAMES = ("rgb", "depth", "force", "action", "proprio")

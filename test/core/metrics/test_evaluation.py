@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from small_models import random_prepared, small_modalities, small_model
-from smvae_core.evaluation import SubsetErrors, all_subsets, print_summary
+from smvae_core.metrics.subset_errors import SubsetErrors, all_subsets, print_summary
 from smvae_core.models.smvae import SMVAE
 from smvae_core.preprocessing import to_raw, to_tensor
 

@@ -10,8 +10,8 @@ import pytest
 from small_caches import make_cache
 from small_models import save_small_checkpoint, small_model
 from smvae_core.checkpoint import save_checkpoint
-from smvae_core.evaluation import all_subsets
-from smvae_core.subset_choice import choose_subsets, left_out
+from smvae_core.metrics.subset_choice import choose_subsets, left_out
+from smvae_core.metrics.subset_errors import all_subsets
 from training.evaluate import main
 
 FIVE = ("rgb", "depth", "force", "action", "proprio")

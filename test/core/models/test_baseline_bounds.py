@@ -20,8 +20,8 @@ from small_baselines import (
     vector_observations,
 )
 from smvae_core.distributions import Gaussian
-from smvae_core.evaluation import all_subsets
-from smvae_core.likelihood import ImportanceSampler
+from smvae_core.metrics.importance_sampling import ImportanceSampler
+from smvae_core.metrics.subset_errors import all_subsets
 from smvae_core.mixture import Mixture
 from smvae_core.models.mmvae import MMVAE, dreg_bound, mixture_bound
 from smvae_core.models.multimodal_vae import MultimodalVAE

@@ -15,8 +15,8 @@ from ros_processes import ros_environment, start_node, unique_domain_id
 from single_precision import FLOAT32
 from small_bags import TOPICS, write_small_bag
 from small_models import save_small_checkpoint
-from smvae_core.evaluation import SubsetErrors
 from smvae_core.inference.inference import Inference
+from smvae_core.metrics.subset_errors import SubsetErrors
 from smvae_ros.bags import BagError, BagReader, BagWriter
 from smvae_ros.bundled import bag_path, parameters_path
 from smvae_ros.configuration import read_values

@@ -29,9 +29,9 @@ from smvae_core.data.vision_touch import (
     LogError,
     parse_log_name,
 )
-from smvae_core.evaluation import SubsetErrors
 from smvae_core.health.calibrate import calibrate
 from smvae_core.inference.inference import Inference
+from smvae_core.metrics.subset_errors import SubsetErrors
 from smvae_ros.bag_to_log import MODALITIES, BagConversion, convert_bag, main
 from smvae_ros.bags import BagError, BagWriter
 from smvae_ros.bundled import bag_path, parameters_path

@@ -21,8 +21,8 @@ pytest.importorskip("matplotlib", reason="matplotlib is not installed")
 import matplotlib.pyplot as plt
 
 from smvae_core.checkpoint import save_checkpoint
-from smvae_core.evaluation import SubsetErrors
 from smvae_core.inference.inference import Inference
+from smvae_core.metrics.subset_errors import SubsetErrors
 from smvae_core.models.smvae import SMVAE
 from smvae_ros.bags import BagReader, BagWriter
 from smvae_ros.bundled import parameters_path

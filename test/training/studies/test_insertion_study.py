@@ -17,7 +17,7 @@ from small_models import save_small_checkpoint
 from small_training import write_config
 from smvae_core.checkpoint import load_checkpoint
 from smvae_core.data.log_dataset import open_cache
-from smvae_core.evaluation import all_subsets
+from smvae_core.metrics.subset_errors import all_subsets
 from smvae_ros.bundled import model_path, yardstick_path
 from training import insertion, insertion_figures, insertion_protocol, insertion_study, train
 from training.insertion_measures import Caches

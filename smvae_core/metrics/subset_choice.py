@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from smvae_core.evaluation import Subset, all_subsets
+from smvae_core.metrics.subset_errors import Subset, all_subsets
 
 #: Above so many subsets, those of :data:`USUAL` are measured unless all are asked for.
 LIMIT = 64
