@@ -31,8 +31,8 @@ import numpy as np
 from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
-from smvae_core.data.hdf5 import READ_ERRORS, Hdf5Error, open_hdf5
-from smvae_core.data.vision_touch import (
+from smvae_core.data.logs.hdf5 import READ_ERRORS, Hdf5Error, open_hdf5
+from smvae_core.data.logs.vision_touch import (
     CONTROL_RATE,
     DATASETS,
     FORCE_RATE,

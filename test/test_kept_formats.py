@@ -17,8 +17,8 @@ import torch
 from places import RESULTS
 from single_precision import FLOAT32
 from smvae_core.checkpoint import load_checkpoint
-from smvae_core.data.cache_identity import describe_cache
-from smvae_core.data.log_dataset import open_cache
+from smvae_core.data.logs.cache_identity import describe_cache
+from smvae_core.data.logs.dataset import open_cache
 from smvae_ros.bags.reader import BagReader
 from smvae_ros.bundled import bag_path, model_path, yardstick_path
 

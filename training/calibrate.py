@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from smvae_core.checkpoint import HEALTH, load_checkpoint, save_calibration
-from smvae_core.data.log_dataset import open_cache
+from smvae_core.data.logs.dataset import open_cache
 from smvae_core.files import check_output
 from smvae_core.health.calibrate import calibrate
 from smvae_core.health.calibration import MISSING, count_references, usual_missing

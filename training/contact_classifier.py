@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from smvae_core.data.log_dataset import LogCache
+from smvae_core.data.logs.dataset import LogCache
 from smvae_core.modalities import Modality
 from smvae_core.models.networks import build_embedding, initialise
 from smvae_core.preprocessing import to_tensor

@@ -16,10 +16,10 @@ from pathlib import Path
 from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
-from smvae_core.data.log_cache import ConversionReport, convert_logs
-from smvae_core.data.log_dataset import CacheError
-from smvae_core.data.log_validation import validate_log
-from smvae_core.data.vision_touch import FORCE_RATE, Problem
+from smvae_core.data.logs.conversion import ConversionReport, convert_logs
+from smvae_core.data.logs.dataset import CacheError
+from smvae_core.data.logs.validation import validate_log
+from smvae_core.data.logs.vision_touch import FORCE_RATE, Problem
 from smvae_core.modalities import Modality
 from smvae_ros.programs import interruptible
 

@@ -28,8 +28,8 @@ import torch
 from tqdm import tqdm
 
 from smvae_core.data.batches import LogBatches
-from smvae_core.data.cache_folder import MANIFEST_NAME, PLAN_NAME
-from smvae_core.data.log_dataset import open_cache
+from smvae_core.data.logs.cache_folder import MANIFEST_NAME, PLAN_NAME
+from smvae_core.data.logs.dataset import open_cache
 from smvae_core.files import check_output, whole_file
 from smvae_core.inference.inference import Inference
 from smvae_core.models.multimodal_vae import MultimodalVAE

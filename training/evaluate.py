@@ -20,7 +20,7 @@ from tqdm import tqdm
 
 from smvae_core.checkpoint import load_checkpoint
 from smvae_core.data.batches import LogBatches
-from smvae_core.data.log_dataset import open_cache
+from smvae_core.data.logs.dataset import open_cache
 from smvae_core.files import check_output, write_text
 from smvae_core.metrics.subset_choice import HELP, choose_subsets, left_out
 from smvae_core.metrics.subset_errors import SubsetErrors, nothing_learned, print_summary

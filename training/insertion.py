@@ -23,7 +23,7 @@ import time
 from dataclasses import asdict, fields
 from pathlib import Path
 
-from smvae_core.data.log_dataset import open_cache
+from smvae_core.data.logs.dataset import open_cache
 from training.insertion_measures import STAGES, Caches
 from training.insertion_protocol import DEDICATED, METHODS, Protocol, describe_data, wanted_runs
 from training.insertion_study import complete

@@ -27,7 +27,7 @@ import numpy as np
 import torch
 
 from smvae_core.checkpoint import load_checkpoint
-from smvae_core.data.log_dataset import LogCache, open_cache
+from smvae_core.data.logs.dataset import LogCache, open_cache
 from smvae_core.files import check_output, whole_file
 from smvae_core.models.multimodal_vae import MultimodalVAE
 from smvae_core.preprocessing import to_raw, to_tensor

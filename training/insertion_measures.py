@@ -16,7 +16,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from smvae_core.data.batches import LogBatches
-from smvae_core.data.log_dataset import LogCache
+from smvae_core.data.logs.dataset import LogCache
 from smvae_core.metrics.importance_sampling import ImportanceSampler
 from smvae_core.metrics.subset_errors import Subset, SubsetErrors, all_subsets
 from smvae_core.models.multimodal_vae import MultimodalVAE

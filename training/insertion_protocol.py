@@ -11,8 +11,8 @@ from typing import Any
 
 import yaml
 
-from smvae_core.data.cache_identity import describe_cache
-from smvae_core.data.log_dataset import LogCache
+from smvae_core.data.logs.cache_identity import describe_cache
+from smvae_core.data.logs.dataset import LogCache
 from smvae_core.metrics.subset_errors import Subset
 
 # All that runs have in common but the protocol: networks, optimiser, scales and weights.

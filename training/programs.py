@@ -9,7 +9,7 @@ from collections.abc import Callable
 import torch
 
 from smvae_core.checkpoint import CheckpointError
-from smvae_core.data.cache_folder import CacheError
+from smvae_core.data.logs.cache_folder import CacheError
 from training.protocol import RunFailed
 
 EXPECTED = (ValueError, OSError, CacheError, CheckpointError, RunFailed)

@@ -29,8 +29,8 @@ from smvae_core.checkpoint import (
     save_checkpoint,
 )
 from smvae_core.data.batches import LogBatches
-from smvae_core.data.cache_identity import describe_cache
-from smvae_core.data.log_dataset import open_cache
+from smvae_core.data.logs.cache_identity import describe_cache
+from smvae_core.data.logs.dataset import open_cache
 from smvae_core.files import check_output
 from smvae_core.fit.data import LogData
 from smvae_core.fit.module import SetFitting, StopAtBatchEnd, WholeFiles

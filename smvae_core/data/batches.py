@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from smvae_core.data.log_dataset import LogCache
+from smvae_core.data.logs.dataset import LogCache
 
 if TYPE_CHECKING:  # it imports this file
     from smvae_core.data.samples import Samples

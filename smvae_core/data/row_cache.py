@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from smvae_core.data.cache_folder import (
+from smvae_core.data.logs.cache_folder import (
     JOURNAL_NAME,
     PLAN_NAME,
     CacheError,
@@ -25,7 +25,7 @@ from smvae_core.data.cache_folder import (
     locked,
     remove,
 )
-from smvae_core.data.cache_writer import RowWriter, allocate
+from smvae_core.data.logs.cache_writer import RowWriter, allocate
 from smvae_core.files import write_text
 
 _BLOCK = 256  # rows between two waits for the disk

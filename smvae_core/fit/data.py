@@ -18,7 +18,7 @@ from smvae_core.data.batches import LogBatches
 from smvae_core.data.celeba import ATTRIBUTES, LAYOUTS, CelebA, celeba_samples
 from smvae_core.data.celeba_views import celeba_views
 from smvae_core.data.labelled_images import load_labelled_images
-from smvae_core.data.log_dataset import (
+from smvae_core.data.logs.dataset import (
     LogCache,
     Statistics,
     open_cache,

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from smvae_core.data.log_dataset import LogCache
+from smvae_core.data.logs.dataset import LogCache
 from smvae_core.health.calibration import Calibration, calibrated_sets
 from smvae_core.health.features import Features, divergence, measure, model_scales, small_others
 from smvae_core.health.reference import TIME_CONSTANT, Reference

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from small_models import small_model
 from smvae_core.aspect import visible_part
 from smvae_core.checkpoint import load_checkpoint, save_checkpoint
-from smvae_core.data.cache_folder import describe_modality
+from smvae_core.data.logs.cache_folder import describe_modality
 from smvae_core.modalities import Modality
 from smvae_core.preprocessing import prepare
 from smvae_ros.messages import bag_types, make_camera_info, scale_camera_info

@@ -9,7 +9,7 @@ import pytest
 
 from small_caches import make_cache
 from small_models import save_small_checkpoint
-from smvae_core.data.log_dataset import open_cache
+from smvae_core.data.logs.dataset import open_cache
 from smvae_core.inference.inference import Inference
 from smvae_ros.bundled import bag_path, model_path, parameters_path
 from smvae_ros.configuration import read_values

@@ -14,7 +14,7 @@ from places import ROOT
 from small_caches import make_cache
 from small_training import column, metrics, refused, train, write_config
 from smvae_core.checkpoint import load_checkpoint
-from smvae_core.data.log_dataset import open_cache, split_by_trajectory
+from smvae_core.data.logs.dataset import open_cache, split_by_trajectory
 from smvae_core.inference.inference import Inference
 from training.train import main
 

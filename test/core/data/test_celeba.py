@@ -14,7 +14,6 @@ import torch
 
 from shared_data import shared_data
 from small_images import ATTRIBUTES, attribute, portrait, write_attributes, write_celeba
-from smvae_core.data.cache_folder import CacheError
 from smvae_core.data.celeba import (
     ATTRIBUTES as WU_GOODMAN,
 )
@@ -26,6 +25,7 @@ from smvae_core.data.celeba import (
     read_image,
 )
 from smvae_core.data.data_files import DataSetError
+from smvae_core.data.logs.cache_folder import CacheError
 from smvae_core.data.row_cache import cached_rows
 from smvae_core.data.samples import SampleBatches
 from smvae_core.modalities import Modality

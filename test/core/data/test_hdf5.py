@@ -17,12 +17,12 @@ import pytest
 
 from log_files import STAMP, log_arrays, log_modalities
 from places import ROOT
-from smvae_core.data.hdf5 import Hdf5Error, explained, open_hdf5
-from smvae_core.data.log_cache import convert_logs
-from smvae_core.data.log_dataset import CacheError
-from smvae_core.data.log_file import open_log
-from smvae_core.data.log_validation import validate_log
-from smvae_core.data.vision_touch import (
+from smvae_core.data.logs.conversion import convert_logs
+from smvae_core.data.logs.dataset import CacheError
+from smvae_core.data.logs.hdf5 import Hdf5Error, explained, open_hdf5
+from smvae_core.data.logs.log_file import open_log
+from smvae_core.data.logs.validation import validate_log
+from smvae_core.data.logs.vision_touch import (
     LogError,
     log_file_name,
     write_log,
@@ -162,7 +162,7 @@ def test_a_filter_of_hdf5plugin_is_used_where_it_is_installed(path: Path) -> Non
     # In a process that has not imported it.
     program = (
         "import sys\n"
-        "from smvae_core.data.log_validation import validate_log\n"
+        "from smvae_core.data.logs.validation import validate_log\n"
         "assert 'hdf5plugin' not in sys.modules\n"
         "print(validate_log(sys.argv[1]))\n"
     )

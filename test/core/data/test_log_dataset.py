@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from log_files import STAMP, log_arrays, log_modalities, write_logs
-from smvae_core.data.log_cache import convert_logs
-from smvae_core.data.log_dataset import LogCache, open_cache, split_by_trajectory, statistics
-from smvae_core.data.vision_touch import log_file_name, write_log
+from smvae_core.data.logs.conversion import convert_logs
+from smvae_core.data.logs.dataset import LogCache, open_cache, split_by_trajectory, statistics
+from smvae_core.data.logs.vision_touch import log_file_name, write_log
 
 NAMES = ("rgb", "depth", "force", "action", "proprio")
 

@@ -12,12 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from log_files import STAMP, log_arrays, log_modalities
-from smvae_core.data.log_cache import ConversionReport, convert_logs
-from smvae_core.data.log_dataset import open_cache, statistics
-from smvae_core.data.log_file import open_log
-from smvae_core.data.log_validation import validate_log
-from smvae_core.data.plausibility import plausible_steps
-from smvae_core.data.vision_touch import (
+from smvae_core.data.logs.conversion import ConversionReport, convert_logs
+from smvae_core.data.logs.dataset import open_cache, statistics
+from smvae_core.data.logs.log_file import open_log
+from smvae_core.data.logs.plausibility import plausible_steps
+from smvae_core.data.logs.validation import validate_log
+from smvae_core.data.logs.vision_touch import (
     DATASETS,
     LogError,
     log_file_name,

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from small_caches import make_cache
 from smvae_core.data.batches import Batch, LogBatches
-from smvae_core.data.log_dataset import LogCache, open_cache
+from smvae_core.data.logs.dataset import LogCache, open_cache
 from smvae_core.fit.sample_noise import EpochDraws
 
 NAMES = ("force", "rgb", "depth")  # neither the cache's order nor all of it

@@ -21,7 +21,7 @@ from smvae_core.checkpoint import (
     save_calibration,
     save_checkpoint,
 )
-from smvae_core.data.log_dataset import open_cache
+from smvae_core.data.logs.dataset import open_cache
 from smvae_core.distributions import Gaussian
 from smvae_core.health.calibrate import calibrate, healthy_runs, longest_repeat
 from smvae_core.health.calibration import (

@@ -13,7 +13,7 @@ import pytest
 from small_caches import make_cache
 from small_models import small_model
 from smvae_core.checkpoint import Checkpoint
-from smvae_core.data.log_dataset import open_cache
+from smvae_core.data.logs.dataset import open_cache
 from smvae_core.health.calibrate import calibrate
 from smvae_core.health.features import model_scales
 from smvae_core.health.suspicion import Level, Thresholds

@@ -21,11 +21,11 @@ from small_bags import MS, START, TOPICS, write_small_bag
 from small_models import IMAGE_SIZE, save_small_checkpoint, small_modalities
 from smvae_core.checkpoint import load_checkpoint
 from smvae_core.data.batches import LogBatches
-from smvae_core.data.log_cache import convert_logs
-from smvae_core.data.log_dataset import CacheError, open_cache
-from smvae_core.data.log_file import open_log
-from smvae_core.data.log_validation import validate_log
-from smvae_core.data.vision_touch import (
+from smvae_core.data.logs.conversion import convert_logs
+from smvae_core.data.logs.dataset import CacheError, open_cache
+from smvae_core.data.logs.log_file import open_log
+from smvae_core.data.logs.validation import validate_log
+from smvae_core.data.logs.vision_touch import (
     LogError,
     parse_log_name,
 )

@@ -16,7 +16,7 @@ from small_caches import make_cache
 from small_models import save_small_checkpoint
 from small_training import write_config
 from smvae_core.checkpoint import load_checkpoint
-from smvae_core.data.log_dataset import open_cache
+from smvae_core.data.logs.dataset import open_cache
 from smvae_core.metrics.subset_errors import all_subsets
 from smvae_ros.bundled import model_path, yardstick_path
 from training import insertion, insertion_figures, insertion_protocol, insertion_study, train
@@ -320,8 +320,8 @@ def touching(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A cache of one trajectory of 40 steps with contact in the last ten."""
     from log_files import STAMP, log_arrays
     from small_models import small_modalities
-    from smvae_core.data.log_cache import convert_logs
-    from smvae_core.data.vision_touch import log_file_name, write_log
+    from smvae_core.data.logs.conversion import convert_logs
+    from smvae_core.data.logs.vision_touch import log_file_name, write_log
 
     folder = tmp_path_factory.mktemp("touching")
     logs = folder / "logs"

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
-from smvae_core.data.log_file import LogFile, open_log
-from smvae_core.data.plausibility import FileCheck, finite_steps
-from smvae_core.data.vision_touch import (
+from smvae_core.data.logs.log_file import LogFile, open_log
+from smvae_core.data.logs.plausibility import FileCheck, finite_steps
+from smvae_core.data.logs.vision_touch import (
     DATASETS,
     STEPS_PER_FILE,
     LogError,

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from smvae_core.data.log_file import LogFile
-from smvae_core.data.vision_touch import (
+from smvae_core.data.logs.log_file import LogFile
+from smvae_core.data.logs.vision_touch import (
     Problem,
 )
 

@@ -11,8 +11,8 @@ from typing import Any
 import h5py
 import numpy as np
 
-from smvae_core.data.hdf5 import READ_ERRORS, Hdf5Error, explained, open_hdf5
-from smvae_core.data.vision_touch import (
+from smvae_core.data.logs.hdf5 import READ_ERRORS, Hdf5Error, explained, open_hdf5
+from smvae_core.data.logs.vision_touch import (
     CONTROL_RATE,
     DATASETS,
     SQUARE,

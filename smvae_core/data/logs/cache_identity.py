@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from typing import Any
 
-from smvae_core.data.log_dataset import LogCache
+from smvae_core.data.logs.dataset import LogCache
 
 
 def describe_cache(cache: LogCache) -> dict[str, Any]:

@@ -27,7 +27,7 @@ import numpy as np
 import yaml
 from tqdm import tqdm
 
-from smvae_core.data.cache_folder import (
+from smvae_core.data.logs.cache_folder import (
     FORMAT_VERSION,
     JOURNAL_NAME,
     MANIFEST_NAME,
@@ -43,7 +43,7 @@ from smvae_core.data.cache_folder import (
     read_manifest,
     remove,
 )
-from smvae_core.data.cache_plan import (
+from smvae_core.data.logs.cache_plan import (
     LABELS,
     SOURCES,
     check_modalities,
@@ -52,11 +52,11 @@ from smvae_core.data.cache_plan import (
     nothing_usable,
     read_plan,
 )
-from smvae_core.data.cache_writer import RowWriter, allocate
-from smvae_core.data.log_dataset import open_cache
-from smvae_core.data.log_file import LogFile, open_log
-from smvae_core.data.plausibility import FileCheck, finite_steps
-from smvae_core.data.vision_touch import (
+from smvae_core.data.logs.cache_writer import RowWriter, allocate
+from smvae_core.data.logs.dataset import open_cache
+from smvae_core.data.logs.log_file import LogFile, open_log
+from smvae_core.data.logs.plausibility import FileCheck, finite_steps
+from smvae_core.data.logs.vision_touch import (
     CONTROL_RATE,
     STEPS_PER_FILE,
     LogError,
@@ -108,7 +108,7 @@ def convert_logs(
 
     Files that cannot be used are named in the report and by the log, and left out. Steps in which
     a reading holds NaN, infinite or impossible values, or a depth image no valid pixel, are kept
-    with that modality marked absent. What is implausible, see `smvae_core.data.plausibility`, is
+    with that modality marked absent. What is implausible, see `smvae_core.data.logs.plausibility`, is
     named once and counted.
 
     Raises ValueError for modalities that logs do not have; CacheError when no file can be used,

@@ -1,6 +1,6 @@
 """Converted logs: opening a cache, batches of it, trajectory-level split, statistics.
 
-A cache is what `smvae_core.data.log_cache` writes: one .npy file for each array, a row for each
+A cache is what `smvae_core.data.logs.conversion` writes: one .npy file for each array, a row for each
 step, and a manifest that exists only when all of it is complete. Rows of one trajectory are
 consecutive and in the order of time.
 """
@@ -16,15 +16,15 @@ from typing import Any
 
 import numpy as np
 
-from smvae_core.data.cache_folder import (
+from smvae_core.data.logs.cache_folder import (
     MANIFEST_NAME,
     CacheError,
     changed_sources,
     describe_modality,
     read_manifest,
 )
-from smvae_core.data.log_statistics import Statistics, statistics
-from smvae_core.data.vision_touch import CONTROL_RATE
+from smvae_core.data.logs.statistics import Statistics, statistics
+from smvae_core.data.logs.vision_touch import CONTROL_RATE
 from smvae_core.modalities import Modality
 
 __all__ = [

@@ -11,15 +11,15 @@ from typing import Any
 
 from tqdm import tqdm
 
-from smvae_core.data.cache_folder import (
+from smvae_core.data.logs.cache_folder import (
     FORMAT_VERSION,
     PLAN_NAME,
     CacheError,
     compare_sources,
     describe_modality,
 )
-from smvae_core.data.log_file import open_log
-from smvae_core.data.vision_touch import (
+from smvae_core.data.logs.log_file import open_log
+from smvae_core.data.logs.vision_touch import (
     DATASETS,
     FORCE_RATE,
     LogError,

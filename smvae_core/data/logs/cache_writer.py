@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from smvae_core.data.cache_folder import CacheError, clear
+from smvae_core.data.logs.cache_folder import CacheError, clear
 
 
 def allocate(folder: Path, plan: dict[str, Any]) -> None:

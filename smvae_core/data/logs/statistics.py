@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from smvae_core.data.log_dataset import LogCache
+    from smvae_core.data.logs.dataset import LogCache
 
 log = logging.getLogger(__name__)
 
