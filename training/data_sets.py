@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from smvae_core.data.celeba import ATTRIBUTES
-from smvae_core.data.celeba_views import VIEWS
+from smvae_core.data.images.celeba import ATTRIBUTES
+from smvae_core.data.images.celeba_views import VIEWS
 from smvae_core.fit.data import FaceData, ImageData, SampleData
 from smvae_core.modalities import ModalityOptions, Network
 

@@ -21,7 +21,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from smvae_core.checkpoint import load_checkpoint
-from smvae_core.data.celeba_views import paint_landmarks
+from smvae_core.data.images.celeba_views import paint_landmarks
 from smvae_core.files import check_output
 from smvae_core.metrics.subset_errors import print_summary
 from smvae_core.models.multimodal_vae import MultimodalVAE

@@ -15,9 +15,9 @@ import torch
 from torch import Tensor
 
 from smvae_core.data.batches import LogBatches
-from smvae_core.data.celeba import ATTRIBUTES, LAYOUTS, CelebA, celeba_samples
-from smvae_core.data.celeba_views import celeba_views
-from smvae_core.data.labelled_images import load_labelled_images
+from smvae_core.data.images.celeba import ATTRIBUTES, LAYOUTS, CelebA, celeba_samples
+from smvae_core.data.images.celeba_views import celeba_views
+from smvae_core.data.images.labelled_images import load_labelled_images
 from smvae_core.data.logs.dataset import (
     LogCache,
     Statistics,
@@ -169,7 +169,7 @@ class ImageData(SampleData):
         folder: of the four IDX files; what is missing is downloaded into it.
         name: ``mnist`` or ``fashion_mnist``.
         pixels: ``dynamic`` or ``grey``, see
-            :func:`smvae_core.data.labelled_images.load_labelled_images`.
+            :func:`smvae_core.data.images.labelled_images.load_labelled_images`.
         batch_size: samples in a batch, over all devices.
         validation: images at the end of the training file that are for validation.
         draw_seed: of the pixels drawn in training.
@@ -202,7 +202,7 @@ class FaceData(SampleData):
 
     Args:
         folder: of the data set.
-        layout: name of its layout in :data:`smvae_core.data.celeba.LAYOUTS`.
+        layout: name of its layout in :data:`smvae_core.data.images.celeba.LAYOUTS`.
         attributes: names of the n attributes; ``None`` for the views.
         size: of the images, in pixels.
         cache: folder for what is computed once from the images; ``None`` keeps it in memory.

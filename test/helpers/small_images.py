@@ -11,8 +11,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from smvae_core.data.celeba import CelebALayout
-from smvae_core.data.labelled_images import LabelledSource
+from smvae_core.data.images.celeba import CelebALayout
+from smvae_core.data.images.labelled_images import LabelledSource
 
 TRAINING, TEST = 30, 12
 ATTRIBUTES = ("Bald", "Male", "Smiling", "Young")

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from small_images import TEST, write_labelled
-from smvae_core.data.labelled_images import SOURCES
+from smvae_core.data.images.labelled_images import SOURCES
 from training import classifier, coherence
 from training.protocol import Protocol
 from training.protocol_options import NUMBERS

@@ -14,19 +14,19 @@ import torch
 
 from shared_data import shared_data
 from small_images import ATTRIBUTES, attribute, portrait, write_attributes, write_celeba
-from smvae_core.data.celeba import (
+from smvae_core.data.images.celeba import (
     ATTRIBUTES as WU_GOODMAN,
 )
-from smvae_core.data.celeba import (
+from smvae_core.data.images.celeba import (
     FACES,
     CelebA,
     CelebALayout,
     celeba_samples,
     read_image,
 )
-from smvae_core.data.data_files import DataSetError
+from smvae_core.data.images.data_files import DataSetError
+from smvae_core.data.images.row_cache import cached_rows
 from smvae_core.data.logs.cache_folder import CacheError
-from smvae_core.data.row_cache import cached_rows
 from smvae_core.data.samples import SampleBatches
 from smvae_core.modalities import Modality
 

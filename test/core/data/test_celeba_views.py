@@ -13,8 +13,8 @@ import torch
 
 from shared_data import shared_data
 from small_images import label_map, portrait, write_celeba
-from smvae_core.data.celeba import FACES, CelebA, CelebALayout
-from smvae_core.data.celeba_views import (
+from smvae_core.data.images.celeba import FACES, CelebA, CelebALayout
+from smvae_core.data.images.celeba_views import (
     VIEWS,
     Watermark,
     celeba_views,
@@ -23,8 +23,8 @@ from smvae_core.data.celeba_views import (
     left_half,
     paint_landmarks,
 )
-from smvae_core.data.data_files import DataSetError
-from smvae_core.data.face_landmarks import (
+from smvae_core.data.images.data_files import DataSetError
+from smvae_core.data.images.face_landmarks import (
     LABELS,
     DlibLabelMaps,
     StoredLabelMaps,

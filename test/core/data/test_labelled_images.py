@@ -21,10 +21,10 @@ from hypothesis import strategies as st
 
 from shared_data import shared_data
 from small_images import TEST, TRAINING, write_idx, write_labelled
-from smvae_core.data.binarisation import Bernoulli
-from smvae_core.data.data_files import DataSetError
-from smvae_core.data.idx import read_idx
-from smvae_core.data.labelled_images import LabelledSource, load_labelled_images
+from smvae_core.data.images.binarisation import Bernoulli
+from smvae_core.data.images.data_files import DataSetError
+from smvae_core.data.images.idx import read_idx
+from smvae_core.data.images.labelled_images import LabelledSource, load_labelled_images
 from smvae_core.data.samples import SampleBatches, Samples, TensorColumn
 from smvae_core.modalities import Modality
 from smvae_core.preprocessing import to_tensor

@@ -11,7 +11,7 @@ import pytest
 
 from small_images import TEST
 from small_study import BUDGET, PROTOCOL, study_arguments, write_data
-from smvae_core.data.labelled_images import SOURCES
+from smvae_core.data.images.labelled_images import SOURCES
 from training import study
 from training.benchmark import main
 from training.protocol import METHODS, Protocol, Run

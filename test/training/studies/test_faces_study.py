@@ -11,7 +11,7 @@ from small_images import write_celeba
 
 pytest.importorskip("skimage", reason="scikit-image is not installed")
 pytest.importorskip("matplotlib", reason="matplotlib is not installed")
-from smvae_core.data.celeba import FACES
+from smvae_core.data.images.celeba import FACES
 from training import benchmark, classifier, coherence, study, views
 from training.data_sets import DATA_SETS
 from training.protocol import Protocol, Run

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from small_images import TEST, write_labelled
-from smvae_core.data.labelled_images import SOURCES
+from smvae_core.data.images.labelled_images import SOURCES
 from smvae_core.distributions import Gaussian, Likelihood
 from smvae_core.modalities import Modality
 from training import classifier

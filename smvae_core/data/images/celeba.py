@@ -12,9 +12,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from smvae_core.data.celeba_lists import read_list
-from smvae_core.data.data_files import DataSetError
-from smvae_core.data.row_cache import cached_rows
+from smvae_core.data.images.celeba_lists import read_list
+from smvae_core.data.images.data_files import DataSetError
+from smvae_core.data.images.row_cache import cached_rows
 from smvae_core.data.samples import Samples, TensorColumn
 
 # The 18 "visually distinctive" attributes of Wu & Goodman 2018 (after Perarnau et al. 2016).
@@ -54,7 +54,7 @@ class CelebALayout:
         partition: text file of the split, 0, 1 or 2.
         landmarks: text file of five points.
         label_maps: folder of label maps that come with the data set, PNG files named like the
-            images (see :mod:`smvae_core.data.face_landmarks`); CelebA has none.
+            images (see :mod:`smvae_core.data.images.face_landmarks`); CelebA has none.
     """
 
     images: str = "img_align_celeba"
@@ -170,7 +170,7 @@ class CelebA:
 
         Raises:
             DataSetError: where an image cannot be decoded.
-            CacheError: see :func:`smvae_core.data.row_cache.cached_rows`.
+            CacheError: see :func:`smvae_core.data.images.row_cache.cached_rows`.
         """
 
         def decode(first: int, end: int) -> dict[str, np.ndarray]:

@@ -11,9 +11,9 @@ from typing import Literal
 
 import numpy as np
 
-from smvae_core.data.binarisation import Bernoulli, DynamicBinarisation
-from smvae_core.data.data_files import DataSetError, published_files
-from smvae_core.data.idx import read_idx
+from smvae_core.data.images.binarisation import Bernoulli, DynamicBinarisation
+from smvae_core.data.images.data_files import DataSetError, published_files
+from smvae_core.data.images.idx import read_idx
 from smvae_core.data.samples import Column, Samples, TensorColumn
 
 CLASSES = 10

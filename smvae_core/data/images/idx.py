@@ -10,7 +10,7 @@ import zlib
 
 import numpy as np
 
-from smvae_core.data.data_files import DataSetError
+from smvae_core.data.images.data_files import DataSetError
 
 _UNSIGNED_BYTE = 0x08
 

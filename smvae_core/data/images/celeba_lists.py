@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from smvae_core.data.data_files import DataSetError
+from smvae_core.data.images.data_files import DataSetError
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,8 +14,8 @@ from typing import Any, Protocol
 import cv2
 import numpy as np
 
-from smvae_core.data.celeba import read_image
-from smvae_core.data.data_files import DataSetError
+from smvae_core.data.images.celeba import read_image
+from smvae_core.data.images.data_files import DataSetError
 
 LABELS = ("background", "face", "nose", "brows", "eyes", "lips", "mouth")
 

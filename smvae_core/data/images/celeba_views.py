@@ -25,10 +25,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from smvae_core.data.celeba import CelebA, central_square
-from smvae_core.data.data_files import DataSetError
-from smvae_core.data.face_landmarks import LABELS, DlibLabelMaps, LabelMaps, StoredLabelMaps
-from smvae_core.data.row_cache import cached_rows
+from smvae_core.data.images.celeba import CelebA, central_square
+from smvae_core.data.images.data_files import DataSetError
+from smvae_core.data.images.face_landmarks import LABELS, DlibLabelMaps, LabelMaps, StoredLabelMaps
+from smvae_core.data.images.row_cache import cached_rows
 from smvae_core.data.samples import Column, DerivedColumn, Samples, TensorColumn
 
 log = logging.getLogger(__name__)
@@ -66,7 +66,7 @@ def celeba_views(
     Raises:
         DataSetError: where an image is damaged, no image has a face, or dlib or scikit-image is
             not installed.
-        CacheError: see :func:`smvae_core.data.row_cache.cached_rows`.
+        CacheError: see :func:`smvae_core.data.images.row_cache.cached_rows`.
     """
     folder = None if cache is None else Path(cache)
     canny = _import_canny()
