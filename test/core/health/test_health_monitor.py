@@ -16,11 +16,11 @@ from smvae_core.checkpoint import Checkpoint
 from smvae_core.data.logs.dataset import open_cache
 from smvae_core.health.calibrate import calibrate
 from smvae_core.health.features import model_scales
+from smvae_core.health.leave_one_out import LeaveOneOut
 from smvae_core.health.suspicion import Level, Thresholds
 from smvae_core.inference.inference import Inference
 from smvae_ros.bundled import model_path
 from smvae_ros.node.health import HealthMonitor, HealthSettings, Judgement
-from smvae_ros.node.leave_one_out import LeaveOneOut
 from smvae_ros.simulation.insertion import InsertionRobot
 from training.fault_runs import FAULTS, judge, sample_of
 
