@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from smvae_ros.bags import BagError, BagReader
 from smvae_ros.messages import ADAPTERS
-from smvae_ros.sources import Source
+from smvae_ros.sensors.topic_inputs import Source
 
 
 def missing_sources(reader: BagReader, sources: Mapping[str, Source]) -> dict[str, Source]:

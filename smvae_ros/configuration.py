@@ -14,7 +14,7 @@ from smvae_ros.bundled import parameters_path
 from smvae_ros.messages import adapter
 from smvae_ros.names import NODE_NAME, absolute_topic, full_name
 from smvae_ros.parameters_file import namespaces, read_parameters
-from smvae_ros.sources import Source
+from smvae_ros.sensors.topic_inputs import Source
 from smvae_ros.specifications import NODE_PARAMETERS, modality_parameters
 
 log = logging.getLogger(__name__)

@@ -31,7 +31,7 @@ from smvae_ros.figures import (
 )
 from smvae_ros.messages import adapter, stamp_ns
 from smvae_ros.report import Page
-from smvae_ros.sources import Source
+from smvae_ros.sensors.topic_inputs import Source
 
 CAMERA = ("rgb", "depth")
 BLIND: Subset = ("force", "action", "proprio")

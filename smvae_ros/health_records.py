@@ -8,7 +8,7 @@ from typing import Any
 from smvae_core.health.suspicion import Level, Thresholds
 from smvae_core.inference.inference import Inference
 from smvae_ros.node.health import HealthMonitor, HealthSettings
-from smvae_ros.sources import Observations
+from smvae_ros.sensors.topic_inputs import Observations
 
 
 class HealthRecords:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from smvae_ros.sensor_set import SensorSample, SensorSet
+from smvae_ros.sensors.sensor_set import SensorSample, SensorSet
 
 Event = tuple[int, str, Any, "int | None"]  # received_ns, modality, value, stamp_ns
 

@@ -23,7 +23,7 @@ from smvae_ros.messages import ADAPTERS, full_type_name
 from smvae_ros.messages.fields import MAXIMUM_NAME
 from smvae_ros.messages.vectors import MAXIMUM_JOINTS
 from smvae_ros.node.health import HealthSettings
-from smvae_ros.sensor_settings import TIMER, SensorSettings, SlotSettings
+from smvae_ros.sensors.settings import TIMER, SensorSettings, SlotSettings
 
 JOINT_STATE = "sensor_msgs/msg/JointState"
 MAXIMUM_PATH = 4096  # characters

@@ -15,11 +15,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from smvae_core.modalities import Modality
-from smvae_ros.absence import STUCK, Absence, Apart, describe_stuck, explain
-from smvae_ros.arrivals import Arrivals
-from smvae_ros.sensor_settings import SlotSettings
-from smvae_ros.series_history import SeriesHistory
-from smvae_ros.slots import NANOSECONDS, nanoseconds
+from smvae_ros.sensors.absence import STUCK, Absence, Apart, describe_stuck, explain
+from smvae_ros.sensors.arrivals import Arrivals
+from smvae_ros.sensors.buffers import NANOSECONDS, nanoseconds
+from smvae_ros.sensors.series_history import SeriesHistory
+from smvae_ros.sensors.settings import SlotSettings
 
 LEADER = "rgb"
 PATIENCE_NS = NANOSECONDS // 2  # how much later than the image the others may be recorded

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from smvae_core.inference.inference import Prediction
-from smvae_ros.sensor_sample import SensorSample
+from smvae_ros.sensors.snapshot import SensorSample
 
 
 @dataclass(frozen=True)

@@ -4,9 +4,9 @@ The first status is ``<node>: frame``, where ``<node>`` has the node's namespace
 (``arm_1/smvae_perception``), with the keys ``subset`` and ``predicted`` (modalities joined by +),
 ``trigger``, ``model``, and the stages' durations ``gather_ms`` to ``total_ms``
 (:class:`smvae_ros.node.frame.Frame`). One ``<node>: <modality>`` follows for each modality of the
-model, OK where it was used and STALE where not, with the reason (:mod:`smvae_ros.absence`), with
+model, OK where it was used and STALE where not, with the reason (:mod:`smvae_ros.sensors.absence`), with
 ``age_ms``, ``skew_ms``, and counters since activation: ``received``, ``used``, ``dropped``,
-``lost``, ``invalid``, ``foreign``, ``skewed`` (:class:`smvae_ros.arrivals.Counters`).
+``lost``, ``invalid``, ``foreign``, ``skewed`` (:class:`smvae_ros.sensors.arrivals.Counters`).
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from collections.abc import Mapping
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 
-from smvae_ros.arrivals import Counters
 from smvae_ros.messages import installed_types, make_header
 from smvae_ros.node.frame import Frame
 from smvae_ros.node.key_values import make_status
+from smvae_ros.sensors.arrivals import Counters
 
 
 def make_frame_status(

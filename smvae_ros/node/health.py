@@ -23,7 +23,7 @@ from smvae_core.health.leave_one_out import LeaveOneOut
 from smvae_core.health.reference import TIME_CONSTANT, weight
 from smvae_core.health.suspicion import Level, Suspicion, Thresholds, repeat_score
 from smvae_core.inference.inference import Encoding, Inference
-from smvae_ros.sensor_sample import SensorSample
+from smvae_ros.sensors.snapshot import SensorSample
 
 #: After so many seconds without a check, what was averaged before counts no more.
 FORGET = 2.0

@@ -22,12 +22,12 @@ from rclpy.serialization import deserialize_message
 from rclpy.subscription import Subscription
 from rclpy.topic_endpoint_info import TopicEndpointInfo
 
-from smvae_ros.absence import Connection
 from smvae_ros.messages import ForeignMessage, installed_types
 from smvae_ros.messages.serialised import SerialisedMessage
 from smvae_ros.node.polled_events import PolledEvents
-from smvae_ros.sensor_set import SensorSet
-from smvae_ros.sources import DECODED_LATE, Source
+from smvae_ros.sensors.absence import Connection
+from smvae_ros.sensors.sensor_set import SensorSet
+from smvae_ros.sensors.topic_inputs import DECODED_LATE, Source
 
 try:
     from rclpy.event_handler import SubscriptionEventCallbacks, UnsupportedEventTypeError

@@ -22,7 +22,6 @@ from std_msgs.msg import Float32MultiArray
 
 from smvae_core.inference.inference import Encoding
 from smvae_core.modalities import Modality
-from smvae_ros.arrivals import Counters
 from smvae_ros.messages import (
     MessageError,
     adapter,
@@ -36,7 +35,8 @@ from smvae_ros.node.frame_status import make_frame_status
 from smvae_ros.node.health import Judgement
 from smvae_ros.node.key_values import status_prefix
 from smvae_ros.node.overview import draw_overview
-from smvae_ros.sources import Source
+from smvae_ros.sensors.arrivals import Counters
+from smvae_ros.sensors.topic_inputs import Source
 
 try:
     from rclpy.event_handler import PublisherEventCallbacks

@@ -25,7 +25,6 @@ from rclpy.utilities import get_rmw_implementation_identifier
 from smvae_core.checkpoint import CheckpointError
 from smvae_core.inference.inference import Inference
 from smvae_core.precision import precision_advice
-from smvae_ros.absence import Connection
 from smvae_ros.configuration import NODE_NAME, make_sources, with_absolute_topics
 from smvae_ros.guarded_node import GuardedCallbacks
 from smvae_ros.model_folder import ModelFolder
@@ -40,7 +39,8 @@ from smvae_ros.node.reload_service import ReloadService
 from smvae_ros.node.throttle import Throttle
 from smvae_ros.node.worker import Progress, Worker
 from smvae_ros.programs import Interrupts
-from smvae_ros.sensor_set import SensorSet
+from smvae_ros.sensors.absence import Connection
+from smvae_ros.sensors.sensor_set import SensorSet
 from smvae_ros.specifications import health_settings, sensor_settings
 from smvae_ros.transport import transport_problem
 

@@ -15,14 +15,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from smvae_core.inference.inference import Inference, Prediction
-from smvae_ros.encoding import encode
 from smvae_ros.node.frame import Frame
 from smvae_ros.node.frame_times import FrameTimes
 from smvae_ros.node.health import HealthMonitor
 from smvae_ros.node.outputs import Outputs
-from smvae_ros.sensor_sample import SensorSample
-from smvae_ros.sensor_set import SensorSet
-from smvae_ros.sources import Source, observe
+from smvae_ros.sensors.encoding import encode
+from smvae_ros.sensors.sensor_set import SensorSet
+from smvae_ros.sensors.snapshot import SensorSample
+from smvae_ros.sensors.topic_inputs import Source, observe
 
 LISTENERS_PERIOD = 0.1  # seconds; how often it looks whether somebody listens
 

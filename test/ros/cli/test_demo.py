@@ -24,7 +24,7 @@ from smvae_ros.bags import BagReader, BagWriter
 from smvae_ros.demo import node_command
 from smvae_ros.demo_report import read_truth
 from smvae_ros.messages import adapter, bag_types
-from smvae_ros.sources import Source
+from smvae_ros.sensors.topic_inputs import Source
 
 
 def test_report_of_a_run_with_the_camera_cut_off(tmp_path: Path) -> None:

@@ -11,12 +11,12 @@ pytest.importorskip("rclpy", reason="rclpy is not installed (pip install ros-rcl
 from diagnostic_msgs.msg import DiagnosticStatus
 
 from smvae_core.health.suspicion import Level
-from smvae_ros.absence import Apart, Came, Connection, Evidence
-from smvae_ros.arrivals import Counters
 from smvae_ros.node.diagnostics import HealthReport, NodeHealth, SensorHealth
 from smvae_ros.node.frame_times import FrameTimes, Times
 from smvae_ros.node.health import Judgement
 from smvae_ros.node.worker import Progress
+from smvae_ros.sensors.absence import Apart, Came, Connection, Evidence
+from smvae_ros.sensors.arrivals import Counters
 
 SECOND = 10**9
 OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR

@@ -14,11 +14,11 @@ from smvae_core.modalities import Modality
 pytest.importorskip("rclpy", reason="rclpy is not installed (pip install ros-rclpy, or apt)")
 
 from smvae_core.health.suspicion import Level
-from smvae_ros.absence import Absence, Cause
 from smvae_ros.node.frame import Frame
 from smvae_ros.node.health import Judgement
 from smvae_ros.node.overview import GAP, TILE, draw_overview
-from smvae_ros.sensor_sample import Input, SensorSample
+from smvae_ros.sensors.absence import Absence, Cause
+from smvae_ros.sensors.snapshot import Input, SensorSample
 
 MODALITIES = {modality.name: modality for modality in small_modalities()}
 NAMES = tuple(MODALITIES)

@@ -12,13 +12,13 @@ from hypothesis import strategies as st
 
 from small_sensors import EPOCH, MS, SECOND
 from smvae_core.modalities import Modality
-from smvae_ros.absence import Cause
 from smvae_ros.lockstep import lockstep
 from smvae_ros.messages import ForeignMessage, MessageError, adapter, bag_types, make_message
-from smvae_ros.sensor_sample import SensorSample
-from smvae_ros.sensor_set import SensorSet
-from smvae_ros.slots import SPARE, NewestSlot
-from smvae_ros.sources import Observations, Source, observe
+from smvae_ros.sensors.absence import Cause
+from smvae_ros.sensors.buffers import SPARE, NewestSlot
+from smvae_ros.sensors.sensor_set import SensorSet
+from smvae_ros.sensors.snapshot import SensorSample
+from smvae_ros.sensors.topic_inputs import Observations, Source, observe
 
 RGB = Modality("rgb", "image", (3, 2, 2))
 PROPRIO = Modality("proprio", "vector", (2,))

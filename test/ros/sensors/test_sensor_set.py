@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from small_sensors import EPOCH, MODALITIES, MS, SECOND
-from smvae_ros.absence import Absence, Cause
 from smvae_ros.lockstep import lockstep
-from smvae_ros.sensor_set import SensorSet
-from smvae_ros.sensor_settings import SensorSettings, SlotSettings
+from smvae_ros.sensors.absence import Absence, Cause
+from smvae_ros.sensors.sensor_set import SensorSet
+from smvae_ros.sensors.settings import SensorSettings, SlotSettings
 
 
 def sensor_set(**settings: object) -> SensorSet:

@@ -15,10 +15,10 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from small_sensors import EPOCH, MS, SECOND
 from small_sensors import MODALITIES as SENSORS
 from smvae_core.modalities import Modality
-from smvae_ros.absence import Cause
-from smvae_ros.sensor_sample import SensorSample
-from smvae_ros.sensor_set import SensorSet
-from smvae_ros.sensor_settings import SensorSettings, SlotSettings
+from smvae_ros.sensors.absence import Cause
+from smvae_ros.sensors.sensor_set import SensorSet
+from smvae_ros.sensors.settings import SensorSettings, SlotSettings
+from smvae_ros.sensors.snapshot import SensorSample
 
 MODALITIES = SENSORS | {"force": Modality("force", "series", (1, 4), rate=1000.0)}
 NEWEST_WINS = ("rgb", "depth", "action")

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from small_sensors import EPOCH, MODALITIES, MS, SECOND
 from smvae_ros.lockstep import Event, lockstep
-from smvae_ros.sensor_sample import SensorSample
-from smvae_ros.sensor_set import TOGETHER, SensorSet
-from smvae_ros.sensor_settings import SensorSettings
+from smvae_ros.sensors.sensor_set import TOGETHER, SensorSet
+from smvae_ros.sensors.settings import SensorSettings
+from smvae_ros.sensors.snapshot import SensorSample
 
 
 class Meanwhile(threading.Condition):

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from small_sensors import MODALITIES
 from smvae_core.modalities import Modality
-from smvae_ros.sensor_set import SensorSet
-from smvae_ros.sensor_settings import SlotSettings
-from smvae_ros.series_history import SeriesHistory
+from smvae_ros.sensors.sensor_set import SensorSet
+from smvae_ros.sensors.series_history import SeriesHistory
+from smvae_ros.sensors.settings import SlotSettings
 
 MS = 1_000_000
 SECOND = 1000 * MS

@@ -1,6 +1,6 @@
 """The latest readings of a series, out of which windows on the model's grid are made.
 
-Times are those of :mod:`smvae_ros.slots`.
+Times are those of :mod:`smvae_ros.sensors.buffers`.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from smvae_core.modalities import Modality
-from smvae_ros.absence import Window
-from smvae_ros.sensor_settings import SlotSettings
-from smvae_ros.slots import NANOSECONDS, NewestSlot, Sample, nanoseconds
+from smvae_ros.sensors.absence import Window
+from smvae_ros.sensors.buffers import NANOSECONDS, NewestSlot, Sample, nanoseconds
+from smvae_ros.sensors.settings import SlotSettings
 
 HISTORY_SECONDS = 1.0  # a window may end so far behind its newest reading; more while there is room
 # Readings of each step of the model's grid that there is room for: 16 kHz for a grid of 1 kHz. What

@@ -5,9 +5,9 @@ from __future__ import annotations
 import dataclasses
 
 from smvae_core.inference.inference import Encoding, Inference, NotFiniteError
-from smvae_ros.absence import Absence, Cause
-from smvae_ros.sensor_sample import Unusable
-from smvae_ros.sources import Observations
+from smvae_ros.sensors.absence import Absence, Cause
+from smvae_ros.sensors.snapshot import Unusable
+from smvae_ros.sensors.topic_inputs import Observations
 
 TOO_LARGE = "its values are so large that the model's latent is not finite"
 

@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 
 from smvae_core.modalities import Modality
-from smvae_ros.absence import Apart, Evidence
-from smvae_ros.arrivals import Arrivals
-from smvae_ros.sensor_sample import Input
-from smvae_ros.series_history import SeriesHistory
-from smvae_ros.slots import NANOSECONDS, NewestSlot
+from smvae_ros.sensors.absence import Apart, Evidence
+from smvae_ros.sensors.arrivals import Arrivals
+from smvae_ros.sensors.buffers import NANOSECONDS, NewestSlot
+from smvae_ros.sensors.series_history import SeriesHistory
+from smvae_ros.sensors.snapshot import Input
 
 
 class Sensor:

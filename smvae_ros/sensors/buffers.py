@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections import deque
 from typing import Any, NamedTuple
 
-from smvae_ros.absence import Window
-from smvae_ros.sensor_settings import SlotSettings
+from smvae_ros.sensors.absence import Window
+from smvae_ros.sensors.settings import SlotSettings
 
 NANOSECONDS = 1_000_000_000
 PERIODS = 8  # a median of so many ignores single lost samples and jumps

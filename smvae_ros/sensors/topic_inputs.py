@@ -15,10 +15,10 @@ import numpy as np
 
 from smvae_core.modalities import Modality
 from smvae_core.preprocessing import prepare
-from smvae_ros.absence import Absence, Cause
 from smvae_ros.messages.fields import Adapter
 from smvae_ros.messages.vectors import JointStateAdapter
-from smvae_ros.sensor_sample import Input, SensorSample, Unusable
+from smvae_ros.sensors.absence import Absence, Cause
+from smvae_ros.sensors.snapshot import Input, SensorSample, Unusable
 
 DECODED_LATE = ("image", "depth")  # kinds that are decoded only if a frame uses them
 

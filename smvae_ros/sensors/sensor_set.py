@@ -1,7 +1,7 @@
 """The newest sample of each modality, its age, and when a set of them becomes a frame.
 
-There is no synchroniser. Every modality has one newest-wins slot (:mod:`smvae_ros.slots`; a series
-a short history, :mod:`smvae_ros.series_history`). When the trigger modality arrives, at most
+There is no synchroniser. Every modality has one newest-wins slot (:mod:`smvae_ros.sensors.buffers`; a series
+a short history, :mod:`smvae_ros.sensors.series_history`). When the trigger modality arrives, at most
 ``gather_ms`` are spent waiting for the other live modalities of the same moment, then whatever is
 fresh becomes the frame. Whether a modality is live is judged by its monotonic time of receipt
 alone, and how far apart the inputs of a frame are by their stamps alone; so a jumping clock, a
@@ -35,13 +35,13 @@ from typing import Any
 import numpy as np
 
 from smvae_core.modalities import Modality
-from smvae_ros.absence import Connection, Evidence, explain
-from smvae_ros.arrivals import Counters
-from smvae_ros.sensor import Sensor
-from smvae_ros.sensor_sample import Input, SensorSample, Unusable
-from smvae_ros.sensor_settings import TIMER, SensorSettings, SlotSettings
-from smvae_ros.series_history import SeriesHistory
-from smvae_ros.slots import NANOSECONDS, nanoseconds
+from smvae_ros.sensors.absence import Connection, Evidence, explain
+from smvae_ros.sensors.arrivals import Counters
+from smvae_ros.sensors.buffers import NANOSECONDS, nanoseconds
+from smvae_ros.sensors.sensor import Sensor
+from smvae_ros.sensors.series_history import SeriesHistory
+from smvae_ros.sensors.settings import TIMER, SensorSettings, SlotSettings
+from smvae_ros.sensors.snapshot import Input, SensorSample, Unusable
 
 TOGETHER = 32  # messages; one after the other they cost less, the processor's caches being warm
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from smvae_ros.absence import Absence
+from smvae_ros.sensors.absence import Absence
 
 
 @dataclass(frozen=True)

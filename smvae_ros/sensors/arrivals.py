@@ -5,8 +5,8 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass
 
-from smvae_ros.absence import RECENT, Apart, Came, Evidence, Window
 from smvae_ros.messages.fields import ForeignMessage
+from smvae_ros.sensors.absence import RECENT, Apart, Came, Evidence, Window
 
 NANOSECONDS = 1_000_000_000
 

@@ -1,0 +1,1 @@
+"""The commands; each file is one of `ros2 run smvae_ros`."""
