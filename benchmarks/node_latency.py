@@ -36,7 +36,7 @@ from benchmarks.node_process import cpu_seconds, start_node, stop_node
 from benchmarks.results import publish
 from benchmarks.sensors import IMAGE_RATE, TOPICS, WRENCH_RATE, Published, publish_sensors
 from benchmarks.slow_model import save_slow_model
-from smvae_ros.configuration import NODE_NAME
+from smvae_ros.parameters.configuration import NODE_NAME
 from smvae_ros.programs import isolate
 from smvae_ros.transport import LARGE_DATA, VARIABLE
 

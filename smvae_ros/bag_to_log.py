@@ -48,8 +48,8 @@ from smvae_core.modalities import Modality
 from smvae_core.preprocessing import prepare
 from smvae_ros.bag_topics import missing_sources
 from smvae_ros.bags import BagError, BagReader
-from smvae_ros.configuration import add_parameters_options, make_sources, read_values
 from smvae_ros.messages import ForeignMessage, MessageError, stamp_ns
+from smvae_ros.parameters.configuration import add_parameters_options, make_sources, read_values
 from smvae_ros.programs import interruptible, print_error
 from smvae_ros.sensors.absence import Absences, describe_unusable
 from smvae_ros.sensors.topic_inputs import Source
@@ -121,7 +121,7 @@ def convert_bag(
         path: of the bag.
         folder: for the logs; created if it is missing.
         values: of the node's parameters for :data:`MODALITIES`, see
-            :func:`smvae_ros.configuration.read_values`.
+            :func:`smvae_ros.parameters.configuration.read_values`.
         rate: steps per second.
         trajectory: number of the first trajectory.
         stamp: the first part of the files' names; by default the time at which the bag begins.

@@ -26,8 +26,8 @@ from smvae_core.files import check_output
 from smvae_ros.bags import BagError, BagReader
 from smvae_ros.bags.replayer import Cut, Replayer
 from smvae_ros.bundled import bag_path, model_path, parameters_path, yardstick_path
-from smvae_ros.configuration import NODE_NAME
 from smvae_ros.demo_report import write_report
+from smvae_ros.parameters.configuration import NODE_NAME
 from smvae_ros.programs import isolate, print_error, ros_program
 
 CAMERA_TOPICS = "/camera/*"

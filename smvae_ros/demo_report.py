@@ -18,7 +18,6 @@ from smvae_core.inference.inference import Inference
 from smvae_core.metrics.subset_errors import Subset, SubsetErrors
 from smvae_core.preprocessing import prepare, to_raw
 from smvae_ros.bags import BagReader
-from smvae_ros.configuration import make_sources, read_values
 from smvae_ros.demo_recording import DemoRecording, nearest
 from smvae_ros.evaluate import evaluate_bag
 from smvae_ros.figures import (
@@ -30,6 +29,7 @@ from smvae_ros.figures import (
     plot_live,
 )
 from smvae_ros.messages import adapter, stamp_ns
+from smvae_ros.parameters.configuration import make_sources, read_values
 from smvae_ros.report import Page
 from smvae_ros.sensors.topic_inputs import Source
 

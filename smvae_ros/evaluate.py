@@ -32,17 +32,17 @@ from smvae_core.metrics.subset_errors import SubsetErrors, print_summary
 from smvae_ros.bag_topics import missing_sources
 from smvae_ros.bags import BagError, BagReader
 from smvae_ros.bundled import model_path
-from smvae_ros.configuration import add_parameters_options, make_sources, read_values
 from smvae_ros.frame_records import VISUAL, FrameRecords
 from smvae_ros.health_records import HealthRecords
 from smvae_ros.lockstep import Event, lockstep
 from smvae_ros.messages.fields import stamp_ns
+from smvae_ros.parameters.configuration import add_parameters_options, make_sources, read_values
+from smvae_ros.parameters.declarations import health_settings, sensor_settings
 from smvae_ros.programs import print_error
 from smvae_ros.sensors.absence import Absences, Cause, Connection, describe_unusable
 from smvae_ros.sensors.encoding import encode
 from smvae_ros.sensors.sensor_set import SensorSet
 from smvae_ros.sensors.topic_inputs import Observations, Source, observe
-from smvae_ros.specifications import health_settings, sensor_settings
 
 log = logging.getLogger(__name__)
 
@@ -100,7 +100,7 @@ def evaluate_bag(
     Args:
         path: of the bag.
         inference: the model.
-        values: of the node's parameters, see :func:`smvae_ros.configuration.read_values`.
+        values: of the node's parameters, see :func:`smvae_ros.parameters.configuration.read_values`.
         errors: adds the bag's errors to it.
         on_frame: are given each frame.
 

@@ -11,7 +11,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from smvae_ros.parameters_file import read_parameters
+from smvae_ros.parameters.parameters_file import read_parameters
 from smvae_ros.programs import (
     deferred_interrupts,
     end_within,

@@ -35,8 +35,8 @@ from smvae_core.inference.inference import Inference
 from smvae_core.models.multimodal_vae import MultimodalVAE
 from smvae_core.preprocessing import to_tensor
 from smvae_ros.bags import BagError
-from smvae_ros.configuration import add_parameters_options, read_values
 from smvae_ros.evaluate import evaluate_bag
+from smvae_ros.parameters.configuration import add_parameters_options, read_values
 from training.programs import run_program
 
 Latents = dict[str, np.ndarray]

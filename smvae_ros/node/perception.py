@@ -25,7 +25,6 @@ from rclpy.utilities import get_rmw_implementation_identifier
 from smvae_core.checkpoint import CheckpointError
 from smvae_core.inference.inference import Inference
 from smvae_core.precision import precision_advice
-from smvae_ros.configuration import NODE_NAME, make_sources, with_absolute_topics
 from smvae_ros.guarded_node import GuardedCallbacks
 from smvae_ros.model_folder import ModelFolder
 from smvae_ros.node.diagnostics import HealthReport, NodeHealth, SensorHealth
@@ -34,14 +33,15 @@ from smvae_ros.node.health import HealthMonitor
 from smvae_ros.node.inputs import Inputs, make_profile
 from smvae_ros.node.key_values import status_prefix
 from smvae_ros.node.outputs import Outputs
-from smvae_ros.node.parameters import NodeParameters
 from smvae_ros.node.reload_service import ReloadService
 from smvae_ros.node.throttle import Throttle
 from smvae_ros.node.worker import Progress, Worker
+from smvae_ros.parameters.configuration import NODE_NAME, make_sources, with_absolute_topics
+from smvae_ros.parameters.declarations import health_settings, sensor_settings
+from smvae_ros.parameters.node_parameters import NodeParameters
 from smvae_ros.programs import Interrupts
 from smvae_ros.sensors.absence import Connection
 from smvae_ros.sensors.sensor_set import SensorSet
-from smvae_ros.specifications import health_settings, sensor_settings
 from smvae_ros.transport import transport_problem
 
 DIAGNOSTICS_PERIOD = 1.0  # seconds
@@ -49,7 +49,7 @@ EVENTS_PERIOD = 0.2  # seconds
 
 
 class PerceptionNode(GuardedCallbacks, LifecycleNode):
-    """See the module's description; parameters are in :mod:`smvae_ros.node.parameters`.
+    """See the module's description; parameters are in :mod:`smvae_ros.parameters.node_parameters`.
 
     Args:
         interrupted: tells whether the process shall end; it then need not become active any more.

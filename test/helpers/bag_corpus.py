@@ -36,9 +36,9 @@ from smvae_core.inference.inference import Inference
 from smvae_ros.bag_to_log import MODALITIES, convert_bag
 from smvae_ros.bags import BagReader
 from smvae_ros.bundled import model_path, parameters_path
-from smvae_ros.configuration import read_values
 from smvae_ros.evaluate import BagFrames, evaluate_bag
 from smvae_ros.messages.types import bag_typestore
+from smvae_ros.parameters.configuration import read_values
 
 STEPS = 6
 WRENCH = "geometry_msgs/msg/WrenchStamped"

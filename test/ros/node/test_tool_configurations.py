@@ -20,11 +20,11 @@ pytest.importorskip("rclpy", reason="rclpy is not installed (pip install ros-rcl
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 
-from smvae_ros.configuration import NODE_NAME
 from smvae_ros.messages import installed_types
 from smvae_ros.node.diagnostics import HealthReport, NodeHealth, SensorHealth
 from smvae_ros.node.key_values import HARDWARE_ID
 from smvae_ros.node.worker import Progress
+from smvae_ros.parameters.configuration import NODE_NAME
 from smvae_ros.sensors.absence import Connection, Evidence
 from smvae_ros.sensors.arrivals import Counters
 

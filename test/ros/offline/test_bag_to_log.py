@@ -35,10 +35,10 @@ from smvae_core.metrics.subset_errors import SubsetErrors
 from smvae_ros.bag_to_log import MODALITIES, BagConversion, convert_bag, main
 from smvae_ros.bags import BagError, BagWriter
 from smvae_ros.bundled import bag_path, parameters_path
-from smvae_ros.configuration import read_values
 from smvae_ros.evaluate import evaluate_bag
 from smvae_ros.messages import adapter, bag_types
 from smvae_ros.messages.types import bag_typestore
+from smvae_ros.parameters.configuration import read_values
 
 PERIOD = 50 * MS
 READING = MODALITIES["force"].raw_shape[0]

@@ -12,8 +12,8 @@ from small_bags import write_small_bag
 from smvae_ros.bag_to_log import MODALITIES
 from smvae_ros.bag_to_log import main as bag_to_log
 from smvae_ros.bundled import parameters_path
-from smvae_ros.configuration import make_sources, read_values
-from smvae_ros.parameters_file import read_parameters
+from smvae_ros.parameters.configuration import make_sources, read_values
+from smvae_ros.parameters.parameters_file import read_parameters
 
 LOG_MODALITIES = tuple(MODALITIES.values())
 # One file, or several over each other; each section sets a value by its own name, and `last`.

@@ -20,9 +20,9 @@ from rclpy.parameter import Parameter
 
 from smvae_core.modalities import Modality
 from smvae_ros.bundled import parameters_path
-from smvae_ros.configuration import describe_unknown
-from smvae_ros.parameters_file import read_parameters
-from smvae_ros.specifications import NODE_PARAMETERS, Specification, modality_parameters
+from smvae_ros.parameters.configuration import describe_unknown
+from smvae_ros.parameters.declarations import NODE_PARAMETERS, Specification, modality_parameters
+from smvae_ros.parameters.parameters_file import read_parameters
 
 
 def make_descriptor(specification: Specification) -> ParameterDescriptor:

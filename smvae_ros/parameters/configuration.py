@@ -12,10 +12,10 @@ from typing import Any
 from smvae_core.modalities import Modality
 from smvae_ros.bundled import parameters_path
 from smvae_ros.messages import adapter
-from smvae_ros.names import NODE_NAME, absolute_topic, full_name
-from smvae_ros.parameters_file import namespaces, read_parameters
+from smvae_ros.parameters.declarations import NODE_PARAMETERS, modality_parameters
+from smvae_ros.parameters.names import NODE_NAME, absolute_topic, full_name
+from smvae_ros.parameters.parameters_file import namespaces, read_parameters
 from smvae_ros.sensors.topic_inputs import Source
-from smvae_ros.specifications import NODE_PARAMETERS, modality_parameters
 
 log = logging.getLogger(__name__)
 
@@ -70,7 +70,7 @@ def read_values(
     Logs a warning that names what is of no use.
 
     Args:
-        path: YAML as ROS 2 reads it, see :mod:`smvae_ros.parameters_file`.
+        path: YAML as ROS 2 reads it, see :mod:`smvae_ros.parameters.parameters_file`.
         modalities: of the model.
         namespace: of the node; by default the one for which the file has a section of the node, and
             where it has none, the root.
