@@ -36,9 +36,9 @@ from benchmarks.node_process import cpu_seconds, start_node, stop_node
 from benchmarks.results import publish
 from benchmarks.sensors import IMAGE_RATE, TOPICS, WRENCH_RATE, Published, publish_sensors
 from benchmarks.slow_model import save_slow_model
+from smvae_ros.node.transport import LARGE_DATA, VARIABLE
 from smvae_ros.parameters.configuration import NODE_NAME
 from smvae_ros.programs import isolate
-from smvae_ros.transport import LARGE_DATA, VARIABLE
 
 PARTS = ("node", "naive", "large", "slow", "idle", "diagnosed")
 STAGES = ("gather", "convert", "prepare", "encode", "latent", "decode", "publish")
@@ -109,7 +109,7 @@ def run(
     from sensor_msgs.msg import Image
 
     from smvae_ros.messages import stamp_ns
-    from smvae_ros.spinning import make_executor
+    from smvae_ros.node.spinning import make_executor
 
     result = Run()
 
@@ -183,7 +183,7 @@ def start_naive() -> subprocess.Popen:
 def large_data() -> Iterator[None]:
     """Fast DDS' transport for large data in this process and those it starts.
 
-    With the discovery range LOCALHOST it would not be used (:mod:`smvae_ros.transport`); from
+    With the discovery range LOCALHOST it would not be used (:mod:`smvae_ros.node.transport`); from
     others on the network they stay apart by their ROS_DOMAIN_ID.
     """
     before = dict(os.environ)

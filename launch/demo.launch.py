@@ -17,7 +17,7 @@ from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 
 from smvae_ros.bundled import bag_path
-from smvae_ros.transport import LARGE_DATA, VARIABLE
+from smvae_ros.node.transport import LARGE_DATA, VARIABLE
 
 ARGUMENTS = [
     DeclareLaunchArgument(

@@ -14,9 +14,9 @@ from launch_ros.parameter_descriptions import ParameterValue
 from launch_ros.utilities import prefix_namespace
 
 from smvae_ros.bundled import parameters_path
+from smvae_ros.node.transport import LARGE_DATA, VARIABLE
 from smvae_ros.parameters.names import NODE_NAME, full_name
 from smvae_ros.parameters.parameters_file import read_parameters
-from smvae_ros.transport import LARGE_DATA, VARIABLE
 
 ARGUMENTS = [
     DeclareLaunchArgument(

@@ -75,7 +75,7 @@ def run(args: Sequence[str] | None = None) -> int:
             from rclpy.signals import SignalHandlerOptions
 
             from smvae_ros.node.perception import PerceptionNode
-            from smvae_ros.spinning import Spinning
+            from smvae_ros.node.spinning import Spinning
 
         try:
             rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)

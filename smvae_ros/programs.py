@@ -45,7 +45,7 @@ def ros_program(
             import rclpy  # only now, so that --help and mistakes are answered at once
             from rclpy.signals import SignalHandlerOptions
 
-            from smvae_ros.guarded_node import GuardedNode
+            from smvae_ros.node.guarded_node import GuardedNode
 
             rclpy.init(args=for_ros, signal_handler_options=SignalHandlerOptions.NO)
             try:

@@ -105,7 +105,7 @@ def _spin(
     """
     from tqdm import tqdm
 
-    from smvae_ros.spinning import Spinning
+    from smvae_ros.node.spinning import Spinning
 
     spinning = Spinning(node)
     end = float("inf") if duration is None else time.monotonic() + duration

@@ -30,12 +30,12 @@ from rclpy.parameter import Parameter
 from rclpy.qos import QoSProfile
 
 from smvae_ros.messages import installed_types
+from smvae_ros.node.spinning import Spinning
 from smvae_ros.programs import print_error, ros_program
 from smvae_ros.simulation.faults import FAULTS, NONE, FaultInjector, Faults
 from smvae_ros.simulation.graphics import SimulationUnavailable
 from smvae_ros.simulation.insertion import CONTROL_RATE, InsertionRobot, Step
 from smvae_ros.simulation.topics import TOPICS, step_messages
-from smvae_ros.spinning import Spinning
 
 log = logging.getLogger(__name__)
 

@@ -25,16 +25,17 @@ from rclpy.utilities import get_rmw_implementation_identifier
 from smvae_core.checkpoint import CheckpointError
 from smvae_core.inference.inference import Inference
 from smvae_core.precision import precision_advice
-from smvae_ros.guarded_node import GuardedCallbacks
-from smvae_ros.model_folder import ModelFolder
 from smvae_ros.node.diagnostics import HealthReport, NodeHealth, SensorHealth
 from smvae_ros.node.frame_times import Times
+from smvae_ros.node.guarded_node import GuardedCallbacks
 from smvae_ros.node.health import HealthMonitor
-from smvae_ros.node.inputs import Inputs, make_profile
 from smvae_ros.node.key_values import status_prefix
-from smvae_ros.node.outputs import Outputs
-from smvae_ros.node.reload_service import ReloadService
+from smvae_ros.node.model_folder import ModelFolder
+from smvae_ros.node.publishers import Outputs
+from smvae_ros.node.reload import ReloadService
+from smvae_ros.node.subscriptions import Inputs, make_profile
 from smvae_ros.node.throttle import Throttle
+from smvae_ros.node.transport import transport_problem
 from smvae_ros.node.worker import Progress, Worker
 from smvae_ros.parameters.configuration import NODE_NAME, make_sources, with_absolute_topics
 from smvae_ros.parameters.declarations import health_settings, sensor_settings
@@ -42,7 +43,6 @@ from smvae_ros.parameters.node_parameters import NodeParameters
 from smvae_ros.programs import Interrupts
 from smvae_ros.sensors.absence import Connection
 from smvae_ros.sensors.sensor_set import SensorSet
-from smvae_ros.transport import transport_problem
 
 DIAGNOSTICS_PERIOD = 1.0  # seconds
 EVENTS_PERIOD = 0.2  # seconds

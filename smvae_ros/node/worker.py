@@ -18,7 +18,7 @@ from smvae_core.inference.inference import Inference, Prediction
 from smvae_ros.node.frame import Frame
 from smvae_ros.node.frame_times import FrameTimes
 from smvae_ros.node.health import HealthMonitor
-from smvae_ros.node.outputs import Outputs
+from smvae_ros.node.publishers import Outputs
 from smvae_ros.sensors.encoding import encode
 from smvae_ros.sensors.sensor_set import SensorSet
 from smvae_ros.sensors.snapshot import SensorSample

@@ -38,8 +38,8 @@ from std_srvs.srv import SetBool
 
 from ros_processes import Process, ros_environment, start, start_node, unique_domain_id
 from small_models import save_small_checkpoint
-from smvae_ros.guarded_node import GuardedNode
-from smvae_ros.spinning import Spinning
+from smvae_ros.node.guarded_node import GuardedNode
+from smvae_ros.node.spinning import Spinning
 
 TYPES = range(256)
 KNOWN_TYPES = range(10)
@@ -160,7 +160,7 @@ def suspect(
 ) -> Iterator[Suspect]:
     """A node that is spun in a thread of its own, by either executor."""
     if request.param != "as chosen":
-        monkeypatch.setattr("smvae_ros.spinning.make_executor", SingleThreadedExecutor)
+        monkeypatch.setattr("smvae_ros.node.spinning.make_executor", SingleThreadedExecutor)
     rclpy.init(domain_id=domain)
     node = Suspect()
     spinning = Spinning(node)

@@ -26,7 +26,7 @@ from ament_index_python.packages import PackageNotFoundError, get_package_share_
 from robot import ALL, Robot, observations
 from ros_processes import Process, ros_environment, start_script, unique_domain_id
 from small_models import save_small_checkpoint
-from smvae_ros.transport import VARIABLE
+from smvae_ros.node.transport import VARIABLE
 
 try:
     LAUNCH = Path(get_package_share_directory("smvae_ros")) / "launch"

@@ -14,9 +14,9 @@ from rclpy.clock import Clock, ClockType
 from rclpy.executors import SingleThreadedExecutor
 
 from ros_processes import ros_environment, unique_domain_id
-from smvae_ros import spinning
-from smvae_ros.guarded_node import GuardedNode
-from smvae_ros.spinning import Spinning
+from smvae_ros.node import spinning
+from smvae_ros.node.guarded_node import GuardedNode
+from smvae_ros.node.spinning import Spinning
 
 
 class CountingExecutor:

@@ -6,7 +6,7 @@ from contextlib import closing
 
 import pytest
 
-from smvae_ros.transport import LARGE_DATA, VARIABLE, transport_problem
+from smvae_ros.node.transport import LARGE_DATA, VARIABLE, transport_problem
 
 BOTH = {VARIABLE: LARGE_DATA, "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST"}
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from smvae_ros.bundled import model_path
-from smvae_ros.model_folder import ModelFolder
+from smvae_ros.node.model_folder import ModelFolder
 
 
 @pytest.fixture

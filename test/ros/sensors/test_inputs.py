@@ -22,7 +22,7 @@ from ros_processes import ros_environment, unique_domain_id
 from small_models import small_modalities
 from smvae_ros.bundled import parameters_path
 from smvae_ros.messages import installed_types
-from smvae_ros.node import inputs
+from smvae_ros.node import subscriptions as inputs
 from smvae_ros.parameters.configuration import make_sources, read_values
 from smvae_ros.parameters.declarations import sensor_settings
 from smvae_ros.sensors.absence import Connection
