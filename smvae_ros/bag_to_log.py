@@ -46,14 +46,14 @@ from smvae_core.data.logs.vision_touch import (
 from smvae_core.files import check_output
 from smvae_core.modalities import Modality
 from smvae_core.preprocessing import prepare
-from smvae_ros.bag_topics import missing_sources
 from smvae_ros.bags import BagError, BagReader
 from smvae_ros.messages import ForeignMessage, MessageError, stamp_ns
+from smvae_ros.offline.bag_topics import missing_sources
+from smvae_ros.offline.step_sampler import LEADER, LogStep, StepSampler
 from smvae_ros.parameters.configuration import add_parameters_options, make_sources, read_values
 from smvae_ros.programs import interruptible, print_error
 from smvae_ros.sensors.absence import Absences, describe_unusable
 from smvae_ros.sensors.topic_inputs import Source
-from smvae_ros.step_sampler import LEADER, LogStep, StepSampler
 
 log = logging.getLogger(__name__)
 

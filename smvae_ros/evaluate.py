@@ -29,13 +29,13 @@ from smvae_core.files import check_output, write_text
 from smvae_core.inference.inference import Inference, NotFiniteError
 from smvae_core.metrics.subset_choice import HELP, choose_subsets, left_out
 from smvae_core.metrics.subset_errors import SubsetErrors, print_summary
-from smvae_ros.bag_topics import missing_sources
 from smvae_ros.bags import BagError, BagReader
 from smvae_ros.bundled import model_path
 from smvae_ros.frame_records import VISUAL, FrameRecords
 from smvae_ros.health_records import HealthRecords
-from smvae_ros.lockstep import Event, lockstep
 from smvae_ros.messages.fields import stamp_ns
+from smvae_ros.offline.bag_topics import missing_sources
+from smvae_ros.offline.lockstep import Event, lockstep
 from smvae_ros.parameters.configuration import add_parameters_options, make_sources, read_values
 from smvae_ros.parameters.declarations import health_settings, sensor_settings
 from smvae_ros.programs import print_error

@@ -21,7 +21,7 @@ and so is the same live and offline:
 3. ``settle(...)`` when the frame has been decoded, which may show that some values are unusable.
 
 The node's worker calls ``poll`` and sleeps in ``wait`` (:mod:`smvae_ros.node.worker`), offline
-tools use :func:`smvae_ros.lockstep.lockstep`. All methods may be called from any thread; they share
+tools use :func:`smvae_ros.offline.lockstep.lockstep`. All methods may be called from any thread; they share
 ``condition``, which a caller may hold to make several calls one step.
 """
 

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from smvae_core.modalities import Modality
-from smvae_ros.step_sampler import LogStep, StepSampler
+from smvae_ros.offline.step_sampler import LogStep, StepSampler
 
 MS = 1_000_000
 START = 1_700_000_000_000 * MS

@@ -16,8 +16,8 @@ from smvae_ros.bag_to_log import main as bag_to_log
 from smvae_ros.bags import BagReader, BagWriter
 from smvae_ros.bundled import bag_path
 from smvae_ros.evaluate import main as evaluate
-from smvae_ros.lockstep import lockstep
 from smvae_ros.messages import bag_types, make_header, make_message
+from smvae_ros.offline.lockstep import lockstep
 from smvae_ros.sensors.absence import (
     Absences,
     Apart,

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from small_sensors import EPOCH, MS, SECOND
 from smvae_core.modalities import Modality
-from smvae_ros.lockstep import lockstep
 from smvae_ros.messages import ForeignMessage, MessageError, adapter, bag_types, make_message
+from smvae_ros.offline.lockstep import lockstep
 from smvae_ros.sensors.absence import Cause
 from smvae_ros.sensors.buffers import SPARE, NewestSlot
 from smvae_ros.sensors.sensor_set import SensorSet

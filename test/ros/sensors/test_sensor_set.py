@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from small_sensors import EPOCH, MODALITIES, MS, SECOND
-from smvae_ros.lockstep import lockstep
+from smvae_ros.offline.lockstep import lockstep
 from smvae_ros.sensors.absence import Absence, Cause
 from smvae_ros.sensors.sensor_set import SensorSet
 from smvae_ros.sensors.settings import SensorSettings, SlotSettings

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from small_sensors import EPOCH, MODALITIES, MS, SECOND
-from smvae_ros.lockstep import Event, lockstep
+from smvae_ros.offline.lockstep import Event, lockstep
 from smvae_ros.sensors.sensor_set import TOGETHER, SensorSet
 from smvae_ros.sensors.settings import SensorSettings
 from smvae_ros.sensors.snapshot import SensorSample
