@@ -26,9 +26,9 @@ from smvae_core.files import check_output
 from smvae_ros.bags import BagError, BagReader
 from smvae_ros.bags.replayer import Cut, Replayer
 from smvae_ros.bundled import bag_path, model_path, parameters_path, yardstick_path
-from smvae_ros.demo_report import write_report
 from smvae_ros.parameters.configuration import NODE_NAME
 from smvae_ros.programs import isolate, print_error, ros_program
+from smvae_ros.reports.demo_report import write_report
 
 CAMERA_TOPICS = "/camera/*"
 STARTUP_TIMEOUT = 120.0  # seconds for the node to load and warm up its model
@@ -69,7 +69,7 @@ def perception_node(options: argparse.Namespace) -> Iterator[subprocess.Popen[by
 
 def replay_to_node(options: argparse.Namespace, node: Any, process: subprocess.Popen[bytes]) -> Any:
     """Replays the bag with the camera cut off, and returns a recording of what the node made of it
-    (:class:`smvae_ros.demo_recording.DemoRecording`).
+    (:class:`smvae_ros.reports.demo_recording.DemoRecording`).
 
     Raises:
         BagError: where the bag cannot be read.
@@ -77,7 +77,7 @@ def replay_to_node(options: argparse.Namespace, node: Any, process: subprocess.P
     """
     from rclpy.executors import SingleThreadedExecutor
 
-    from smvae_ros.demo_recording import DemoRecording
+    from smvae_ros.reports.demo_recording import DemoRecording
 
     executor = SingleThreadedExecutor()
     executor.add_node(node)

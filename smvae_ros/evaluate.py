@@ -31,14 +31,14 @@ from smvae_core.metrics.subset_choice import HELP, choose_subsets, left_out
 from smvae_core.metrics.subset_errors import SubsetErrors, print_summary
 from smvae_ros.bags import BagError, BagReader
 from smvae_ros.bundled import model_path
-from smvae_ros.frame_records import VISUAL, FrameRecords
-from smvae_ros.health_records import HealthRecords
 from smvae_ros.messages.fields import stamp_ns
 from smvae_ros.offline.bag_topics import missing_sources
 from smvae_ros.offline.lockstep import Event, lockstep
 from smvae_ros.parameters.configuration import add_parameters_options, make_sources, read_values
 from smvae_ros.parameters.declarations import health_settings, sensor_settings
 from smvae_ros.programs import print_error
+from smvae_ros.reports.frame_records import VISUAL, FrameRecords
+from smvae_ros.reports.health_records import HealthRecords
 from smvae_ros.sensors.absence import Absences, Cause, Connection, describe_unusable
 from smvae_ros.sensors.encoding import encode
 from smvae_ros.sensors.sensor_set import SensorSet
@@ -215,7 +215,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     logging.basicConfig(level=logging.INFO, format="%(levelname)s: %(message)s")
     if options.report:
         try:  # optional; said before the work
-            from smvae_ros.evaluate_report import write_page
+            from smvae_ros.reports.evaluate_report import write_page
         except ImportError as error:
             reason = f"--report needs matplotlib ({error}); pip install matplotlib"
             return print_error("evaluate", ImportError(reason))

@@ -31,7 +31,7 @@ from smvae_core.data.logs.dataset import LogCache, open_cache
 from smvae_core.files import check_output, whole_file
 from smvae_core.models.multimodal_vae import MultimodalVAE
 from smvae_core.preprocessing import to_raw, to_tensor
-from smvae_ros.figures import clear_ticks, depth_scale, depth_style, displayable
+from smvae_ros.reports.figures import clear_ticks, depth_scale, depth_style, displayable
 from training.programs import run_program
 from training.table_file import RESULTS
 

@@ -22,8 +22,8 @@ from small_bags import TOPICS, write_small_bag
 from small_models import save_small_checkpoint, small_modalities
 from smvae_ros.bags import BagReader, BagWriter
 from smvae_ros.demo import node_command
-from smvae_ros.demo_report import read_truth
 from smvae_ros.messages import adapter, bag_types
+from smvae_ros.reports.demo_report import read_truth
 from smvae_ros.sensors.topic_inputs import Source
 
 

@@ -27,11 +27,11 @@ from smvae_core.models.smvae import SMVAE
 from smvae_ros.bags import BagReader, BagWriter
 from smvae_ros.bundled import parameters_path
 from smvae_ros.evaluate import evaluate_bag, main
-from smvae_ros.evaluate_figures import pictures_figure, timeline_figure
-from smvae_ros.evaluate_report import write_page
-from smvae_ros.figures import depth_scale, depth_style
-from smvae_ros.frame_records import FrameRecords
 from smvae_ros.parameters.configuration import read_values
+from smvae_ros.reports.evaluate_figures import pictures_figure, timeline_figure
+from smvae_ros.reports.evaluate_report import write_page
+from smvae_ros.reports.figures import depth_scale, depth_style
+from smvae_ros.reports.frame_records import FrameRecords
 
 FIVE = tuple(TOPICS)
 SECOND_ARM = {"wrist": "rgb", "force_2": "force", "proprio_2": "proprio"}  # sensor → one like it

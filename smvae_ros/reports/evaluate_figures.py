@@ -12,7 +12,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from smvae_core.inference.inference import Inference
-from smvae_ros.figures import (
+from smvae_ros.reports.figures import (
     clear_ticks,
     colour_of,
     depth_scale,
@@ -21,8 +21,8 @@ from smvae_ros.figures import (
     legend_above,
     plot_live,
 )
-from smvae_ros.frame_records import UNITS, VISUAL, FrameRecords, Picture
-from smvae_ros.health_records import HealthRecords
+from smvae_ros.reports.frame_records import UNITS, VISUAL, FrameRecords, Picture
+from smvae_ros.reports.health_records import HealthRecords
 
 WIDTH = 7.5  # inches; figures are not wider than that, or a phone could not show their letters
 COLUMNS = 5  # moments shown of a bag

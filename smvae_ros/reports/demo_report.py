@@ -18,9 +18,11 @@ from smvae_core.inference.inference import Inference
 from smvae_core.metrics.subset_errors import Subset, SubsetErrors
 from smvae_core.preprocessing import prepare, to_raw
 from smvae_ros.bags import BagReader
-from smvae_ros.demo_recording import DemoRecording, nearest
 from smvae_ros.evaluate import evaluate_bag
-from smvae_ros.figures import (
+from smvae_ros.messages import adapter, stamp_ns
+from smvae_ros.parameters.configuration import make_sources, read_values
+from smvae_ros.reports.demo_recording import DemoRecording, nearest
+from smvae_ros.reports.figures import (
     clear_ticks,
     depth_scale,
     depth_style,
@@ -28,9 +30,7 @@ from smvae_ros.figures import (
     legend_above,
     plot_live,
 )
-from smvae_ros.messages import adapter, stamp_ns
-from smvae_ros.parameters.configuration import make_sources, read_values
-from smvae_ros.report import Page
+from smvae_ros.reports.page import Page
 from smvae_ros.sensors.topic_inputs import Source
 
 CAMERA = ("rgb", "depth")

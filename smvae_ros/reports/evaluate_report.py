@@ -7,10 +7,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from smvae_core.inference.inference import Inference
-from smvae_ros.evaluate_figures import pictures_figure, timeline_figure
-from smvae_ros.frame_records import VISUAL, FrameRecords
-from smvae_ros.health_records import HealthRecords
-from smvae_ros.report import Page
+from smvae_ros.reports.evaluate_figures import pictures_figure, timeline_figure
+from smvae_ros.reports.frame_records import VISUAL, FrameRecords
+from smvae_ros.reports.health_records import HealthRecords
+from smvae_ros.reports.page import Page
 
 Summary = Mapping[str, Mapping[str, float]]
 
