@@ -10,7 +10,7 @@ TORCH ?= torch==2.13.0
 .PHONY: demo test lint setup clean
 
 demo: $(READY) ## replay the bundled bag into the live node and write out/demo/report.html
-	$(BIN)/python -m smvae_ros.demo
+	$(BIN)/python -m smvae_ros.cli.demo
 
 test: $(READY) ## run all tests
 	$(BIN)/python -m pytest

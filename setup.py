@@ -73,5 +73,5 @@ setup(
             "ros-std-srvs",
         ],
     },
-    entry_points={"console_scripts": [f"{name} = smvae_ros.{name}:main" for name in programs]},
+    entry_points={"console_scripts": [f"{name} = smvae_ros.cli.{name}:main" for name in programs]},
 )

@@ -38,10 +38,10 @@ from benchmarks.results import publish
 from smvae_core.inference.inference import Inference
 from smvae_core.preprocessing import prepare
 from smvae_ros.bundled import model_path, parameters_path
+from smvae_ros.cli.programs import deferred_interrupts, isolate, print_error
 from smvae_ros.messages import installed_types, make_camera_info, stamp_ns
 from smvae_ros.messages.latent import latent_from_message
 from smvae_ros.parameters.configuration import NODE_NAME, make_sources, read_values
-from smvae_ros.programs import deferred_interrupts, isolate, print_error
 
 # Topic types that config/perception.yaml does not choose get a node of their own.
 SETTINGS: tuple[dict[str, str], ...] = (

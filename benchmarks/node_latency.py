@@ -36,9 +36,9 @@ from benchmarks.node_process import cpu_seconds, start_node, stop_node
 from benchmarks.results import publish
 from benchmarks.sensors import IMAGE_RATE, TOPICS, WRENCH_RATE, Published, publish_sensors
 from benchmarks.slow_model import save_slow_model
+from smvae_ros.cli.programs import isolate
 from smvae_ros.node.transport import LARGE_DATA, VARIABLE
 from smvae_ros.parameters.configuration import NODE_NAME
-from smvae_ros.programs import isolate
 
 PARTS = ("node", "naive", "large", "slow", "idle", "diagnosed")
 STAGES = ("gather", "convert", "prepare", "encode", "latent", "decode", "publish")

@@ -21,7 +21,7 @@ def start_node(
         parameters: name → value, in place of those of the file.
         log: a file that all it says is appended to, in place of the terminal.
     """
-    command = [sys.executable, "-m", "smvae_ros.perception_node", "--ros-args"]
+    command = [sys.executable, "-m", "smvae_ros.cli.perception_node", "--ros-args"]
     command += ["--params-file", str(parameters_path())]
     for name, value in (parameters or {}).items():
         command += ["-p", f"{name}:={value}"]

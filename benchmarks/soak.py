@@ -27,9 +27,9 @@ from benchmarks.node_process import resident_megabytes, start_node, stop_node
 from benchmarks.results import publish
 from benchmarks.sensors import IMAGE_RATE, TOPICS, WRENCH_RATE, publish_sensors
 from smvae_core.files import write_text
+from smvae_ros.cli.programs import deferred_interrupts, ignore_interrupts, isolate
 from smvae_ros.messages import installed_types, stamp_ns
 from smvae_ros.parameters.configuration import NODE_NAME
-from smvae_ros.programs import deferred_interrupts, ignore_interrupts, isolate
 
 SAMPLES = Path("out/benchmarks/soak_samples.json")
 SAMPLE_PERIOD = 5.0  # seconds

@@ -10,9 +10,9 @@ import pytest
 # Program, its option for the output, and inputs: none of them exists, so
 # that a message about the output shows that it was tried first.
 PROGRAMS = (
-    ("smvae_ros.evaluate", "--output", "BAG --checkpoint MODEL"),
-    ("smvae_ros.evaluate", "--report", "BAG --checkpoint MODEL"),
-    ("smvae_ros.demo", "--output", "--bag BAG --checkpoint MODEL"),
+    ("smvae_ros.cli.evaluate", "--output", "BAG --checkpoint MODEL"),
+    ("smvae_ros.cli.evaluate", "--report", "BAG --checkpoint MODEL"),
+    ("smvae_ros.cli.demo", "--output", "--bag BAG --checkpoint MODEL"),
     ("training.evaluate", "--output", "MODEL CACHE"),
     ("training.insertion_figures", "--output", "MODEL CACHE"),
     ("training.benchmark_figures", "--figures", "--dataset mnist --data-dir DATA --work WORK"),
@@ -29,7 +29,7 @@ def test_an_output_on_a_read_only_disk(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    if program == "smvae_ros.demo":
+    if program == "smvae_ros.cli.demo":
         pytest.importorskip("rclpy", reason="rclpy is not installed")
     pytest.importorskip("matplotlib", reason="matplotlib is not installed")
     monkeypatch.chdir(tmp_path)

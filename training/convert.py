@@ -21,7 +21,7 @@ from smvae_core.data.logs.dataset import CacheError
 from smvae_core.data.logs.validation import validate_log
 from smvae_core.data.logs.vision_touch import FORCE_RATE, Problem
 from smvae_core.modalities import Modality
-from smvae_ros.programs import interruptible
+from smvae_ros.cli.programs import interruptible
 
 _LISTED = 10  # files named in the summary
 _SAME = 3  # files that are named for a problem of the same kind

@@ -35,7 +35,7 @@ from smvae_core.inference.inference import Inference
 from smvae_core.models.multimodal_vae import MultimodalVAE
 from smvae_core.preprocessing import to_tensor
 from smvae_ros.bags import BagError
-from smvae_ros.evaluate import evaluate_bag
+from smvae_ros.cli.evaluate import evaluate_bag
 from smvae_ros.parameters.configuration import add_parameters_options, read_values
 from training.programs import run_program
 
@@ -101,7 +101,7 @@ def _posteriors(
 
 
 def encode_bag(inference: Inference, path: Path, options: argparse.Namespace) -> Latents:
-    """The posterior of every frame, see :func:`smvae_ros.evaluate.evaluate_bag`."""
+    """The posterior of every frame, see :func:`smvae_ros.cli.evaluate.evaluate_bag`."""
     values = read_values(options.params, inference.modalities.values(), options.namespace)
     frames = evaluate_bag(path, inference, values)
     subsets = [subset.split("+") for subset in frames.subsets]

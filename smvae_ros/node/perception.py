@@ -25,6 +25,7 @@ from rclpy.utilities import get_rmw_implementation_identifier
 from smvae_core.checkpoint import CheckpointError
 from smvae_core.inference.inference import Inference
 from smvae_core.precision import precision_advice
+from smvae_ros.cli.programs import Interrupts
 from smvae_ros.node.diagnostics import HealthReport, NodeHealth, SensorHealth
 from smvae_ros.node.frame_times import Times
 from smvae_ros.node.guarded_node import GuardedCallbacks
@@ -40,7 +41,6 @@ from smvae_ros.node.worker import Progress, Worker
 from smvae_ros.parameters.configuration import NODE_NAME, make_sources, with_absolute_topics
 from smvae_ros.parameters.declarations import health_settings, sensor_settings
 from smvae_ros.parameters.node_parameters import NodeParameters
-from smvae_ros.programs import Interrupts
 from smvae_ros.sensors.absence import Connection
 from smvae_ros.sensors.sensor_set import SensorSet
 

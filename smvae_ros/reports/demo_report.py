@@ -18,7 +18,7 @@ from smvae_core.inference.inference import Inference
 from smvae_core.metrics.subset_errors import Subset, SubsetErrors
 from smvae_core.preprocessing import prepare, to_raw
 from smvae_ros.bags import BagReader
-from smvae_ros.evaluate import evaluate_bag
+from smvae_ros.cli.evaluate import evaluate_bag
 from smvae_ros.messages import adapter, stamp_ns
 from smvae_ros.parameters.configuration import make_sources, read_values
 from smvae_ros.reports.demo_recording import DemoRecording, nearest

@@ -33,10 +33,10 @@ from bag_files import (
 from ros_processes import ros_environment, unique_domain_id
 from small_bags import MS, START, small_messages
 from smvae_core.inference.inference import Inference
-from smvae_ros.bag_to_log import MODALITIES, convert_bag
 from smvae_ros.bags import BagReader
 from smvae_ros.bundled import model_path, parameters_path
-from smvae_ros.evaluate import BagFrames, evaluate_bag
+from smvae_ros.cli.bag_to_log import MODALITIES, convert_bag
+from smvae_ros.cli.evaluate import BagFrames, evaluate_bag
 from smvae_ros.messages.types import bag_typestore
 from smvae_ros.parameters.configuration import read_values
 

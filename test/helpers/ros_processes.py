@@ -197,4 +197,4 @@ def start_node(
     for parameter in parameters:
         words += ["-p", parameter]
     environment = {**ros_environment(domain), **(variables or {})}
-    return start("smvae_ros.perception_node", *words, env=environment)
+    return start("smvae_ros.cli.perception_node", *words, env=environment)

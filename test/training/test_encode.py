@@ -12,7 +12,7 @@ from small_models import save_small_checkpoint
 from smvae_core.data.logs.dataset import open_cache
 from smvae_core.inference.inference import Inference
 from smvae_ros.bundled import bag_path, model_path, parameters_path
-from smvae_ros.evaluate import evaluate_bag
+from smvae_ros.cli.evaluate import evaluate_bag
 from smvae_ros.parameters.configuration import read_values
 from training.encode import main
 

@@ -19,8 +19,8 @@ from smvae_core.data.logs.conversion import convert_logs
 from smvae_core.data.logs.validation import validate_log
 from smvae_core.data.logs.vision_touch import DATASETS, log_file_name, parse_log_name
 from smvae_core.modalities import Modality
-from smvae_ros import evaluate
 from smvae_ros.bags import BagReader
+from smvae_ros.cli import evaluate
 from smvae_ros.messages import adapter, stamp_ns
 from smvae_ros.simulation.graphics import find_mujoco
 from smvae_ros.simulation.insertion import GENERATOR_VERSION

@@ -34,9 +34,9 @@ from bag_corpus import (
 from bag_files import Row, write_mcap
 from small_bags import START
 from smvae_ros.bags import BagError, BagReader
-from smvae_ros.evaluate import BagFrames
-from smvae_ros.evaluate import main as evaluate_command
-from smvae_ros.recover import main as recover
+from smvae_ros.cli.evaluate import BagFrames
+from smvae_ros.cli.evaluate import main as evaluate_command
+from smvae_ros.cli.recover import main as recover
 
 
 @pytest.fixture(scope="module")

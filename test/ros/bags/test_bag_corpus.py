@@ -38,8 +38,8 @@ from small_bags import MS, START, TOPICS
 from smvae_ros.bags import BagError, BagReader, BagWriter
 from smvae_ros.bags.files import storage_files
 from smvae_ros.bags.storage import Part, merge
-from smvae_ros.evaluate import BagFrames
-from smvae_ros.recover import main as recover
+from smvae_ros.cli.evaluate import BagFrames
+from smvae_ros.cli.recover import main as recover
 
 
 @pytest.fixture(scope="module")

@@ -22,8 +22,8 @@ from ros_processes import ros_environment, start, unique_domain_id
 from smvae_ros.bags import BagError, BagReader, BagWriter
 from smvae_ros.bags.recovery import RecoveredBag
 from smvae_ros.bags.writer import STORAGES
+from smvae_ros.cli.recover import main
 from smvae_ros.messages import bag_types
-from smvae_ros.recover import main
 
 START = 1_700_000_000_000_000_000
 both_storages = pytest.mark.parametrize("storage", STORAGES)
@@ -247,7 +247,7 @@ def test_recording_topics_until_the_disk_is_full(
 ) -> None:
     """One clear error, exit code 1, and what came before it."""
     arguments = (str(small_disk / "bag"), "/text", "--storage", storage)
-    with start("smvae_ros.record", *arguments, env=talker.environment) as record:
+    with start("smvae_ros.cli.record", *arguments, env=talker.environment) as record:
         record.wait_for_line("recording /text")
         number = 0
         while record.running:
@@ -270,7 +270,7 @@ def test_recording_topics_until_the_disk_is_full(
 def test_kill_9_of_the_recorder(tmp_path: Path, talker: Talker) -> None:
     partial = tmp_path / "bag.partial"
     arguments = (str(tmp_path / "bag"), "/text")
-    with start("smvae_ros.record", *arguments, env=talker.environment) as record:
+    with start("smvae_ros.cli.record", *arguments, env=talker.environment) as record:
         record.wait_for_line("recording /text")
         number = 0
         while sum(path.stat().st_size for path in partial.rglob("*.mcap")) < 1_000_000:

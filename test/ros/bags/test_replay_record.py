@@ -13,9 +13,9 @@ from ros_processes import ros_environment, start, unique_domain_id
 from smvae_core.modalities import Modality
 from smvae_ros.bags import BagError, BagReader, BagWriter
 from smvae_ros.bags.replayer import move_stamp
+from smvae_ros.cli.record import Recorder
+from smvae_ros.cli.replay import Cut, Replayer
 from smvae_ros.messages import adapter, bag_types, make_message, make_stamp, stamp_ns
-from smvae_ros.record import Recorder
-from smvae_ros.replay import Cut, Replayer
 
 RGB = Modality("rgb", "image", (3, 64, 64))
 FORCE = Modality("force", "series", (6, 32), rate=1000.0)
@@ -72,8 +72,8 @@ def node(monkeypatch):
 def record_replay(bag, output, environment, *arguments, topics=("--all",), interrupts=1):
     """Replays a bag into a recorder, and interrupts the recorder afterwards."""
     with (
-        start("smvae_ros.record", str(output), *topics, env=environment) as record,
-        start("smvae_ros.replay", str(bag), *arguments, env=environment) as replay,
+        start("smvae_ros.cli.record", str(output), *topics, env=environment) as record,
+        start("smvae_ros.cli.replay", str(bag), *arguments, env=environment) as replay,
     ):
         assert replay.finish() == 0, replay.text
         record.interrupt(interrupts)
@@ -157,7 +157,9 @@ def test_part_of_a_bag(bag, tmp_path, environment):
 
 @pytest.mark.parametrize("times", [1, 2])
 def test_interrupting_a_loop(bag, environment, times):
-    with start("smvae_ros.replay", str(bag), "--loop", "--rate", "4", env=environment) as replay:
+    with start(
+        "smvae_ros.cli.replay", str(bag), "--loop", "--rate", "4", env=environment
+    ) as replay:
         replay.wait_for_line("replaying 2.0 s of 3 topics")
         replay.interrupt(times)
         assert replay.finish() == 0, replay.text
@@ -165,7 +167,9 @@ def test_interrupting_a_loop(bag, environment, times):
 
 
 def test_interrupting_while_waiting_for_subscribers(bag, environment):
-    with start("smvae_ros.replay", str(bag), "--wait-for-subscribers", env=environment) as replay:
+    with start(
+        "smvae_ros.cli.replay", str(bag), "--wait-for-subscribers", env=environment
+    ) as replay:
         replay.wait_for_line("waiting for subscribers")
         replay.interrupt()
         assert replay.finish() == 0, replay.text
@@ -181,7 +185,7 @@ def test_interrupting_a_recording_twice(bag, tmp_path, environment):
 
 def test_recording_for_a_time_without_anything_to_record(tmp_path, environment):
     arguments = (str(tmp_path / "copy"), "/nothing", "--duration", "0.5")
-    with start("smvae_ros.record", *arguments, env=environment) as record:
+    with start("smvae_ros.cli.record", *arguments, env=environment) as record:
         assert record.finish() == 1
         assert "nobody published /nothing" in record.text
         assert "nothing was written" in record.text
@@ -211,7 +215,7 @@ def test_arguments_for_ros(bag, environment):
     arguments = ("--topics", "/wrench", "--duration", "0.01", "--remap", "/wrench:=/w")
     ros_arguments = ("--ros-args", "-r", "__node:=other", "--log-level", "warn")
     with start(
-        "smvae_ros.replay", *ros_arguments, "--", str(bag), *arguments, env=environment
+        "smvae_ros.cli.replay", *ros_arguments, "--", str(bag), *arguments, env=environment
     ) as replay:
         assert replay.finish() == 0, replay.text
         assert "published 6 messages" in replay.text

@@ -21,7 +21,7 @@ from ros_processes import ros_environment, start, unique_domain_id
 from small_bags import TOPICS, write_small_bag
 from small_models import save_small_checkpoint, small_modalities
 from smvae_ros.bags import BagReader, BagWriter
-from smvae_ros.demo import node_command
+from smvae_ros.cli.demo import node_command
 from smvae_ros.messages import adapter, bag_types
 from smvae_ros.reports.demo_report import read_truth
 from smvae_ros.sensors.topic_inputs import Source
@@ -32,7 +32,9 @@ def test_report_of_a_run_with_the_camera_cut_off(tmp_path: Path) -> None:
     checkpoint = save_small_checkpoint(tmp_path / "model")
     arguments = ["--bag", bag, "--checkpoint", checkpoint, "--yardstick", checkpoint]
     arguments += ["--cut", "1", "2.2", "--output", tmp_path / "out"]
-    with start("smvae_ros.demo", *arguments, env=ros_environment(unique_domain_id())) as process:
+    with start(
+        "smvae_ros.cli.demo", *arguments, env=ros_environment(unique_domain_id())
+    ) as process:
         process.wait_for_line("cut off")
         process.wait_for_line("are back")
         process.wait_for_line("Open .*report.html")
@@ -80,7 +82,9 @@ def test_a_node_that_does_not_start_is_said_with_its_last_words(tmp_path: Path) 
     parameters = tmp_path / "parameters.yaml"
     parameters.write_text("not: [a, parameters, file")
     arguments = ["--bag", bag, "--params", parameters, "--output", tmp_path / "out"]
-    with start("smvae_ros.demo", *arguments, env=ros_environment(unique_domain_id())) as process:
+    with start(
+        "smvae_ros.cli.demo", *arguments, env=ros_environment(unique_domain_id())
+    ) as process:
         process.wait_for_line("demo: the node did not start")
         assert process.finish() == 1
 

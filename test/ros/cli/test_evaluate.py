@@ -19,7 +19,7 @@ from smvae_core.inference.inference import Inference
 from smvae_core.metrics.subset_errors import SubsetErrors
 from smvae_ros.bags import BagError, BagReader, BagWriter
 from smvae_ros.bundled import bag_path, parameters_path
-from smvae_ros.evaluate import BagFrames, evaluate_bag, main
+from smvae_ros.cli.evaluate import BagFrames, evaluate_bag, main
 from smvae_ros.parameters.configuration import read_values
 from smvae_ros.reports.frame_records import FrameRecords
 

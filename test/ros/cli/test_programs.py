@@ -8,12 +8,12 @@ import sys
 
 import pytest
 
-from smvae_ros.programs import split_arguments
+from smvae_ros.cli.programs import split_arguments
 
 
 def run(code: str, seconds: int = 1) -> subprocess.CompletedProcess[str]:
     """A program that has so many seconds to end."""
-    begin = "import threading; from smvae_ros.programs import end_within; "
+    begin = "import threading; from smvae_ros.cli.programs import end_within; "
     code = f"{begin}end_within({seconds}); {code}"
     return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
 
@@ -71,7 +71,7 @@ def test_help_is_answered_and_what_is_not_known_is_refused(program: str) -> None
 
 DROPPED = """
 import os, signal, threading, weakref
-from smvae_ros.programs import interruptible
+from smvae_ros.cli.programs import interruptible
 
 class Thing:
     pass

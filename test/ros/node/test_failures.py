@@ -27,8 +27,8 @@ from patience import PATIENCE
 from robot import ALL, MS, Robot, Status, observations
 from ros_processes import Process, ros_environment, start_node, start_script, unique_domain_id
 from small_models import save_small_checkpoint
+from smvae_ros.cli.perception_node import SHUTDOWN_SECONDS
 from smvae_ros.node.transport import LARGE_DATA, VARIABLE
-from smvae_ros.perception_node import SHUTDOWN_SECONDS
 
 PUBLISHER = HELPERS / "publish_sensors.py"
 READINGS = observations()

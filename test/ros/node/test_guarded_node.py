@@ -318,7 +318,7 @@ def test_no_request_ends_the_perception_node(domain: int, tmp_path: Path) -> Non
 
 
 def test_no_request_ends_the_simulation_or_its_services(domain: int) -> None:
-    with start("smvae_ros.simulation_node", env=ros_environment(domain)) as process:
+    with start("smvae_ros.cli.simulation_node", env=ros_environment(domain)) as process:
         process.wait_for_line("running|EGL|MuJoCo|graphics")
         if not process.running or "running" not in process.text:
             pytest.skip(process.text)

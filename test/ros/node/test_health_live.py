@@ -98,7 +98,7 @@ def watcher() -> Iterator[Watcher]:
             patch.setenv(name, value)
         with (
             start_node(domain) as perception,
-            start("smvae_ros.simulation_node", env=environment) as simulation,
+            start("smvae_ros.cli.simulation_node", env=environment) as simulation,
         ):
             perception.wait_for_line("active")
             simulation.wait_for_line("running")

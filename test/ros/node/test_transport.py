@@ -49,7 +49,7 @@ def test_the_node_says_it_at_configure_and_in_its_diagnostics(
     for name in ("ROS_AUTOMATIC_DISCOVERY_RANGE", "RMW_IMPLEMENTATION"):
         monkeypatch.setenv(name, environment[name])
     with (
-        start("smvae_ros.perception_node", env=environment) as process,
+        start("smvae_ros.cli.perception_node", env=environment) as process,
         closing(Robot(domain, listening=False)) as robot,
     ):
         process.wait_for_line(rf"WARN.*{VARIABLE} \(LARGE_DATA\) has no effect")

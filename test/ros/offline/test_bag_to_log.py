@@ -32,10 +32,10 @@ from smvae_core.data.logs.vision_touch import (
 from smvae_core.health.calibrate import calibrate
 from smvae_core.inference.inference import Inference
 from smvae_core.metrics.subset_errors import SubsetErrors
-from smvae_ros.bag_to_log import MODALITIES, BagConversion, convert_bag, main
 from smvae_ros.bags import BagError, BagWriter
 from smvae_ros.bundled import bag_path, parameters_path
-from smvae_ros.evaluate import evaluate_bag
+from smvae_ros.cli.bag_to_log import MODALITIES, BagConversion, convert_bag, main
+from smvae_ros.cli.evaluate import evaluate_bag
 from smvae_ros.messages import adapter, bag_types
 from smvae_ros.messages.types import bag_typestore
 from smvae_ros.parameters.configuration import read_values
@@ -382,7 +382,7 @@ def test_a_place_that_cannot_be_written_to_is_said_before_the_work(
 def test_an_interrupt_leaves_whole_files(tmp_path: Path) -> None:
     output = tmp_path / "logs"
     process = subprocess.Popen(
-        [sys.executable, "-m", "smvae_ros.bag_to_log", str(bag_path()), str(output)],
+        [sys.executable, "-m", "smvae_ros.cli.bag_to_log", str(bag_path()), str(output)],
         stderr=subprocess.PIPE,
         text=True,
     )
@@ -402,7 +402,7 @@ def test_an_interrupt_leaves_whole_files(tmp_path: Path) -> None:
 def test_a_full_disk_leaves_no_half_file(tmp_path: Path) -> None:
     program = (
         "import resource, signal, sys\n"
-        "from smvae_ros.bag_to_log import main\n"
+        "from smvae_ros.cli.bag_to_log import main\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (3_000_000, 3_000_000))\n"
         "sys.exit(main(sys.argv[1:]))\n"

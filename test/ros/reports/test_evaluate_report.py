@@ -26,7 +26,7 @@ from smvae_core.metrics.subset_errors import SubsetErrors
 from smvae_core.models.smvae import SMVAE
 from smvae_ros.bags import BagReader, BagWriter
 from smvae_ros.bundled import parameters_path
-from smvae_ros.evaluate import evaluate_bag, main
+from smvae_ros.cli.evaluate import evaluate_bag, main
 from smvae_ros.parameters.configuration import read_values
 from smvae_ros.reports.evaluate_figures import pictures_figure, timeline_figure
 from smvae_ros.reports.evaluate_report import write_page

@@ -12,10 +12,10 @@ from small_bags import MS, START, TOPICS
 from small_models import save_small_checkpoint
 from small_sensors import MODALITIES as FOUR
 from smvae_core.modalities import Modality
-from smvae_ros.bag_to_log import main as bag_to_log
 from smvae_ros.bags import BagReader, BagWriter
 from smvae_ros.bundled import bag_path
-from smvae_ros.evaluate import main as evaluate
+from smvae_ros.cli.bag_to_log import main as bag_to_log
+from smvae_ros.cli.evaluate import main as evaluate
 from smvae_ros.messages import bag_types, make_header, make_message
 from smvae_ros.offline.lockstep import lockstep
 from smvae_ros.sensors.absence import (

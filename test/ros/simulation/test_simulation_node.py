@@ -145,7 +145,7 @@ def simulation(domain: int) -> Iterator[Process]:
             robot.step()
     except SimulationUnavailable as error:
         pytest.skip(str(error))
-    with start("smvae_ros.simulation_node", env=ros_environment(domain)) as process:
+    with start("smvae_ros.cli.simulation_node", env=ros_environment(domain)) as process:
         process.wait_for_line("running")
         yield process
         process.interrupt(times=2)
@@ -350,7 +350,7 @@ def test_every_parameter_explains_itself(listener: Listener) -> None:
 @pytest.mark.usefixtures("require_simulation")
 def test_in_a_namespace_so_are_its_topics(domain: int) -> None:
     words = ("--ros-args", "-r", "__ns:=/arm_1")
-    with start("smvae_ros.simulation_node", *words, env=ros_environment(domain)) as process:
+    with start("smvae_ros.cli.simulation_node", *words, env=ros_environment(domain)) as process:
         line = process.wait_for_line("running; publishing ([^;]*);")
         assert line[1].split(", ") == [f"/arm_1{topic}" for topic in TOPICS]
 
@@ -365,7 +365,9 @@ def test_in_a_namespace_so_are_its_topics(domain: int) -> None:
 def test_what_is_missing_is_said_in_a_line(domain: int, preparation: str, reason: str) -> None:
     if "disable" in preparation:
         pytest.importorskip("mujoco", reason="mujoco is not installed (pip install mujoco)")
-    code = f"{preparation}\nfrom smvae_ros.simulation_node import main\nraise SystemExit(main())"
+    code = (
+        f"{preparation}\nfrom smvae_ros.cli.simulation_node import main\nraise SystemExit(main())"
+    )
     with Process([sys.executable, "-c", code], ros_environment(domain)) as process:
         process.wait_for_line(f"simulation_node: .*{reason}")
         assert process.finish() == 1

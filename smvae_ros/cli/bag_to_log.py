@@ -47,11 +47,11 @@ from smvae_core.files import check_output
 from smvae_core.modalities import Modality
 from smvae_core.preprocessing import prepare
 from smvae_ros.bags import BagError, BagReader
+from smvae_ros.cli.programs import interruptible, print_error
 from smvae_ros.messages import ForeignMessage, MessageError, stamp_ns
 from smvae_ros.offline.bag_topics import missing_sources
 from smvae_ros.offline.step_sampler import LEADER, LogStep, StepSampler
 from smvae_ros.parameters.configuration import add_parameters_options, make_sources, read_values
-from smvae_ros.programs import interruptible, print_error
 from smvae_ros.sensors.absence import Absences, describe_unusable
 from smvae_ros.sensors.topic_inputs import Source
 
@@ -151,7 +151,7 @@ def convert_bag(
             start = datetime.fromtimestamp(reader.start_ns // 10**9, timezone.utc)
             stamp = start.strftime("%Y%m%d_%H%M%S")
         attributes = {
-            "converted_by": "smvae_ros.bag_to_log",
+            "converted_by": "smvae_ros.cli.bag_to_log",
             "bag": path.resolve().name,
             "bag_start_ns": reader.start_ns,
             "rate": rate,

@@ -15,7 +15,7 @@ from typing import Any
 from smvae_ros.bags import BagError, BagWriter
 from smvae_ros.bags.recorder import Recorder
 from smvae_ros.bags.writer import STORAGES
-from smvae_ros.programs import deferred_interrupts, print_error, ros_program
+from smvae_ros.cli.programs import deferred_interrupts, print_error, ros_program
 
 __all__ = ["Recorder", "main", "make_parser"]
 

@@ -29,9 +29,9 @@ from rclpy.node import Node
 from rclpy.parameter import Parameter
 from rclpy.qos import QoSProfile
 
+from smvae_ros.cli.programs import print_error, ros_program
 from smvae_ros.messages import installed_types
 from smvae_ros.node.spinning import Spinning
-from smvae_ros.programs import print_error, ros_program
 from smvae_ros.simulation.faults import FAULTS, NONE, FaultInjector, Faults
 from smvae_ros.simulation.graphics import SimulationUnavailable
 from smvae_ros.simulation.insertion import CONTROL_RATE, InsertionRobot, Step

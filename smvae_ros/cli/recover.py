@@ -18,7 +18,7 @@ from tqdm.contrib.logging import logging_redirect_tqdm
 from smvae_ros.bags import BagError, BagWriter
 from smvae_ros.bags.recovery import RecoveredBag
 from smvae_ros.bags.writer import STORAGES
-from smvae_ros.programs import interruptible, print_error
+from smvae_ros.cli.programs import interruptible, print_error
 
 log = logging.getLogger(__name__)
 

@@ -1,6 +1,6 @@
 """The demo: a recorded insertion replayed into the live node, with the camera cut off for a while.
 
-    python -m smvae_ros.demo
+    python -m smvae_ros.cli.demo
 
 Starts the perception node in a process of its own, replays a bag to it over DDS, prints what
 happens while it happens, and leaves OUTPUT/report.html and OUTPUT/report.json behind. It talks to
@@ -26,8 +26,8 @@ from smvae_core.files import check_output
 from smvae_ros.bags import BagError, BagReader
 from smvae_ros.bags.replayer import Cut, Replayer
 from smvae_ros.bundled import bag_path, model_path, parameters_path, yardstick_path
+from smvae_ros.cli.programs import isolate, print_error, ros_program
 from smvae_ros.parameters.configuration import NODE_NAME
-from smvae_ros.programs import isolate, print_error, ros_program
 from smvae_ros.reports.demo_report import write_report
 
 CAMERA_TOPICS = "/camera/*"
@@ -41,7 +41,7 @@ class DemoError(RuntimeError):
 
 def node_command(options: argparse.Namespace) -> list[str]:
     """What starts the node."""
-    command = [sys.executable, "-m", "smvae_ros.perception_node", "--ros-args"]
+    command = [sys.executable, "-m", "smvae_ros.cli.perception_node", "--ros-args"]
     for path in dict.fromkeys([parameters_path(), options.params]):
         command += ["--params-file", str(path)]
     for name in ("checkpoint", "device"):  # in quotes, since the values are read as YAML

@@ -11,14 +11,14 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from smvae_ros.parameters.parameters_file import read_parameters
-from smvae_ros.programs import (
+from smvae_ros.cli.programs import (
     deferred_interrupts,
     end_within,
     leave,
     print_error,
     split_arguments,
 )
+from smvae_ros.parameters.parameters_file import read_parameters
 
 if TYPE_CHECKING:
     from smvae_ros.node.perception import PerceptionNode

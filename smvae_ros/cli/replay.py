@@ -13,8 +13,8 @@ from typing import Any
 
 from smvae_ros.bags import BagError, BagReader
 from smvae_ros.bags.replayer import Cut, Replayer
+from smvae_ros.cli.programs import print_error, ros_program
 from smvae_ros.messages.fields import NANOSECONDS
-from smvae_ros.programs import print_error, ros_program
 
 __all__ = ["Cut", "Replayer", "main", "make_parser"]
 

@@ -31,12 +31,12 @@ from smvae_core.metrics.subset_choice import HELP, choose_subsets, left_out
 from smvae_core.metrics.subset_errors import SubsetErrors, print_summary
 from smvae_ros.bags import BagError, BagReader
 from smvae_ros.bundled import model_path
+from smvae_ros.cli.programs import print_error
 from smvae_ros.messages.fields import stamp_ns
 from smvae_ros.offline.bag_topics import missing_sources
 from smvae_ros.offline.lockstep import Event, lockstep
 from smvae_ros.parameters.configuration import add_parameters_options, make_sources, read_values
 from smvae_ros.parameters.declarations import health_settings, sensor_settings
-from smvae_ros.programs import print_error
 from smvae_ros.reports.frame_records import VISUAL, FrameRecords
 from smvae_ros.reports.health_records import HealthRecords
 from smvae_ros.sensors.absence import Absences, Cause, Connection, describe_unusable
