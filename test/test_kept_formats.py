@@ -34,7 +34,7 @@ def of_study(own: bool) -> list[Any]:
 
 @pytest.mark.parametrize("key", of_study(False))
 def test_a_run_on_labelled_images_has_its_key(key: str) -> None:
-    protocol = pytest.importorskip("training.protocol")
+    protocol = pytest.importorskip("training.studies.labelled_images.protocol")
     kept = RUNS[key]["configuration"]
     fields = {k: tuple(v) if isinstance(v, list) else v for k, v in kept["protocol"].items()}
     run = protocol.Run(kept["method"], kept["seed"], protocol.Protocol(**fields))
@@ -68,10 +68,10 @@ def test_scenes_of_the_fault_study_are_found() -> None:
 
 @pytest.mark.parametrize("dataset", ["mnist", "fashion_mnist"])
 def test_a_table_of_labelled_images_comes_from_its_runs(dataset: str) -> None:
-    pytest.importorskip("training.likelihood_table")
-    from training.likelihood_table import tabulate, to_markdown
-    from training.protocol import Protocol
+    pytest.importorskip("training.studies.labelled_images.likelihood_table")
     from training.run_file import runs_of
+    from training.studies.labelled_images.likelihood_table import tabulate, to_markdown
+    from training.studies.labelled_images.protocol import Protocol
 
     protocol = Protocol.usual(dataset)
     legacy = runs_of(RESULTS / "runs", protocol.legacy) if protocol.legacy else ()

@@ -15,7 +15,11 @@ PROGRAMS = (
     ("smvae_ros.cli.demo", "--output", "--bag BAG --checkpoint MODEL"),
     ("training.evaluate", "--output", "MODEL CACHE"),
     ("training.insertion_figures", "--output", "MODEL CACHE"),
-    ("training.benchmark_figures", "--figures", "--dataset mnist --data-dir DATA --work WORK"),
+    (
+        "training.studies.labelled_images.figures",
+        "--figures",
+        "--dataset mnist --data-dir DATA --work WORK",
+    ),
 )
 
 

@@ -29,10 +29,10 @@ from training.insertion_protocol import DEDICATED, METHODS, Protocol, describe_d
 from training.insertion_study import complete
 from training.insertion_table import tabulate, to_markdown
 from training.programs import run_program
-from training.protocol import RunFailed
-from training.protocol_options import add_methods, add_runs
 from training.provenance import commit
 from training.run_file import runs_of
+from training.studies.labelled_images.options import add_methods, add_runs
+from training.studies.labelled_images.protocol import RunFailed
 from training.table_file import RESULTS, check_table, write_table
 
 

@@ -21,9 +21,9 @@ from smvae_core.models.multimodal_vae import MultimodalVAE
 from training import train
 from training.insertion_measures import DEDICATED_STAGES, STAGES, Caches
 from training.insertion_protocol import Run
-from training.protocol import RunFailed
 from training.provenance import commit
 from training.run_file import fill
+from training.studies.labelled_images.protocol import RunFailed
 
 
 def complete(

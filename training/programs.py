@@ -10,7 +10,7 @@ import torch
 
 from smvae_core.checkpoint import CheckpointError
 from smvae_core.data.logs.cache_folder import CacheError
-from training.protocol import RunFailed
+from training.studies.labelled_images.protocol import RunFailed
 
 EXPECTED = (ValueError, OSError, CacheError, CheckpointError, RunFailed)
 

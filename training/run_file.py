@@ -19,8 +19,8 @@ from typing import Any
 from smvae_core.checkpoint import Checkpoint
 from smvae_core.files import check_output, write_text
 from smvae_core.models.multimodal_vae import MultimodalVAE
-from training.protocol import RunFailed
 from training.provenance import commit
+from training.studies.labelled_images.protocol import RunFailed
 
 
 def fill(

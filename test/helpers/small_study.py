@@ -9,8 +9,8 @@ import pytest
 from small_images import TEST, write_labelled
 from smvae_core.data.images.labelled_images import SOURCES
 from training import classifier, coherence
-from training.protocol import Protocol
-from training.protocol_options import NUMBERS
+from training.studies.labelled_images.options import NUMBERS
+from training.studies.labelled_images.protocol import Protocol
 
 PROTOCOL = Protocol(epochs=2, batch_size=8, validation=6, test_images=TEST, importance_samples=10)
 BUDGET = [

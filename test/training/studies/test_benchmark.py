@@ -1,4 +1,4 @@
-"""`python -m training.benchmark` on a tiny data set: runs, files, table, and nothing done twice."""
+"""`python -m training.studies.labelled_images.__main__` on a tiny data set: runs, files, table, and nothing done twice."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ import pytest
 from small_images import TEST
 from small_study import BUDGET, PROTOCOL, study_arguments, write_data
 from smvae_core.data.images.labelled_images import SOURCES
-from training import study
-from training.benchmark import main
-from training.protocol import METHODS, Protocol, Run
 from training.run_file import runs_of
+from training.studies.labelled_images import study
+from training.studies.labelled_images.__main__ import main
+from training.studies.labelled_images.protocol import METHODS, Protocol, Run
 
 METHODS_HERE = ("smvae-masked", "cvae")
 

@@ -13,8 +13,8 @@ pytest.importorskip("skimage", reason="scikit-image is not installed")
 pytest.importorskip("matplotlib", reason="matplotlib is not installed")
 from smvae_core.data.images.celeba import FACES
 from training import benchmark, classifier, coherence, study, views
-from training.data_sets import DATA_SETS
-from training.protocol import Protocol, Run
+from training.studies.labelled_images.data_sets import DATA_SETS
+from training.studies.labelled_images.protocol import Protocol, Run
 
 ATTRIBUTES = DATA_SETS["faces"].classes
 BUDGET = "--epochs 1 --batch-size 3 --latent-size 4 --embedding-size 8 --image-widths 4 8"

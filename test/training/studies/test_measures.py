@@ -15,12 +15,17 @@ from small_images import TEST, write_labelled
 from smvae_core.data.images.labelled_images import SOURCES
 from smvae_core.distributions import Gaussian, Likelihood
 from smvae_core.modalities import Modality
-from training import classifier
-from training.classifier import Classifier, agreement, likeliest, trained_classifier
-from training.coherence import _shares
-from training.data_sets import Folders
-from training.probe import _accuracy
-from training.protocol import Protocol
+from training.studies.labelled_images import classifier
+from training.studies.labelled_images.classifier import (
+    Classifier,
+    agreement,
+    likeliest,
+    trained_classifier,
+)
+from training.studies.labelled_images.coherence import _shares
+from training.studies.labelled_images.data_sets import Folders
+from training.studies.labelled_images.probe import _accuracy
+from training.studies.labelled_images.protocol import Protocol
 
 CLASSES = 4
 IMAGE = Modality("image", "image", (1, 2, 2), likelihood="bernoulli")

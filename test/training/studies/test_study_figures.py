@@ -1,4 +1,4 @@
-"""`python -m training.benchmark_figures`: pictures from the models of a study."""
+"""`python -m training.studies.labelled_images.figures`: pictures from the models of a study."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ import pytest
 from small_study import BUDGET, study_arguments, write_data
 
 pytest.importorskip("matplotlib", reason="matplotlib is not installed")
-from training import benchmark
-from training.benchmark_figures import generated_panels, latent_panels, main
-from training.curve_figure import curve_figure
-from training.data_sets import DATA_SETS
 from training.pictures import mosaic
-from training.protocol import METHODS, Protocol
+from training.studies.labelled_images import __main__ as benchmark
+from training.studies.labelled_images.curve_figure import curve_figure
+from training.studies.labelled_images.data_sets import DATA_SETS
+from training.studies.labelled_images.figures import generated_panels, latent_panels, main
+from training.studies.labelled_images.protocol import METHODS, Protocol
 
 
 @pytest.fixture(scope="module")

@@ -16,8 +16,8 @@ from places import HELPERS, ROOT
 from small_study import BUDGET, PROTOCOL, study_arguments, write_data
 from smvae_core.fit.module import SetFitting
 from training import study, training_run
-from training.benchmark import main
-from training.protocol import Run
+from training.studies.labelled_images.__main__ import main
+from training.studies.labelled_images.protocol import Run
 
 RUN = Run("smvae-masked", 0, PROTOCOL)
 RUN_FILE = f"{RUN.key}.json"
@@ -39,7 +39,7 @@ def dying(*arguments):
         os.kill(os.getpid(), signal.SIGKILL)
     return original(*arguments)
 setattr(place, name, dying)
-from training.benchmark import main
+from training.studies.labelled_images.__main__ import main
 main(sys.argv[1:])
 """
 
@@ -131,7 +131,7 @@ def test_kill_in_a_later_stage(data: Path, whole: object, tmp_path: Path) -> Non
     """The file keeps the stages before, whole, and the next call measures only what is missing."""
     (tmp_path / "data").symlink_to(data)
     arguments = [*study_arguments(tmp_path), "--methods", RUN.method]
-    paths, place = f"{ROOT}:{HELPERS}", "training.probe::_accuracy:2"
+    paths, place = f"{ROOT}:{HELPERS}", "training.studies.labelled_images.probe::_accuracy:2"
     died = subprocess.run([sys.executable, "-c", DIES, paths, str(data), place, *arguments])
     assert died.returncode == -signal.SIGKILL
     path = tmp_path / "results" / "runs" / RUN_FILE
@@ -181,7 +181,14 @@ def test_two_processes_do_not_work_on_one_run(
 def test_a_pipe_that_closes_early(data: Path, whole: object) -> None:
     """`... | head -1`: no traceback, and the table stands."""
     results = data.parent
-    command = [sys.executable, "-m", "training.benchmark", "--only-table", "--results", results]
+    command = [
+        sys.executable,
+        "-m",
+        "training.studies.labelled_images.__main__",
+        "--only-table",
+        "--results",
+        results,
+    ]
     with subprocess.Popen(
         [*command, *BUDGET], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:

@@ -17,7 +17,7 @@ from smvae_core.fit.data import FaceData, ImageData, SampleData
 from smvae_core.modalities import ModalityOptions, Network
 
 if TYPE_CHECKING:  # it imports this file
-    from training.protocol import Protocol
+    from training.studies.labelled_images.protocol import Protocol
 
 FACE_SIZE = 64  # pixels
 _DIGITS = tuple("0123456789")
@@ -58,11 +58,11 @@ class DataSet:
         label: name of the modality y beside ``image``; ``None`` for views.
         classes: names of y's elements.
         pixels: kinds of pixels that there are, the usual one first; see
-            :attr:`training.protocol.Protocol.pixels`.
+            :attr:`training.studies.labelled_images.protocol.Protocol.pixels`.
         widths: network of the image → its usual widths.
         modalities: protocol → modality → its options.
         open: protocol, seed and folders → the data, not loaded yet.
-        stages: of :data:`training.study.STAGES`, those that it has.
+        stages: of :data:`training.studies.labelled_images.study.STAGES`, those that it has.
         usual: fields of the protocol in which it differs from others.
         caution: what pages and pictures say of it.
     """

@@ -1,10 +1,10 @@
 """Draws what trained models of the study know and generate, methods side by side.
 
-    python -m training.benchmark_figures --dataset mnist --data-dir DIR
+    python -m training.studies.labelled_images.figures --dataset mnist --data-dir DIR
 
 NAME_latent.png (Fig. 2 of the paper): t-SNE of the posterior's means for test images, from the
 image alone and from both modalities. NAME_given_label.png (Figs. 3-5): images that are generated
-for each label. Models are those that `training.benchmark` with the same options has left in WORK; a
+for each label. Models are those that `training.studies.labelled_images.__main__` with the same options has left in WORK; a
 method without one is left out. NAME_curve.png: how training went, from the files in RESULTS/runs.
 """
 
@@ -26,15 +26,20 @@ from smvae_core.checkpoint import CheckpointError, load_checkpoint
 from smvae_core.files import check_output
 from smvae_core.models.multimodal_vae import MultimodalVAE
 from smvae_core.preprocessing import to_raw
-from training.coherence import draws
-from training.curve_figure import curve_figure
-from training.data_sets import LABELLED, DataSet, Folders
 from training.pictures import save_figure, show_mosaic
 from training.programs import run_program
-from training.protocol import Run
-from training.protocol_options import add_methods, chosen_protocol, page_name, study_parser
-from training.run_data import observations
 from training.run_file import runs_of
+from training.studies.labelled_images.coherence import draws
+from training.studies.labelled_images.curve_figure import curve_figure
+from training.studies.labelled_images.data_sets import LABELLED, DataSet, Folders
+from training.studies.labelled_images.options import (
+    add_methods,
+    chosen_protocol,
+    page_name,
+    study_parser,
+)
+from training.studies.labelled_images.protocol import Run
+from training.studies.labelled_images.run_data import observations
 from training.table_file import RESULTS
 
 _POINTS = 1000  # test images in a t-SNE picture
@@ -51,7 +56,7 @@ _PALETTE = (
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
-    parser = study_parser("python -m training.benchmark_figures", __doc__, LABELLED)
+    parser = study_parser("python -m training.studies.labelled_images.figures", __doc__, LABELLED)
     add_methods(parser)
     add = parser.add_argument
     add("--seed", type=int, default=0, help="of the runs (default: 0)")
@@ -74,7 +79,9 @@ def main(arguments: list[str] | None = None) -> int:
     """Draws the figures; returns the exit code."""
     options = parser().parse_args(arguments)
     return run_program(
-        "training.benchmark_figures", lambda: _run(options), "figures not named above are missing"
+        "training.studies.labelled_images.figures",
+        lambda: _run(options),
+        "figures not named above are missing",
     )
 
 

@@ -6,8 +6,8 @@ import argparse
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from training.data_sets import DATA_SETS
-from training.protocol import METHODS, Protocol
+from training.studies.labelled_images.data_sets import DATA_SETS
+from training.studies.labelled_images.protocol import METHODS, Protocol
 from training.table_file import RESULTS
 
 NUMBERS = {  # fields of the protocol that are options

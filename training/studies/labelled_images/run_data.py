@@ -7,8 +7,8 @@ from torch import Tensor
 from smvae_core.fit.data import SampleData
 from smvae_core.models.multimodal_vae import MultimodalVAE
 from smvae_core.preprocessing import to_tensor
-from training.data_sets import Folders
-from training.protocol import Run
+from training.studies.labelled_images.data_sets import Folders
+from training.studies.labelled_images.protocol import Run
 
 
 def run_data(run: Run, folders: Folders) -> SampleData:

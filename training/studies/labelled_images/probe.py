@@ -10,10 +10,10 @@ import torch
 
 from smvae_core.metrics.subset_errors import Subset, all_subsets
 from smvae_core.models.multimodal_vae import MultimodalVAE
-from training.classifier import likeliest
-from training.data_sets import Folders
-from training.protocol import Run
-from training.run_data import observations
+from training.studies.labelled_images.classifier import likeliest
+from training.studies.labelled_images.data_sets import Folders
+from training.studies.labelled_images.protocol import Run
+from training.studies.labelled_images.run_data import observations
 
 _TRAINING = 10_000  # the first training images
 _CHUNK = 1000

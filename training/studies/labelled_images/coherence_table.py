@@ -6,7 +6,7 @@ import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from training.coherence import MEASURES
+from training.studies.labelled_images.coherence import MEASURES
 
 _TITLES = {
     "image_given_label": "image given {y}",
@@ -42,7 +42,7 @@ def coherence_lines(table: Mapping[str, Any], label: str) -> list[str]:
     """The table as lines of Markdown; none where nothing was measured.
 
     Args:
-        table: as :func:`training.likelihood_table.tabulate` makes it.
+        table: as :func:`training.studies.labelled_images.likelihood_table.tabulate` makes it.
         label: name of y.
     """
     methods: Mapping[str, Any] = table["methods"]

@@ -1,8 +1,8 @@
 """Trains SMVAE on six views of a face, measures how they predict each other, and draws Fig. 6.
 
-    python -m training.views --dataset celeba_views --data-dir DIR
+    python -m training.studies.labelled_images.views --dataset celeba_views --data-dir DIR
 
-The run is one file in RESULTS/runs, as those of `training.benchmark`, and its model stays in WORK,
+The run is one file in RESULTS/runs, as those of `training.studies.labelled_images.__main__`, and its model stays in WORK,
 so that the same command continues what was interrupted and only draws what stands. Progress goes to
 standard error, the table of errors to standard output.
 """
@@ -26,14 +26,14 @@ from smvae_core.files import check_output
 from smvae_core.metrics.subset_errors import print_summary
 from smvae_core.models.multimodal_vae import MultimodalVAE
 from smvae_core.preprocessing import to_raw
-from training.benchmark import quieten
-from training.data_sets import DATA_SETS, DataSet, Folders
 from training.pictures import save_figure, show_mosaic
 from training.programs import run_program
-from training.protocol import METHODS, Run
-from training.protocol_options import chosen_protocol, page_name, study_parser
-from training.run_data import observations
-from training.study import complete
+from training.studies.labelled_images.__main__ import quieten
+from training.studies.labelled_images.data_sets import DATA_SETS, DataSet, Folders
+from training.studies.labelled_images.options import chosen_protocol, page_name, study_parser
+from training.studies.labelled_images.protocol import METHODS, Run
+from training.studies.labelled_images.run_data import observations
+from training.studies.labelled_images.study import complete
 from training.table_file import RESULTS
 
 DATA_SETS_OF_VIEWS = tuple(name for name in DATA_SETS if DATA_SETS[name].label is None)
@@ -54,7 +54,9 @@ _PANELS = (
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
-    parser = study_parser("python -m training.views", __doc__, DATA_SETS_OF_VIEWS)
+    parser = study_parser(
+        "python -m training.studies.labelled_images.views", __doc__, DATA_SETS_OF_VIEWS
+    )
     add = parser.add_argument
     methods = [method for method in METHODS if method != "cvae"]
     add("--method", choices=methods, default=methods[0], help=f"default: {methods[0]}")
@@ -72,7 +74,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Trains and measures what is missing, and draws; returns the exit code."""
     options = parser().parse_args(arguments)
     quieten()
-    return run_program("training.views", lambda: _run(options))
+    return run_program("training.studies.labelled_images.views", lambda: _run(options))
 
 
 def _run(options: argparse.Namespace) -> int:

@@ -8,9 +8,9 @@ from tqdm import tqdm
 
 from smvae_core.metrics.subset_errors import Subset, SubsetErrors
 from smvae_core.models.multimodal_vae import MultimodalVAE
-from training.data_sets import Folders
-from training.protocol import Run
-from training.run_data import run_data
+from training.studies.labelled_images.data_sets import Folders
+from training.studies.labelled_images.protocol import Run
+from training.studies.labelled_images.run_data import run_data
 
 
 def view_errors(model: MultimodalVAE, run: Run, folders: Folders) -> dict[str, Any]:

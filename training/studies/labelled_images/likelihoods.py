@@ -8,9 +8,9 @@ import torch
 
 from smvae_core.metrics.importance_sampling import Estimate, ImportanceSampler
 from smvae_core.models.multimodal_vae import MultimodalVAE
-from training.data_sets import Folders
-from training.protocol import Run, RunFailed
-from training.run_data import observations
+from training.studies.labelled_images.data_sets import Folders
+from training.studies.labelled_images.protocol import Run, RunFailed
+from training.studies.labelled_images.run_data import observations
 
 PROPOSALS = ("proposal_xy", "proposal_x")  # what q(z|·) of the estimates sees
 MEASURES = ("log_p_xy", "log_p_x", "log_p_x_given_y")

@@ -8,8 +8,8 @@ from typing import Any
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from training.likelihood_table import PUBLISHED
-from training.protocol import METHODS, Protocol
+from training.studies.labelled_images.likelihood_table import PUBLISHED
+from training.studies.labelled_images.protocol import METHODS, Protocol
 
 _SHOWN = 15.0  # nats below the best point; what lies further down is the first few epochs
 _XY = 1  # place of log p(x, y) among the published figures

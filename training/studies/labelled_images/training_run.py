@@ -15,9 +15,9 @@ from lightning.pytorch.callbacks import ModelCheckpoint, TQDMProgressBar
 
 from smvae_core.checkpoint import save_checkpoint
 from smvae_core.fit.module import SetFitting, StopAtBatchEnd, WholeFiles
-from training.data_sets import Folders
-from training.protocol import METHODS, Run, RunFailed
-from training.run_data import run_data
+from training.studies.labelled_images.data_sets import Folders
+from training.studies.labelled_images.protocol import METHODS, Run, RunFailed
+from training.studies.labelled_images.run_data import run_data
 
 
 class ValidationCurve(L.Callback):

@@ -24,8 +24,8 @@ from smvae_core.files import whole_file
 from smvae_core.modalities import Modality, Network
 from smvae_core.models.networks import build_embedding, initialise
 from smvae_core.preprocessing import to_tensor
-from training.data_sets import Folders
-from training.protocol import Protocol
+from training.studies.labelled_images.data_sets import Folders
+from training.studies.labelled_images.protocol import Protocol
 
 _HIDDEN = 128
 _EPOCHS = 4

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 from smvae_core.modalities import ModalityOptions
-from training.data_sets import DATA_SETS, DataSet
+from training.studies.labelled_images.data_sets import DATA_SETS, DataSet
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Protocol:
     """What the rows of one table have in common: data, networks, budget and estimator.
 
     Attributes:
-        dataset: name in :data:`training.data_sets.DATA_SETS`.
+        dataset: name in :data:`training.studies.labelled_images.data_sets.DATA_SETS`.
         pixels: ``dynamic`` or ``grey``, see :class:`smvae_core.fit.data.ImageData`; of faces
             ``colour``: values in 0..1 under a Bernoulli likelihood, too.
         epochs: of training; the learning rate falls to zero along a cosine over them.

@@ -6,9 +6,9 @@ import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from training.coherence_table import coherence_entry, coherence_lines, judge
-from training.likelihoods import MEASURES, PROPOSALS
-from training.protocol import METHODS, Protocol
+from training.studies.labelled_images.coherence_table import coherence_entry, coherence_lines, judge
+from training.studies.labelled_images.likelihoods import MEASURES, PROPOSALS
+from training.studies.labelled_images.protocol import METHODS, Protocol
 
 # Wu & Goodman 2018: log p(x), log p(x, y), log p(x|y).
 PUBLISHED: dict[tuple[str, str], dict[str, tuple[float | None, float | None, float]]] = {

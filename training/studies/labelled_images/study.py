@@ -12,15 +12,15 @@ from typing import Any
 
 from smvae_core.checkpoint import Checkpoint, CheckpointError, load_checkpoint
 from smvae_core.models.multimodal_vae import MultimodalVAE
-from training.coherence import coherence
-from training.data_sets import Folders
-from training.likelihoods import log_likelihoods
-from training.probe import probe
-from training.protocol import Run
 from training.provenance import commit
 from training.run_file import fill
-from training.training_run import train
-from training.view_errors import view_errors
+from training.studies.labelled_images.coherence import coherence
+from training.studies.labelled_images.data_sets import Folders
+from training.studies.labelled_images.likelihoods import log_likelihoods
+from training.studies.labelled_images.probe import probe
+from training.studies.labelled_images.protocol import Run
+from training.studies.labelled_images.training_run import train
+from training.studies.labelled_images.view_errors import view_errors
 
 # Model, run and folders of the data → what the section holds.
 Stage = Callable[[MultimodalVAE, Run, Folders], dict[str, Any]]

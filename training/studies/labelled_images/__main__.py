@@ -1,6 +1,6 @@
 """Trains SMVAE and every baseline on labelled images, measures them and makes a table.
 
-    python -m training.benchmark --dataset mnist --data-dir DIR
+    python -m training.studies.labelled_images.__main__ --dataset mnist --data-dir DIR
 
 Every run is one file in RESULTS/runs, keyed by its configuration, that grows by a section with
 every stage. So the command can be stopped in any way and given again: what was measured stays, and
@@ -20,11 +20,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from training.data_sets import LABELLED
-from training.likelihood_table import identity, tabulate, to_markdown
 from training.programs import run_program
-from training.protocol import METHODS, Protocol, Run, RunFailed
-from training.protocol_options import (
+from training.provenance import commit
+from training.run_file import runs_of
+from training.studies.labelled_images.data_sets import LABELLED
+from training.studies.labelled_images.likelihood_table import identity, tabulate, to_markdown
+from training.studies.labelled_images.options import (
     add_methods,
     add_runs,
     chosen_protocol,
@@ -32,15 +33,19 @@ from training.protocol_options import (
     protocol_options,
     study_parser,
 )
-from training.provenance import commit
-from training.run_file import runs_of
-from training.study import STAGES, complete
+from training.studies.labelled_images.protocol import METHODS, Protocol, Run, RunFailed
+from training.studies.labelled_images.study import STAGES, complete
 from training.table_file import RESULTS, check_table, write_table
 
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
-    parser = study_parser("python -m training.benchmark", __doc__, LABELLED, data_required=False)
+    parser = study_parser(
+        "python -m training.studies.labelled_images.__main__",
+        __doc__,
+        LABELLED,
+        data_required=False,
+    )
     add_methods(parser)
     add_runs(parser, tuple(STAGES), "table")
     parser.add_argument(
@@ -56,7 +61,7 @@ def main(arguments: list[str] | None = None) -> int:
     if options.data_dir is None and not options.only_table:
         parser().error("--data-dir is needed, except with --only-table")
     quieten()
-    return run_program("training.benchmark", lambda: _run(options))
+    return run_program("training.studies.labelled_images.__main__", lambda: _run(options))
 
 
 def _run(options: argparse.Namespace) -> int:
@@ -88,7 +93,7 @@ def _complete(title: str, run: Run, runs: Path, options: argparse.Namespace) -> 
     try:
         done = complete(run, options.data_dir, runs, options.work, options.stages)
     except RunFailed as error:
-        print(f"training.benchmark: error: {error}", file=sys.stderr)
+        print(f"training.studies.labelled_images.__main__: error: {error}", file=sys.stderr)
         return False
     spent = f"finished in {time.monotonic() - begin:.0f} s" if done else "stands already"
     print(f"{title}: {spent}", file=sys.stderr, flush=True)
@@ -127,7 +132,16 @@ def _command(
         if method in seeds:
             groups.setdefault(tuple(sorted(seeds[method])), []).append(method)
     dataset, own, *options = protocol_options(protocol)
-    common = ["python", "-m", "training.benchmark", dataset, own, "--data-dir", "DIR", *options]
+    common = [
+        "python",
+        "-m",
+        "training.studies.labelled_images.__main__",
+        dataset,
+        own,
+        "--data-dir",
+        "DIR",
+        *options,
+    ]
     if name != page_name(protocol):
         common += ["--name", name]
     if results != RESULTS:

@@ -11,10 +11,15 @@ from torch import Tensor
 
 from smvae_core.models.multimodal_vae import MultimodalVAE
 from smvae_core.models.posterior import Posterior
-from training.classifier import Classifier, agreement, likeliest, trained_classifier
-from training.data_sets import Folders
-from training.protocol import Run
-from training.run_data import observations
+from training.studies.labelled_images.classifier import (
+    Classifier,
+    agreement,
+    likeliest,
+    trained_classifier,
+)
+from training.studies.labelled_images.data_sets import Folders
+from training.studies.labelled_images.protocol import Run
+from training.studies.labelled_images.run_data import observations
 
 MEASURES = ("image_given_label", "label_given_image", "joint")
 _DRAWS = 5  # of z for each test image
@@ -26,7 +31,7 @@ def coherence(model: MultimodalVAE, run: Run, folders: Folders) -> dict[str, Any
     """Whether what a model generates for one modality fits the other.
 
     A generated image is the mean of p(x|z), a generated label the likeliest y of p(y|z), each for
-    one z. The class of an image is what :mod:`training.classifier` says of it.
+    one z. The class of an image is what :mod:`training.studies.labelled_images.classifier` says of it.
 
     Returns:
         ``image_given_label``: share of images, from z ~ q(z|y) for the test labels, of that class;

@@ -1,0 +1,1 @@
+"""Studies: the paper's benchmarks, the robot study, and the study of sensor faults."""

@@ -1,0 +1,1 @@
+"""SMVAE, baselines and dedicated networks on the simulated insertion robot."""

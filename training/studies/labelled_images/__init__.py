@@ -1,0 +1,1 @@
+"""SMVAE and every baseline on labelled images: likelihoods, coherence, probes."""

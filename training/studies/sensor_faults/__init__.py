@@ -1,0 +1,1 @@
+"""How soon and how surely sensor health finds injected faults."""
