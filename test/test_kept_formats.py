@@ -44,7 +44,7 @@ def test_a_run_on_labelled_images_has_its_key(key: str) -> None:
 
 @pytest.mark.parametrize("key", of_study(True))
 def test_a_run_of_the_robot_study_has_its_key(key: str) -> None:
-    protocol = pytest.importorskip("training.insertion_protocol")
+    protocol = pytest.importorskip("training.studies.insertion.protocol")
     kept = RUNS[key]["configuration"]
     run = protocol.Run(
         kept["method"],
@@ -83,10 +83,10 @@ def test_a_table_of_labelled_images_comes_from_its_runs(dataset: str) -> None:
 
 
 def test_the_tables_of_the_robot_study_come_from_its_runs() -> None:
-    pytest.importorskip("training.insertion_table")
-    from training.insertion_protocol import Protocol
-    from training.insertion_table import tabulate, to_markdown
+    pytest.importorskip("training.studies.insertion.table")
     from training.run_file import runs_of
+    from training.studies.insertion.protocol import Protocol
+    from training.studies.insertion.table import tabulate, to_markdown
 
     kept = json.loads((RESULTS / "insertion.json").read_text())
     protocol = Protocol(**kept["protocol"])

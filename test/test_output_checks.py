@@ -14,7 +14,7 @@ PROGRAMS = (
     ("smvae_ros.cli.evaluate", "--report", "BAG --checkpoint MODEL"),
     ("smvae_ros.cli.demo", "--output", "--bag BAG --checkpoint MODEL"),
     ("training.evaluate", "--output", "MODEL CACHE"),
-    ("training.insertion_figures", "--output", "MODEL CACHE"),
+    ("training.studies.insertion.figures", "--output", "MODEL CACHE"),
     (
         "training.studies.labelled_images.figures",
         "--figures",

@@ -20,8 +20,8 @@ from smvae_core.data.logs.dataset import open_cache
 from smvae_core.metrics.subset_errors import all_subsets
 from smvae_ros.bundled import model_path, yardstick_path
 from training import insertion, insertion_figures, insertion_protocol, insertion_study, train
-from training.insertion_measures import Caches
-from training.insertion_protocol import (
+from training.studies.insertion.measures import Caches
+from training.studies.insertion.protocol import (
     ALL,
     METHODS,
     Protocol,
@@ -29,7 +29,7 @@ from training.insertion_protocol import (
     describe_data,
     wanted_runs,
 )
-from training.insertion_table import tabulate, to_markdown, violations
+from training.studies.insertion.table import tabulate, to_markdown, violations
 
 SMALL = {
     "epochs": 1,

@@ -1,6 +1,6 @@
 """Figure 7 of the paper: what the model sees with its eyes closed.
 
-    python -m training.insertion_figures CHECKPOINT CACHE --output docs/results/figures
+    python -m training.studies.insertion.figures CHECKPOINT CACHE --output docs/results/figures
 
 Writes, from converted logs that training has not seen:
 
@@ -222,7 +222,7 @@ def save_figure(path: Path, figure: Any) -> None:
 def main(arguments: list[str] | None = None) -> int:
     """Writes the figures; returns the exit code."""
     parser = argparse.ArgumentParser(
-        "python -m training.insertion_figures",
+        "python -m training.studies.insertion.figures",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -240,7 +240,9 @@ def main(arguments: list[str] | None = None) -> int:
         help="folder (default: out/results/figures)",
     )
     options = parser.parse_args(arguments)
-    return run_program("training.insertion_figures", lambda: _run(options), "some may be missing")
+    return run_program(
+        "training.studies.insertion.figures", lambda: _run(options), "some may be missing"
+    )
 
 
 def _run(options: argparse.Namespace) -> int:

@@ -19,10 +19,10 @@ from smvae_core.checkpoint import Checkpoint, CheckpointError, load_checkpoint
 from smvae_core.files import write_text
 from smvae_core.models.multimodal_vae import MultimodalVAE
 from training import train
-from training.insertion_measures import DEDICATED_STAGES, STAGES, Caches
-from training.insertion_protocol import Run
 from training.provenance import commit
 from training.run_file import fill
+from training.studies.insertion.measures import DEDICATED_STAGES, STAGES, Caches
+from training.studies.insertion.protocol import Run
 from training.studies.labelled_images.protocol import RunFailed
 
 
@@ -36,7 +36,7 @@ def complete(
         caches: the data.
         runs: folder of the runs' files.
         work: folder of unfinished runs and of trained models.
-        stages: of :data:`training.insertion_measures.STAGES`, the wanted ones; by default all that
+        stages: of :data:`training.studies.insertion.measures.STAGES`, the wanted ones; by default all that
             there are for such a run.
 
     Returns:

@@ -8,8 +8,8 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from training.insertion_measures import Table
-from training.insertion_protocol import ALL, DEDICATED, EPOCHS, METHODS, TARGETS, Protocol
+from training.studies.insertion.measures import Table
+from training.studies.insertion.protocol import ALL, DEDICATED, EPOCHS, METHODS, TARGETS, Protocol
 
 ALLOWED = 0.03  # of skill, behind a dedicated network
 NOTABLE = 0.01  # of skill; smaller violations are counted, not listed on the page

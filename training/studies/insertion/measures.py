@@ -22,8 +22,8 @@ from smvae_core.metrics.subset_errors import Subset, SubsetErrors, all_subsets
 from smvae_core.models.multimodal_vae import MultimodalVAE
 from smvae_core.models.posterior import Posterior
 from smvae_core.preprocessing import to_raw, to_tensor
-from training.contact_classifier import ContactClassifier, train_classifier
-from training.insertion_protocol import Run
+from training.studies.insertion.contact_classifier import ContactClassifier, train_classifier
+from training.studies.insertion.protocol import Run
 
 Table = dict[str, dict[str, float]]  # subset, joined by + → measure → value
 _BATCH = 64
