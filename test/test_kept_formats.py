@@ -60,7 +60,7 @@ def test_a_run_of_the_robot_study_has_its_key(key: str) -> None:
 
 def test_scenes_of_the_fault_study_are_found() -> None:
     pytest.importorskip("mujoco")
-    from training.fault_runs import settings
+    from training.studies.sensor_faults.runs import settings
 
     digest = hashlib.sha256(json.dumps(settings()).encode()).hexdigest()
     assert digest.startswith("e76e5efceed44c81")

@@ -35,8 +35,8 @@ from smvae_core.health.reference import TIME_CONSTANT, Reference, Table, average
 from smvae_core.health.suspicion import Level, Suspicion, Thresholds, repeat_score
 from smvae_core.modalities import Modality
 from training.calibrate import main as calibrate_command
-from training.fault_runs import FAULTS
-from training.sensor_health import rate_bound, summarise
+from training.studies.sensor_faults.__main__ import rate_bound, summarise
+from training.studies.sensor_faults.runs import FAULTS
 
 PERIOD = 0.05
 NAMES = ("rgb", "depth", "force", "action", "proprio")

@@ -22,7 +22,7 @@ from smvae_core.inference.inference import Inference
 from smvae_ros.bundled import model_path
 from smvae_ros.node.health import HealthMonitor, HealthSettings, Judgement
 from smvae_ros.simulation.insertion import InsertionRobot
-from training.fault_runs import FAULTS, judge, sample_of
+from training.studies.sensor_faults.runs import FAULTS, judge, sample_of
 
 NAMES = ("rgb", "depth", "force", "action", "proprio")
 PERIOD = 0.05

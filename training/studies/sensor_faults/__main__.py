@@ -1,9 +1,9 @@
 """Shows how sensor faults are noticed: simulated scenes through the node's health monitor.
 
-    python -m training.sensor_health MODEL --output docs/results/sensor_health.json
+    python -m training.studies.sensor_faults.__main__ MODEL --output docs/results/sensor_health.json
 
 Every scene is watched while healthy, which counts false alarms; in the first FAULT_SCENES of them
-each fault of training.fault_runs begins at a random moment. MODEL is a calibrated checkpoint
+each fault of training.studies.sensor_faults.runs begins at a random moment. MODEL is a calibrated checkpoint
 (training.calibrate); the scenes must be others than those of its training and calibration.
 
 Each finished scene is kept in WORK, so Ctrl-C loses at most the scenes being computed: the same
@@ -34,9 +34,9 @@ from smvae_core.files import check_output, write_text
 from smvae_core.inference.inference import Inference
 from smvae_ros.simulation.graphics import SimulationUnavailable, find_mujoco
 from smvae_ros.simulation.insertion import CONTROL_RATE
-from training.fault_runs import FAULTS, run_scene, settings
 from training.programs import run_program
 from training.provenance import provenance
+from training.studies.sensor_faults.runs import FAULTS, run_scene, settings
 
 IN_TIME = int(CONTROL_RATE)  # frames in a second
 _inference: Inference | None = None
@@ -208,7 +208,7 @@ def _share(text: str) -> float:
 
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
-        prog="python -m training.sensor_health",
+        prog="python -m training.studies.sensor_faults.__main__",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -230,14 +230,14 @@ def main(arguments: list[str] | None = None) -> int:
     add("--output", type=Path, metavar="FILE", help="JSON of the summary and every scene")
     options = parser.parse_args(arguments)
     return run_program(
-        "training.sensor_health",
+        "training.studies.sensor_faults.__main__",
         lambda: _run(options, arguments),
         expected=(SimulationUnavailable,),
     )
 
 
 def _run(options: argparse.Namespace, arguments: list[str] | None) -> int:
-    origin = provenance("training.sensor_health", arguments)
+    origin = provenance("training.studies.sensor_faults.__main__", arguments)
     seeds = range(options.seed, options.seed + options.scenes)
     if options.output is not None:
         check_output(options.output)
