@@ -12,10 +12,10 @@ import pytest
 from small_images import TEST
 from small_study import BUDGET, PROTOCOL, study_arguments, write_data
 from smvae_core.data.images.labelled_images import SOURCES
-from training.run_file import runs_of
 from training.studies.labelled_images import study
 from training.studies.labelled_images.__main__ import main
 from training.studies.labelled_images.protocol import METHODS, Protocol, Run
+from training.studies.run_file import runs_of
 
 METHODS_HERE = ("smvae-masked", "cvae")
 

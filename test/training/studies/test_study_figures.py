@@ -11,12 +11,12 @@ import pytest
 from small_study import BUDGET, study_arguments, write_data
 
 pytest.importorskip("matplotlib", reason="matplotlib is not installed")
-from training.pictures import mosaic
 from training.studies.labelled_images import __main__ as benchmark
 from training.studies.labelled_images.curve_figure import curve_figure
 from training.studies.labelled_images.data_sets import DATA_SETS
 from training.studies.labelled_images.figures import generated_panels, latent_panels, main
 from training.studies.labelled_images.protocol import METHODS, Protocol
+from training.studies.pictures import mosaic
 
 
 @pytest.fixture(scope="module")

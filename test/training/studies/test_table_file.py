@@ -11,7 +11,7 @@ from places import ROOT
 from training import benchmark, benchmark_figures, insertion, views
 from training.studies.labelled_images.likelihood_table import identity
 from training.studies.labelled_images.protocol import Protocol
-from training.table_file import RESULTS, check_table, write_table
+from training.studies.table_file import RESULTS, check_table, write_table
 
 ADVICE = "give another --results"
 

@@ -26,7 +26,6 @@ from pathlib import Path
 from smvae_core.data.logs.dataset import open_cache
 from training.programs import run_program
 from training.provenance import commit
-from training.run_file import runs_of
 from training.studies.insertion.measures import STAGES, Caches
 from training.studies.insertion.protocol import (
     DEDICATED,
@@ -39,7 +38,8 @@ from training.studies.insertion.study import complete
 from training.studies.insertion.table import tabulate, to_markdown
 from training.studies.labelled_images.options import add_methods, add_runs
 from training.studies.labelled_images.protocol import RunFailed
-from training.table_file import RESULTS, check_table, write_table
+from training.studies.run_file import runs_of
+from training.studies.table_file import RESULTS, check_table, write_table
 
 
 def parser() -> argparse.ArgumentParser:

@@ -1,6 +1,6 @@
 """Completes one run of the robot study: trains its model, measures it, and writes it down.
 
-What was measured of a run is in RUNS/<key>.json, see :mod:`training.run_file`; its training is an
+What was measured of a run is in RUNS/<key>.json, see :mod:`training.studies.run_file`; its training is an
 ordinary run of `training.train` in WORK/<key>, which an interruption does not harm.
 """
 
@@ -20,10 +20,10 @@ from smvae_core.files import write_text
 from smvae_core.models.multimodal_vae import MultimodalVAE
 from training import train
 from training.provenance import commit
-from training.run_file import fill
 from training.studies.insertion.measures import DEDICATED_STAGES, STAGES, Caches
 from training.studies.insertion.protocol import Run
 from training.studies.labelled_images.protocol import RunFailed
+from training.studies.run_file import fill
 
 
 def complete(

@@ -22,7 +22,6 @@ from typing import Any
 
 from training.programs import run_program
 from training.provenance import commit
-from training.run_file import runs_of
 from training.studies.labelled_images.data_sets import LABELLED
 from training.studies.labelled_images.likelihood_table import identity, tabulate, to_markdown
 from training.studies.labelled_images.options import (
@@ -35,7 +34,8 @@ from training.studies.labelled_images.options import (
 )
 from training.studies.labelled_images.protocol import METHODS, Protocol, Run, RunFailed
 from training.studies.labelled_images.study import STAGES, complete
-from training.table_file import RESULTS, check_table, write_table
+from training.studies.run_file import runs_of
+from training.studies.table_file import RESULTS, check_table, write_table
 
 
 def parser() -> argparse.ArgumentParser:

@@ -26,9 +26,7 @@ from smvae_core.checkpoint import CheckpointError, load_checkpoint
 from smvae_core.files import check_output
 from smvae_core.models.multimodal_vae import MultimodalVAE
 from smvae_core.preprocessing import to_raw
-from training.pictures import save_figure, show_mosaic
 from training.programs import run_program
-from training.run_file import runs_of
 from training.studies.labelled_images.coherence import draws
 from training.studies.labelled_images.curve_figure import curve_figure
 from training.studies.labelled_images.data_sets import LABELLED, DataSet, Folders
@@ -40,7 +38,9 @@ from training.studies.labelled_images.options import (
 )
 from training.studies.labelled_images.protocol import Run
 from training.studies.labelled_images.run_data import observations
-from training.table_file import RESULTS
+from training.studies.pictures import save_figure, show_mosaic
+from training.studies.run_file import runs_of
+from training.studies.table_file import RESULTS
 
 _POINTS = 1000  # test images in a t-SNE picture
 _ROWS = 6  # images for each label

@@ -59,7 +59,7 @@ def tabulate(
 
     Args:
         protocol: of the runs.
-        records: runs, see :func:`training.run_file.runs_of`.
+        records: runs, see :func:`training.studies.run_file.runs_of`.
         command: that makes them.
         commit: of the checkout that makes the table.
         legacy: runs of the same on grey values, where ours are binarised; a column beside theirs.

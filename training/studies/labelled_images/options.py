@@ -8,7 +8,7 @@ from pathlib import Path
 
 from training.studies.labelled_images.data_sets import DATA_SETS
 from training.studies.labelled_images.protocol import METHODS, Protocol
-from training.table_file import RESULTS
+from training.studies.table_file import RESULTS
 
 NUMBERS = {  # fields of the protocol that are options
     "epochs": "of training",

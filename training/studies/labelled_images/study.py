@@ -1,7 +1,7 @@
 """The likelihood study: every method on the same networks, data and budget, each run a small file.
 
 A run is one method with one seed. Its weights stay in WORK/<key>/model, and what was measured of it
-is in RUNS/<key>.json, see :mod:`training.run_file`.
+is in RUNS/<key>.json, see :mod:`training.studies.run_file`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from typing import Any
 from smvae_core.checkpoint import Checkpoint, CheckpointError, load_checkpoint
 from smvae_core.models.multimodal_vae import MultimodalVAE
 from training.provenance import commit
-from training.run_file import fill
 from training.studies.labelled_images.coherence import coherence
 from training.studies.labelled_images.data_sets import Folders
 from training.studies.labelled_images.likelihoods import log_likelihoods
@@ -21,6 +20,7 @@ from training.studies.labelled_images.probe import probe
 from training.studies.labelled_images.protocol import Run
 from training.studies.labelled_images.training_run import train
 from training.studies.labelled_images.view_errors import view_errors
+from training.studies.run_file import fill
 
 # Model, run and folders of the data → what the section holds.
 Stage = Callable[[MultimodalVAE, Run, Folders], dict[str, Any]]

@@ -26,7 +26,6 @@ from smvae_core.files import check_output
 from smvae_core.metrics.subset_errors import print_summary
 from smvae_core.models.multimodal_vae import MultimodalVAE
 from smvae_core.preprocessing import to_raw
-from training.pictures import save_figure, show_mosaic
 from training.programs import run_program
 from training.studies.labelled_images.__main__ import quieten
 from training.studies.labelled_images.data_sets import DATA_SETS, DataSet, Folders
@@ -34,7 +33,8 @@ from training.studies.labelled_images.options import chosen_protocol, page_name,
 from training.studies.labelled_images.protocol import METHODS, Run
 from training.studies.labelled_images.run_data import observations
 from training.studies.labelled_images.study import complete
-from training.table_file import RESULTS
+from training.studies.pictures import save_figure, show_mosaic
+from training.studies.table_file import RESULTS
 
 DATA_SETS_OF_VIEWS = tuple(name for name in DATA_SETS if DATA_SETS[name].label is None)
 _FACES = 5
