@@ -1,4 +1,4 @@
-"""What benchmarks.fuzz sends over DDS, here without it: every adapter takes it or says why not."""
+"""What benchmarks.robustness.fuzz sends over DDS, here without it: every adapter takes it or says why not."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ pytest.importorskip("rclpy", reason="rclpy is not installed (pip install ros-rcl
 
 from rclpy.serialization import deserialize_message
 
-from benchmarks.malformed import KINDS, LIES, make_malformed
+from benchmarks.robustness.malformed import KINDS, LIES, make_malformed
 from smvae_core.modalities import Modality
 from smvae_core.preprocessing import prepare
 from smvae_ros.messages import (

@@ -1,9 +1,9 @@
 """Malformed and random messages, requests and events over DDS: does the node stay alive and right?
 
-    python -m benchmarks.fuzz --messages 20000 --seed 0
+    python -m benchmarks.robustness.fuzz --messages 20000 --seed 0
 
 Two nodes one after the other, so that every message type is subscribed. Beside messages on every
-topic there are such on ``/clock``, requests to all services (:mod:`benchmarks.malformed_requests`),
+topic there are such on ``/clock``, requests to all services (:mod:`benchmarks.robustness.malformed_requests`),
 and publishers and listeners whose quality of service or type does not fit. After every CHECK_EVERY
 of them all requests must have been answered; the parameters are set right, the node is made active,
 and well-formed readings of all sensors are published until a frame of all of them comes, whose
@@ -31,10 +31,10 @@ from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.signals import SignalHandlerOptions
 from tqdm import tqdm
 
-from benchmarks.malformed import KINDS, make_malformed
-from benchmarks.malformed_requests import Requests
 from benchmarks.node_process import resident_megabytes, start_node, stop_node
 from benchmarks.results import publish
+from benchmarks.robustness.malformed import KINDS, make_malformed
+from benchmarks.robustness.malformed_requests import Requests
 from smvae_core.inference.inference import Inference
 from smvae_core.preprocessing import prepare
 from smvae_ros.bundled import model_path, parameters_path

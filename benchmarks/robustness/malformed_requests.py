@@ -1,4 +1,4 @@
-"""Requests that nobody should send to a node, out of a seed, for :mod:`benchmarks.fuzz`.
+"""Requests that nobody should send to a node, out of a seed, for :mod:`benchmarks.robustness.fuzz`.
 
 Parameters of every type and name, transitions of every id but those that end the node, reloads; and
 the way back to where the node was before.
@@ -25,7 +25,7 @@ from rclpy.node import Node
 from rclpy.qos import QoSProfile
 from std_srvs.srv import Trigger
 
-from benchmarks.malformed import NUMBERS
+from benchmarks.robustness.malformed import NUMBERS
 
 PATIENCE = 120.0  # seconds
 STRANGE_NAMES = ("", ".", "nobody", "rgb.", "\N{SNOWMAN}", "n" * 5000, "qos_overrides./clock")

@@ -1,6 +1,6 @@
 """The node at full rate for a long time: does its memory grow, does it lose anything?
 
-    python -m benchmarks.soak --minutes 20
+    python -m benchmarks.robustness.soak --minutes 20
 
 128x128 RGB-D at 30 Hz and force at 500 Hz, as in benchmarks.node_latency; latent, predictions and
 overview are listened to. A sample is taken every SAMPLE_PERIOD and kept in
