@@ -3,13 +3,14 @@
     python -m benchmarks.robustness.fuzz --messages 20000 --seed 0
 
 Two nodes one after the other, so that every message type is subscribed. Beside messages on every
-topic there are such on ``/clock``, requests to all services (:mod:`benchmarks.robustness.malformed_requests`),
-and publishers and listeners whose quality of service or type does not fit. After every CHECK_EVERY
-of them all requests must have been answered; the parameters are set right, the node is made active,
-and well-formed readings of all sensors are published until a frame of all of them comes, whose
-latent must be what the model computes from them offline. Ends with an error where the node does not
-live or an exception reaches its executor, where a request has no answer or a latent differs, where
-anything that is not finite is published, or where memory grows by more than MOST_GROWTH.
+topic there are such on ``/clock``, requests to all services
+(:mod:`benchmarks.robustness.malformed_requests`), and publishers and listeners whose quality of
+service or type does not fit. After every CHECK_EVERY of them all requests must have been answered;
+the parameters are set right, the node is made active, and well-formed readings of all sensors are
+published until a frame of all of them comes, whose latent must be what the model computes from them
+offline. Ends with an error where the node does not live or an exception reaches its executor, where
+a request has no answer or a latent differs, where anything that is not finite is published, or
+where memory grows by more than MOST_GROWTH.
 """
 
 from __future__ import annotations

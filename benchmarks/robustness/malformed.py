@@ -1,4 +1,5 @@
-"""Messages that no driver should send, out of a seed: what :mod:`benchmarks.robustness.fuzz` publishes.
+"""Messages that no driver should send, out of a seed: what :mod:`benchmarks.robustness.fuzz`
+publishes.
 
 Each is serialised (CDR), so that garbage, truncated and well-formed messages are published alike.
 """

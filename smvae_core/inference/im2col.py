@@ -4,9 +4,9 @@ torch's own convolutions are made for batches: for a single small image, bringin
 the library's layout and choosing a kernel take longer than computing. Here weights are laid out
 once; a convolution is one copy of its windows and one product, and no step allocates anything.
 
-:func:`lower` takes the layers that :mod:`smvae_core.models.networks` builds and runs any other as it is;
-:func:`lower_attention` does the same for the set encoder. Both compute what the module computes, to
-rounding.
+:func:`lower` takes the layers that :mod:`smvae_core.models.networks` builds and runs any other as
+it is; :func:`lower_attention` does the same for the set encoder. Both compute what the module
+computes, to rounding.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """What the node and the offline tools run: prepared sample in, prediction out.
 
 One sample at a time, on CPU or CUDA. The posterior is always computed; an observation is predicted
-only where it is asked for. How the networks are run is chosen by name (:mod:`smvae_core.inference.runtimes`).
+only where it is asked for. How the networks are run is chosen by name
+(:mod:`smvae_core.inference.runtimes`).
 """
 
 from __future__ import annotations
@@ -84,7 +85,8 @@ class Inference:
         checkpoint: what :func:`smvae_core.checkpoint.load_checkpoint` returned.
         device: ``cpu``, ``cuda``, ``cuda:N``, or ``auto``: CUDA where there is one.
         precision: ``float32``, or ``bfloat16``/``float16`` through autocast.
-        runtime: of :data:`smvae_core.inference.runtimes.RUNTIMES`, or ``auto``: the fastest that works on
+        runtime: of :data:`smvae_core.inference.runtimes.RUNTIMES`, or ``auto``: the fastest that
+        works on
             every machine.
 
     Raises:

@@ -20,7 +20,8 @@ from smvae_core.models.terms import log_likelihoods, weighted_sum
 
 class MVAE(ExpertsVAE):
     """q(z|X_s) ∝ p(z) Π_{i∈s} q̃(z|x_i), with the prior as one more expert (Wu & Goodman 2018,
-    section 2.1). Arguments and errors as :class:`smvae_core.models.multimodal_vae.MultimodalVAE`."""
+    section 2.1). Arguments and errors as
+    :class:`smvae_core.models.multimodal_vae.MultimodalVAE`."""
 
     kind = "mvae"
 

@@ -13,8 +13,8 @@ from smvae_core.models.posterior_head import PosteriorHead
 
 
 class SumPooling(nn.Module):
-    """ρ(Σ_i E_i(x_i)); arguments as :class:`smvae_core.models.set_encoder.AttentionSetEncoder`, whose
-    ``heads`` it ignores, so that set encoders are interchangeable."""
+    """ρ(Σ_i E_i(x_i)); arguments as :class:`smvae_core.models.set_encoder.AttentionSetEncoder`,
+    whose ``heads`` it ignores, so that set encoders are interchangeable."""
 
     def __init__(self, embedding_size: int, latent_size: int, heads: int = 1) -> None:
         super().__init__()

@@ -100,7 +100,8 @@ def evaluate_bag(
     Args:
         path: of the bag.
         inference: the model.
-        values: of the node's parameters, see :func:`smvae_ros.parameters.configuration.read_values`.
+        values: of the node's parameters, see
+        :func:`smvae_ros.parameters.configuration.read_values`.
         errors: adds the bag's errors to it.
         on_frame: are given each frame.
 

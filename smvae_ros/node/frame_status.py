@@ -4,8 +4,8 @@ The first status is ``<node>: frame``, where ``<node>`` has the node's namespace
 (``arm_1/smvae_perception``), with the keys ``subset`` and ``predicted`` (modalities joined by +),
 ``trigger``, ``model``, and the stages' durations ``gather_ms`` to ``total_ms``
 (:class:`smvae_ros.node.frame.Frame`). One ``<node>: <modality>`` follows for each modality of the
-model, OK where it was used and STALE where not, with the reason (:mod:`smvae_ros.sensors.absence`), with
-``age_ms``, ``skew_ms``, and counters since activation: ``received``, ``used``, ``dropped``,
+model, OK where it was used and STALE where not, with the reason (:mod:`smvae_ros.sensors.absence`),
+with ``age_ms``, ``skew_ms``, and counters since activation: ``received``, ``used``, ``dropped``,
 ``lost``, ``invalid``, ``foreign``, ``skewed`` (:class:`smvae_ros.sensors.arrivals.Counters`).
 """
 

@@ -40,8 +40,8 @@ def make_executor() -> Executor:
 class Spinning:
     """Runs the callbacks of a node while :meth:`run` is called, until :meth:`close`.
 
-    Exceptions in callbacks are the business of :mod:`smvae_ros.node.guarded_node`. What rclpy raises
-    beside them, such as for an answer that cannot be sent, is logged, once in a while.
+    Exceptions in callbacks are the business of :mod:`smvae_ros.node.guarded_node`. What rclpy
+    raises beside them, such as for an answer that cannot be sent, is logged, once in a while.
 
     Args:
         node: without another executor.

@@ -1,1 +1,1 @@
-"""From messages to frames without rclpy: which sensors are live, and when their readings make a frame."""
+"""From messages to frames without rclpy: which sensors are live, and when readings make a frame."""

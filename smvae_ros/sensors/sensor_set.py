@@ -1,11 +1,11 @@
 """The newest sample of each modality, its age, and when a set of them becomes a frame.
 
-There is no synchroniser. Every modality has one newest-wins slot (:mod:`smvae_ros.sensors.buffers`; a series
-a short history, :mod:`smvae_ros.sensors.series_history`). When the trigger modality arrives, at most
-``gather_ms`` are spent waiting for the other live modalities of the same moment, then whatever is
-fresh becomes the frame. Whether a modality is live is judged by its monotonic time of receipt
-alone, and how far apart the inputs of a frame are by their stamps alone; so a jumping clock, a
-looping bag or a missing ``/clock`` change nothing.
+There is no synchroniser. Every modality has one newest-wins slot (:mod:`smvae_ros.sensors.buffers`;
+a series a short history, :mod:`smvae_ros.sensors.series_history`). When the trigger modality
+arrives, at most ``gather_ms`` are spent waiting for the other live modalities of the same moment,
+then whatever is fresh becomes the frame. Whether a modality is live is judged by its monotonic time
+of receipt alone, and how far apart the inputs of a frame are by their stamps alone; so a jumping
+clock, a looping bag or a missing ``/clock`` change nothing.
 
 Protocol
 --------
@@ -21,8 +21,8 @@ and so is the same live and offline:
 3. ``settle(...)`` when the frame has been decoded, which may show that some values are unusable.
 
 The node's worker calls ``poll`` and sleeps in ``wait`` (:mod:`smvae_ros.node.worker`), offline
-tools use :func:`smvae_ros.offline.lockstep.lockstep`. All methods may be called from any thread; they share
-``condition``, which a caller may hold to make several calls one step.
+tools use :func:`smvae_ros.offline.lockstep.lockstep`. All methods may be called from any thread;
+they share ``condition``, which a caller may hold to make several calls one step.
 """
 
 from __future__ import annotations

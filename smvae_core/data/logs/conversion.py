@@ -108,8 +108,8 @@ def convert_logs(
 
     Files that cannot be used are named in the report and by the log, and left out. Steps in which
     a reading holds NaN, infinite or impossible values, or a depth image no valid pixel, are kept
-    with that modality marked absent. What is implausible, see `smvae_core.data.logs.plausibility`, is
-    named once and counted.
+    with that modality marked absent. What is implausible, see `smvae_core.data.logs.plausibility`,
+    is named once and counted.
 
     Raises ValueError for modalities that logs do not have; CacheError when no file can be used,
     logs have several rates, the cache folder holds something else or cannot be written to, another

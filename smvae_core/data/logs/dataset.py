@@ -1,7 +1,7 @@
 """Converted logs: opening a cache, batches of it, trajectory-level split, statistics.
 
-A cache is what `smvae_core.data.logs.conversion` writes: one .npy file for each array, a row for each
-step, and a manifest that exists only when all of it is complete. Rows of one trajectory are
+A cache is what `smvae_core.data.logs.conversion` writes: one .npy file for each array, a row for
+each step, and a manifest that exists only when all of it is complete. Rows of one trajectory are
 consecutive and in the order of time.
 """
 

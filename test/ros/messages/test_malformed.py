@@ -1,4 +1,4 @@
-"""What benchmarks.robustness.fuzz sends over DDS, here without it: every adapter takes it or says why not."""
+"""What the fuzz run sends over DDS, here without it: every adapter takes it or says why not."""
 
 from __future__ import annotations
 

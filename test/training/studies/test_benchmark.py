@@ -1,4 +1,4 @@
-"""`python -m training.studies.labelled_images.__main__` on a tiny data set: runs, files, table, and nothing done twice."""
+"""The study of labelled images on a tiny data set: runs, files, table, and nothing done twice."""
 
 from __future__ import annotations
 

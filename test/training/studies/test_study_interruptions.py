@@ -184,7 +184,7 @@ def test_a_pipe_that_closes_early(data: Path, whole: object) -> None:
     command = [
         sys.executable,
         "-m",
-        "training.studies.labelled_images.__main__",
+        "training.studies.labelled_images",
         "--only-table",
         "--results",
         results,

@@ -6,7 +6,7 @@
         --one-part --seed 1000
     python -m training.convert data/insertion/train data/insertion/train_cache
     python -m training.convert data/insertion/test data/insertion/test_cache
-    python -m training.studies.insertion.__main__ data/insertion/train_cache data/insertion/test_cache
+    python -m training.studies.insertion data/insertion/train_cache data/insertion/test_cache
 
 Every run is one file in RESULTS/runs, keyed by its configuration and data, that grows by a section
 with every stage. So the command can be stopped in any way and given again: what was measured stays,
@@ -45,7 +45,7 @@ from training.studies.table_file import RESULTS, check_table, write_table
 def parser() -> argparse.ArgumentParser:
     """The command line."""
     parser = argparse.ArgumentParser(
-        "python -m training.studies.insertion.__main__",
+        "python -m training.studies.insertion",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -69,7 +69,7 @@ def parser() -> argparse.ArgumentParser:
 def main(arguments: list[str] | None = None) -> int:
     """Runs what is missing and makes the tables; returns the exit code."""
     options = parser().parse_args(arguments)
-    return run_program("training.studies.insertion.__main__", lambda: _run(options))
+    return run_program("training.studies.insertion", lambda: _run(options))
 
 
 def _run(options: argparse.Namespace) -> int:
@@ -94,7 +94,7 @@ def _run(options: argparse.Namespace) -> int:
             try:
                 done = complete(run, caches, runs, options.work, options.stages)
             except RunFailed as error:
-                print(f"training.studies.insertion.__main__: error: {error}", file=sys.stderr)
+                print(f"training.studies.insertion: error: {error}", file=sys.stderr)
                 failures += 1
                 continue
             spent = f"finished in {time.monotonic() - begin:.0f} s" if done else "stands already"
@@ -126,7 +126,7 @@ def _write_table(protocol: Protocol, data: dict, options: argparse.Namespace) ->
 
 def _command(protocol: Protocol, records: list[dict], options: argparse.Namespace) -> str:
     """What makes these runs in a fresh checkout."""
-    words = ["python", "-m", "training.studies.insertion.__main__", "data/insertion/train_cache"]
+    words = ["python", "-m", "training.studies.insertion", "data/insertion/train_cache"]
     words += ["data/insertion/test_cache"]
     found = {record["configuration"]["method"] for record in records}
     if found != {*METHODS, DEDICATED}:

@@ -16,7 +16,7 @@ from smvae_core.data.logs.dataset import LogCache
 from smvae_core.metrics.subset_errors import Subset
 
 # All that runs have in common but the protocol: networks, optimiser, scales and weights.
-CONFIGURATION = Path(__file__).parents[1] / "config" / "training" / "insertion.yaml"
+CONFIGURATION = Path(__file__).parents[3] / "config" / "training" / "insertion.yaml"
 
 # Row of the tables → model and objective of `smvae_core.models.registry`.
 METHODS: dict[str, tuple[str, str]] = {

@@ -1,7 +1,7 @@
 """Completes one run of the robot study: trains its model, measures it, and writes it down.
 
-What was measured of a run is in RUNS/<key>.json, see :mod:`training.studies.run_file`; its training is an
-ordinary run of `training.train` in WORK/<key>, which an interruption does not harm.
+What was measured of a run is in RUNS/<key>.json, see :mod:`training.studies.run_file`; its training
+is an ordinary run of `training.train` in WORK/<key>, which an interruption does not harm.
 """
 
 from __future__ import annotations
@@ -36,7 +36,8 @@ def complete(
         caches: the data.
         runs: folder of the runs' files.
         work: folder of unfinished runs and of trained models.
-        stages: of :data:`training.studies.insertion.measures.STAGES`, the wanted ones; by default all that
+        stages: of :data:`training.studies.insertion.measures.STAGES`, the wanted ones; by default
+        all that
             there are for such a run.
 
     Returns:

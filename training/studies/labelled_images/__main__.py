@@ -1,6 +1,6 @@
 """Trains SMVAE and every baseline on labelled images, measures them and makes a table.
 
-    python -m training.studies.labelled_images.__main__ --dataset mnist --data-dir DIR
+    python -m training.studies.labelled_images --dataset mnist --data-dir DIR
 
 Every run is one file in RESULTS/runs, keyed by its configuration, that grows by a section with
 every stage. So the command can be stopped in any way and given again: what was measured stays, and
@@ -41,7 +41,7 @@ from training.studies.table_file import RESULTS, check_table, write_table
 def parser() -> argparse.ArgumentParser:
     """The command line."""
     parser = study_parser(
-        "python -m training.studies.labelled_images.__main__",
+        "python -m training.studies.labelled_images",
         __doc__,
         LABELLED,
         data_required=False,
@@ -61,7 +61,7 @@ def main(arguments: list[str] | None = None) -> int:
     if options.data_dir is None and not options.only_table:
         parser().error("--data-dir is needed, except with --only-table")
     quieten()
-    return run_program("training.studies.labelled_images.__main__", lambda: _run(options))
+    return run_program("training.studies.labelled_images", lambda: _run(options))
 
 
 def _run(options: argparse.Namespace) -> int:
@@ -93,7 +93,7 @@ def _complete(title: str, run: Run, runs: Path, options: argparse.Namespace) -> 
     try:
         done = complete(run, options.data_dir, runs, options.work, options.stages)
     except RunFailed as error:
-        print(f"training.studies.labelled_images.__main__: error: {error}", file=sys.stderr)
+        print(f"training.studies.labelled_images: error: {error}", file=sys.stderr)
         return False
     spent = f"finished in {time.monotonic() - begin:.0f} s" if done else "stands already"
     print(f"{title}: {spent}", file=sys.stderr, flush=True)
@@ -135,7 +135,7 @@ def _command(
     common = [
         "python",
         "-m",
-        "training.studies.labelled_images.__main__",
+        "training.studies.labelled_images",
         dataset,
         own,
         "--data-dir",

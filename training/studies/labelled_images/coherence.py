@@ -31,7 +31,8 @@ def coherence(model: MultimodalVAE, run: Run, folders: Folders) -> dict[str, Any
     """Whether what a model generates for one modality fits the other.
 
     A generated image is the mean of p(x|z), a generated label the likeliest y of p(y|z), each for
-    one z. The class of an image is what :mod:`training.studies.labelled_images.classifier` says of it.
+    one z. The class of an image is what :mod:`training.studies.labelled_images.classifier` says of
+    it.
 
     Returns:
         ``image_given_label``: share of images, from z ~ q(z|y) for the test labels, of that class;

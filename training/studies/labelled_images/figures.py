@@ -4,8 +4,9 @@
 
 NAME_latent.png (Fig. 2 of the paper): t-SNE of the posterior's means for test images, from the
 image alone and from both modalities. NAME_given_label.png (Figs. 3-5): images that are generated
-for each label. Models are those that `training.studies.labelled_images.__main__` with the same options has left in WORK; a
-method without one is left out. NAME_curve.png: how training went, from the files in RESULTS/runs.
+for each label. Models are those that `training.studies.labelled_images` with the same options has
+left in WORK; a method without one is left out. NAME_curve.png: how training went, from the files in
+RESULTS/runs.
 """
 
 from __future__ import annotations

@@ -52,8 +52,8 @@ def study_parser(
     add(
         "--image-network",
         metavar="NAME",
-        help="embedding network and decoder of images, by its name in smvae_core.models.networks, such as "
-        "mlp or convolution (default: mlp for 28 pixels, convolution for others)",
+        help="embedding network and decoder of images, by its name in smvae_core.models.networks, "
+        "such as mlp or convolution (default: mlp for 28 pixels, convolution for others)",
     )
     add(
         "--image-widths",

@@ -18,8 +18,8 @@ def view_errors(model: MultimodalVAE, run: Run, folders: Folders) -> dict[str, A
     from all.
 
     Returns:
-        ``subsets``: as :meth:`smvae_core.metrics.subset_errors.SubsetErrors.summary`, rounded; and the number
-        of ``test_images``.
+        ``subsets``: as :meth:`smvae_core.metrics.subset_errors.SubsetErrors.summary`, rounded; and
+        the number of ``test_images``.
     """
     data = run_data(run, folders)
     data.open(list(model.modalities.values()))

@@ -2,9 +2,9 @@
 
     python -m training.studies.labelled_images.views --dataset celeba_views --data-dir DIR
 
-The run is one file in RESULTS/runs, as those of `training.studies.labelled_images.__main__`, and its model stays in WORK,
-so that the same command continues what was interrupted and only draws what stands. Progress goes to
-standard error, the table of errors to standard output.
+The run is one file in RESULTS/runs, as those of `training.studies.labelled_images`, and its model
+stays in WORK, so that the same command continues what was interrupted and only draws what stands.
+Progress goes to standard error, the table of errors to standard output.
 """
 
 from __future__ import annotations

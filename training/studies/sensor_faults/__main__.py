@@ -1,10 +1,11 @@
 """Shows how sensor faults are noticed: simulated scenes through the node's health monitor.
 
-    python -m training.studies.sensor_faults.__main__ MODEL --output docs/results/sensor_health.json
+    python -m training.studies.sensor_faults MODEL --output docs/results/sensor_health.json
 
 Every scene is watched while healthy, which counts false alarms; in the first FAULT_SCENES of them
-each fault of training.studies.sensor_faults.runs begins at a random moment. MODEL is a calibrated checkpoint
-(training.calibrate); the scenes must be others than those of its training and calibration.
+each fault of training.studies.sensor_faults.runs begins at a random moment. MODEL is a calibrated
+checkpoint (training.calibrate); the scenes must be others than those of its training and
+calibration.
 
 Each finished scene is kept in WORK, so Ctrl-C loses at most the scenes being computed: the same
 command continues. About 8 s of one core for a scene, and 25 s more with faults. With --share 1
@@ -208,7 +209,7 @@ def _share(text: str) -> float:
 
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
-        prog="python -m training.studies.sensor_faults.__main__",
+        prog="python -m training.studies.sensor_faults",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -230,14 +231,14 @@ def main(arguments: list[str] | None = None) -> int:
     add("--output", type=Path, metavar="FILE", help="JSON of the summary and every scene")
     options = parser.parse_args(arguments)
     return run_program(
-        "training.studies.sensor_faults.__main__",
+        "training.studies.sensor_faults",
         lambda: _run(options, arguments),
         expected=(SimulationUnavailable,),
     )
 
 
 def _run(options: argparse.Namespace, arguments: list[str] | None) -> int:
-    origin = provenance("training.studies.sensor_faults.__main__", arguments)
+    origin = provenance("training.studies.sensor_faults", arguments)
     seeds = range(options.seed, options.seed + options.scenes)
     if options.output is not None:
         check_output(options.output)
