@@ -8,7 +8,7 @@ import pytest
 
 from small_images import TEST, write_labelled
 from smvae_core.data.images.labelled_images import SOURCES
-from training import classifier, coherence
+from training.studies.labelled_images import classifier, coherence
 from training.studies.labelled_images.options import NUMBERS
 from training.studies.labelled_images.protocol import Protocol
 

@@ -12,7 +12,8 @@ from small_images import write_celeba
 pytest.importorskip("skimage", reason="scikit-image is not installed")
 pytest.importorskip("matplotlib", reason="matplotlib is not installed")
 from smvae_core.data.images.celeba import FACES
-from training import benchmark, classifier, coherence, study, views
+from training.studies.labelled_images import __main__ as benchmark
+from training.studies.labelled_images import classifier, coherence, study, views
 from training.studies.labelled_images.data_sets import DATA_SETS
 from training.studies.labelled_images.protocol import Protocol, Run
 

@@ -19,7 +19,11 @@ from smvae_core.checkpoint import load_checkpoint
 from smvae_core.data.logs.dataset import open_cache
 from smvae_core.metrics.subset_errors import all_subsets
 from smvae_ros.bundled import model_path, yardstick_path
-from training import insertion, insertion_figures, insertion_protocol, insertion_study, train
+from training import train
+from training.studies.insertion import __main__ as insertion
+from training.studies.insertion import figures as insertion_figures
+from training.studies.insertion import protocol as insertion_protocol
+from training.studies.insertion import study as insertion_study
 from training.studies.insertion.measures import Caches
 from training.studies.insertion.protocol import (
     ALL,

@@ -15,7 +15,7 @@ import pytest
 from places import HELPERS, ROOT
 from small_study import BUDGET, PROTOCOL, study_arguments, write_data
 from smvae_core.fit.module import SetFitting
-from training import study, training_run
+from training.studies.labelled_images import study, training_run
 from training.studies.labelled_images.__main__ import main
 from training.studies.labelled_images.protocol import Run
 
