@@ -65,8 +65,8 @@ ARGUMENTS = [
     DeclareLaunchArgument(
         "enclave",
         default_value="",
-        description="Enclave of SROS 2, such as /smvae/perception (docs/security.md). Empty for "
-        "none.",
+        description="Enclave of SROS 2, such as /smvae/perception; empty for none: "
+        "docs/explanation/security.md.",
     ),
     DeclareLaunchArgument(
         "transport",

@@ -80,7 +80,7 @@ def assert_rounded(cell: str, value: float, where: Any) -> None:
     ("document", "columns"),
     [
         ("results/README.md", ("predicted from", "RGB [dB]", "force RMSE [N]")),
-        ("model_card.md", ("predicted from", "RGB [dB]", "action skill")),
+        ("reference/model_card.md", ("predicted from", "RGB [dB]", "action skill")),
     ],
 )
 def test_the_bundled_model(document: str, columns: tuple[str, ...]) -> None:

@@ -41,9 +41,9 @@ class SetFitting(L.LightningModule):
         name: which model: smvae, jmvae, telbo, mvae, mmvae, mopoe or cvae.
         objective: of `smvae`: `masked` (Hirt et al. 2023), `subset` (the paper's Eq. 3-4), either
             with `-pair` for the mean over two subsets of each sample instead of one, `predictive`,
-            for models that shall predict absent sensors (docs/mathematics.md), or `regression`: a
-            network dedicated to predicting the modalities that are not in `given`. Of `mmvae`:
-            `elbo` or `dreg`. By default the first; the others have just one.
+            for models that shall predict absent sensors (docs/explanation/mathematics.md), or
+            `regression`: a network dedicated to predicting the modalities that are not in `given`.
+            Of `mmvae`: `elbo` or `dreg`. By default the first; the others have just one.
         given: for `regression` and `cvae`: the modalities that are always given.
         targets: for `regression`: the modalities to predict, which may be among the given ones; by
             default all others.

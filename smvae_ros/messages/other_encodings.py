@@ -20,15 +20,15 @@ def through_cv_bridge(message: Any) -> np.ndarray:
     bridge = _bridge()
     if bridge is None:
         raise MessageError(
-            f"encoding {encoding!r} is not among those of docs/node.md, and cv_bridge, which may "
-            "know it, is not installed (apt install ros-$ROS_DISTRO-cv-bridge)"
+            f"encoding {encoding!r} is not among those of docs/reference/node.md, and cv_bridge, "
+            "which may know it, is not installed (apt install ros-$ROS_DISTRO-cv-bridge)"
         )
     try:
         image = np.asarray(bridge.imgmsg_to_cv2(message, desired_encoding="rgb8"))
     except Exception as error:  # cv_bridge passes on whatever its C++ part throws
         raise MessageError(
             f"cv_bridge cannot convert encoding {encoding!r} to rgb8 ({error}); have the image's "
-            "publisher use one of docs/node.md"
+            "publisher use one of docs/reference/node.md"
         ) from error
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
         raise MessageError(f"cv_bridge made {image.dtype} {image.shape} of encoding {encoding!r}")

@@ -248,7 +248,7 @@ def _mismatch(
     if publisher.topic_type != type_name:
         return (
             f"{who} publishes {publisher.topic_type}, but {name}.type is {type_name}: set it to "
-            "the publisher's type, if docs/node.md lists it, or the topic to another"
+            "the publisher's type, if docs/reference/node.md lists it, or the topic to another"
         )
     offered = publisher.qos_profile
     reliable = ReliabilityPolicy.RELIABLE

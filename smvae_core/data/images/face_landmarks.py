@@ -120,7 +120,7 @@ def _import_dlib() -> Any:
     except ImportError:
         raise DataSetError(
             "finding facial landmarks needs dlib: pip install 'smvae_ros[landmarks]' (read about "
-            "the model's licence in docs/datasets.md), or use a data set with label maps"
+            "the model's licence in docs/reference/datasets.md), or use a data set with label maps"
         ) from None
     return dlib
 

@@ -1,7 +1,7 @@
 """MVAE, MMVAE and MoPoE with the same weights as in the library `multivae`, where it is installed.
 
-It needs pythae, torchvision and some more packages: docs/baselines.md says how to install it in an
-environment of its own.
+It needs pythae, torchvision and some more packages: docs/explanation/baselines.md says how to
+install it in an environment of its own.
 """
 
 from __future__ import annotations

@@ -108,7 +108,7 @@ def _quantile(delays: Sequence[int], runs: int, share: float) -> int | None:
 
 
 def print_summary(summary: dict[str, Any]) -> None:
-    """The table of docs/health.md."""
+    """The table of docs/explanation/health.md."""
     print("| fault | runs | noticed in 1 s | in 3 s | delay in frames, median (90 %) | by |")
     print("|---|---|---|---|---|---|")
     for entry in summary["faults"].values():
