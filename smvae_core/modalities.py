@@ -8,6 +8,7 @@ training split, saved in the checkpoint and read back by the node.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 import typing
 from collections.abc import Mapping, Sequence
@@ -15,6 +16,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from smvae_core.aspect import Aspect
+from smvae_core.plausibility import largest_reading
 
 Kind = Literal["image", "depth", "series", "vector", "categorical"]
 LikelihoodName = Literal["bernoulli", "categorical", "gaussian", "laplace"]
@@ -148,6 +150,12 @@ class Modality:
     def window(self) -> float:
         """Seconds that a series covers, from its oldest to its newest reading; 0 for others."""
         return 0.0 if self.rate is None else (self.shape[1] - 1) / self.rate
+
+    @functools.cached_property
+    def largest(self) -> float:
+        """The largest absolute value, in raw units, that a reading of a series or a vector can
+        have: what is beyond is no measurement (:mod:`smvae_core.plausibility`)."""
+        return largest_reading(self.mean, self.std)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain lists, numbers and strings, for YAML."""

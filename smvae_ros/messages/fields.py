@@ -6,12 +6,12 @@ import array as standard_array
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
 from smvae_core.modalities import Modality
+from smvae_core.plausibility import LARGEST, describe_implausible
 from smvae_ros.messages.serialised import (
     MAXIMUM_NAME,
     NANOSECONDS,
@@ -41,13 +41,20 @@ class ForeignMessage(MessageError):
     for it, and what is known of the modality stays as it was."""
 
 
-@dataclass(frozen=True)
-class Options:
-    """How a topic's messages carry a modality; see :meth:`Adapter.to_array`."""
+class Options(NamedTuple):
+    """How a topic's messages carry a modality; see :meth:`Adapter.to_array`.
+
+    Attributes:
+        scale: readings of vectors and series are multiplied by it.
+        joint_names: for JointState, the joints in the model's order.
+        encoding: of images that are made.
+        largest: absolute value of readings that a sensor can have measured, after scaling.
+    """
 
     scale: float = 1.0
     joint_names: Sequence[str] = ()
     encoding: str = ""
+    largest: float = LARGEST
 
 
 class Adapter(ABC):
@@ -92,7 +99,7 @@ class Adapter(ABC):
             MessageError: whatever is wrong with the message; nothing else.
         """
         self._check_kind(modality)
-        options = Options(scale, joint_names)
+        options = Options(scale, joint_names, largest=modality.largest)
         try:
             if isinstance(message, SerialisedMessage):
                 if self.values and message.is_plain:
@@ -217,17 +224,18 @@ def make_header(types: Types, nanoseconds: int, frame: str) -> Any:
     )
 
 
-def finite_vector(values: Sequence[float], scale: float, what: str) -> np.ndarray:
-    """``values`` times ``scale`` as float32.
+def plausible_vector(values: Sequence[float], options: Options, what: str) -> np.ndarray:
+    """``values`` times ``options.scale`` as float32.
 
     Raises:
-        MessageError: for NaN, infinite, or values beyond float32.
+        MessageError: for NaN and infinite values, and those that no sensor measures.
     """
+    scale, largest = options.scale, options.largest
     scaled = [float(value) * scale for value in values]
-    if not all(math.isfinite(value) and abs(value) < 3.4e38 for value in scaled):
-        raise MessageError(
-            f"{what} has NaN, infinite or absurd values; check the sensor or its driver"
-        )
+    if not all(-largest <= value <= largest for value in scaled):
+        if not all(math.isfinite(value) for value in scaled):
+            raise MessageError(f"{what} has NaN or infinite values; check the sensor or its driver")
+        raise MessageError(describe_implausible(what, max(scaled, key=abs), largest))
     return np.array(scaled, dtype=np.float32)
 
 

@@ -13,9 +13,9 @@ from smvae_ros.messages.fields import (
     ForeignMessage,
     MessageError,
     Options,
-    finite_vector,
     make_message,
     newest_reading,
+    plausible_vector,
 )
 from smvae_ros.messages.types import Types
 
@@ -36,7 +36,7 @@ class WrenchAdapter(Adapter):
     values = 6
 
     def _from_values(self, values: tuple[float, ...], options: Options) -> np.ndarray:
-        return finite_vector(values, options.scale, "wrench")
+        return plausible_vector(values, options, "wrench")
 
     def _to_array(self, message: Any, modality: Modality, options: Options) -> np.ndarray:
         force, torque = message.force, message.torque
@@ -81,7 +81,7 @@ class TwistAdapter(Adapter):
     values = 6
 
     def _from_values(self, values: tuple[float, ...], options: Options) -> np.ndarray:
-        return finite_vector((*values[:3], values[5]), options.scale, "twist")
+        return plausible_vector((*values[:3], values[5]), options, "twist")
 
     def _to_array(self, message: Any, modality: Modality, options: Options) -> np.ndarray:
         linear, angular = message.linear, message.angular
@@ -157,7 +157,7 @@ class JointStateAdapter(Adapter):
                 )
         places = [index[name] for name in joint_names]
         values = [getattr(message, field)[place] for field in fields for place in places]
-        return finite_vector(values, options.scale, "joint state")
+        return plausible_vector(values, options, "joint state")
 
     def _to_message(
         self, array: np.ndarray, modality: Modality, types: Types, header: Any, options: Options
@@ -200,7 +200,7 @@ class Float64MultiArrayAdapter(Adapter):
                 f"the array has {count} values, but {modality.name} has {expected}; configure a "
                 "topic with so many"
             )
-        return finite_vector(message.data, options.scale, "array")
+        return plausible_vector(message.data, options, "array")
 
     def _to_message(
         self, array: np.ndarray, modality: Modality, types: Types, header: Any, options: Options

@@ -274,7 +274,7 @@ class PerceptionNode(GuardedCallbacks, LifecycleNode):
             )
         if worker is not self._worker:
             raise ValueError("the node was cleaned up while the new one was being loaded")
-        worker.inference = inference
+        worker.exchange(inference)
         return f"model {inference.model_hash} is in use"
 
     def _attend(self) -> None:

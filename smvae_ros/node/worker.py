@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -52,10 +52,9 @@ class Worker:
     """Works from :meth:`start` to :meth:`stop`.
 
     Args:
-        inference: a model that has been warmed up. Assigning another one takes effect between two
-            frames.
+        inference: a model that has been warmed up; :meth:`exchange` gives another one.
         sensors: where frames come from.
-        sources: by modality.
+        sources: by modality; exchanged together with the model.
         outputs: where predictions go.
         warn: given a subject and a text.
         health: called with every frame after it has been published; None for nothing.
@@ -72,7 +71,7 @@ class Worker:
         self,
         inference: Inference,
         sensors: SensorSet,
-        sources: Mapping[str, Source],
+        sources: dict[str, Source],
         outputs: Outputs,
         warn: Callable[[str, str], None],
         health: HealthMonitor | None = None,
@@ -90,6 +89,13 @@ class Worker:
         self._warn = warn
         self._running = False
         self._thread: threading.Thread | None = None
+
+    def exchange(self, inference: Inference) -> None:
+        """Takes another model of the same modalities from the next frame on. Readings are judged by
+        its statistics at once."""
+        for name, modality in inference.modalities.items():
+            self._sources[name] = dataclasses.replace(self._sources[name], modality=modality)
+        self.inference = inference
 
     def start(self) -> None:
         """Begins to work; counting starts anew."""

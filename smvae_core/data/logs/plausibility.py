@@ -10,9 +10,8 @@ from __future__ import annotations
 import numpy as np
 
 from smvae_core.data.logs.log_file import LogFile
-from smvae_core.data.logs.vision_touch import (
-    Problem,
-)
+from smvae_core.data.logs.vision_touch import Problem
+from smvae_core.plausibility import ADVICE, LARGEST
 
 _ENOUGH = 10  # steps of a file, before it is strange that a sensor gives the same in all of them
 _SHARE = 0.5  # of a file's depth images without any reading: more is no matter of a few holes
@@ -25,7 +24,6 @@ _MILLIMETRES = (50.0, 20_000.0)  # where the median of a camera's depth lies, if
 _BEYOND = 100.0
 _NEARLY_ALL = 0.95
 _USUAL = {"ee_forces_continuous": 10.0, "action": 1.0, "proprio": 10.0}
-_LARGEST = 1e9  # in whatever unit
 
 
 def finite_steps(array: np.ndarray) -> np.ndarray:
@@ -59,7 +57,7 @@ def plausible_steps(key: str, values: np.ndarray) -> np.ndarray:
             far = np.abs(x - np.median(x))
             spread = np.quantile(far, _NEARLY_ALL, method="lower")
             limit = _BEYOND * max(usual, spread)
-            beyond[..., channel][judged] = (far > limit) | (np.abs(x) > _LARGEST)
+            beyond[..., channel][judged] = (far > limit) | (np.abs(x) > LARGEST)
     return ~beyond.reshape(len(values), -1).any(axis=1)
 
 
@@ -148,7 +146,7 @@ class FileCheck:
                     "readings in N, m and rad",
                     f"readings beyond all reason in {len(steps)} of {self._file.steps} steps, the "
                     f"largest {value:.3g} in step {step}",
-                    "this key counts as missing there; check the sensor, its cable and its driver",
+                    f"this key counts as missing there; {ADVICE}",
                 )
             )
         return problems

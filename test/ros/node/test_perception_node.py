@@ -38,6 +38,7 @@ from smvae_ros.messages import installed_types, make_camera_info, stamp_ns
 from smvae_ros.messages.latent import latent_from_message
 
 READINGS = observations()
+HEAVY = {**READINGS, "force": np.full(6, 1e6, np.float32)}
 SECOND = 1000 * MS
 
 
@@ -260,18 +261,18 @@ def test_malformed_messages_are_told_once_and_the_next_good_one_is_used(
     robot.run_until_subset(ALL, READINGS)
 
 
-def test_a_reading_too_large_for_the_model_is_left_out_counted_and_named(robot: Robot) -> None:
+def test_a_reading_beyond_all_reason_is_left_out_counted_and_named(robot: Robot) -> None:
     robot.run_until_subset(ALL, READINGS)
-    absurd = {**READINGS, "action": np.full_like(READINGS["action"], 1e37)}
+    absurd = {**READINGS, "action": np.full_like(READINGS["action"], 1e12)}
     rest = tuple(name for name in ALL if name != "action")
     status = robot.run_until_subset(rest, absurd, frames=5, published=ALL)
     assert int(status.values["action"]["invalid"]) > 0
-    assert "so large" in status.messages["action"]
+    assert "beyond all reason" in status.messages["action"]
     robot.run(
         ALL,
         absurd,
-        lambda: robot.diagnostics and "so large" in robot.diagnostics.messages["action"],
-        "diagnostics about readings that are too large",
+        lambda: robot.diagnostics and "beyond all" in robot.diagnostics.messages["action"],
+        "diagnostics about readings that are beyond all reason",
     )
     robot.run_until_subset(ALL, READINGS)
     for latent in robot.latents:
@@ -533,13 +534,17 @@ def test_a_good_model_is_swapped_in_while_the_node_runs(
     robot: Robot, checkpoint: Path, tmp_path: Path
 ) -> None:
     other = save_small_checkpoint(tmp_path / "other", seed=1)
-    old = robot.run_until_subset(ALL, READINGS).values["frame"]["model"]
+    text = (other / "model.yaml").read_text()
+    (other / "model.yaml").write_text(text.replace("12.0", "120000.0"))  # force's widest deviation
+    before = robot.run_until_subset(ALL, READINGS).values
+    old = before["frame"]["model"]
     assert robot.set("checkpoint", str(other)) == ""
     answer = robot.reload()
     assert answer.success, answer.message
-    status = robot.run_until_subset(ALL, READINGS)
+    status = robot.run_until_subset(ALL, HEAVY)  # by the old model's statistics none could be so
     new = status.values["frame"]["model"]
     assert new != old
+    assert status.values["force"]["invalid"] == before["force"]["invalid"]
     assert new in answer.message
     assert robot.set("checkpoint", str(checkpoint)) == ""
     assert robot.reload().success
