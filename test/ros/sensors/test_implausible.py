@@ -101,6 +101,8 @@ def test_what_only_the_model_finds_too_large_is_left_out_and_named() -> None:
     """A model whose statistics believe everything, and whose latent then is not finite."""
     action = Modality("action", "vector", (4,), std=(1e35,))
     model = SMVAE([action, Modality("proprio", "vector", (2,))], 2, embedding_size=8, heads=2)
+    with torch.no_grad():
+        next(model.embeddings["action"].parameters()).fill_(1e38)
     inference = Inference(Checkpoint(model.eval(), {}, "hash"))
     sensors = SensorSet(inference.modalities)
     sources = {
@@ -112,8 +114,6 @@ def test_what_only_the_model_finds_too_large_is_left_out_and_named() -> None:
         array = np.full(source.modality.shape, value)
         message = source.adapter.to_message(array, source.modality, bag_types)
         sensors.store(name, source.incoming(message), EPOCH, 0)
-    with torch.no_grad():
-        next(inference.model.embeddings["action"].parameters()).fill_(1e38)
     encoding, observations = encode(inference, observe(sensors.take(0), sources))
     assert list(observations.arrays) == ["proprio"]
     assert np.isfinite(encoding.mean).all()
