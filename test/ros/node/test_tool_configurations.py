@@ -2,7 +2,7 @@
 
 None of these tools is on PyPI. What a tool makes of a file is checked against what its source
 reads: diagnostic_aggregator/src/generic_analyzer.cpp, and the panels of Lichtblick, the open fork
-of Foxglove, with the keys that foxglove-sdk's `foxglove.layouts` writes.
+of Foxglove, in which the layout was looked at (docs/how_to/viewers.md).
 """
 
 from __future__ import annotations
@@ -31,10 +31,18 @@ from smvae_ros.sensors.arrivals import Counters
 CONFIGURATION = ROOT / "config"
 IMAGE = "sensor_msgs/msg/Image"
 SENSORS = ("rgb", "depth", "force", "action", "proprio")
+TITLES = {"foxglovePanelTitle", "lichtblickPanelTitle"}
 # Panel → its keys that we use.
 PANELS = {
     "Image": {"imageMode"},
-    "Plot": {"paths", "showLegend", "isSynced", "xAxisVal", "followingViewWidth"},
+    "Plot": {
+        "paths",
+        "showLegend",
+        "legendDisplay",
+        "sidebarDimension",
+        "isSynced",
+        "xAxisVal",
+    },
     "DiagnosticSummary": {
         "minLevel",
         "pinnedIds",
@@ -94,7 +102,8 @@ def test_foxglove_shows_every_panel_of_the_layout_once() -> None:
     assert sorted(leaves(layout["layout"])) == sorted(layout["configById"])
     for panel, content in layout["configById"].items():
         kind = panel.partition("!")[0]
-        assert content.keys() - {"foxglovePanelTitle"} <= PANELS[kind]
+        assert content.keys() - TITLES <= PANELS[kind]
+        assert len({content.get(title) for title in TITLES}) == 1, "the same in both tools"
 
 
 def test_foxglove_shows_topics_and_fields_that_there_are() -> None:
