@@ -1,4 +1,4 @@
-"""One frame's readings, each compared with what any set of the other sensors lets expect."""
+"""One frame's readings, each compared with what any set of the other sensors predicts."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class LeaveOneOut:
     def standardised(
         self, name: str, others: Sequence[str], reference: Reference
     ) -> np.ndarray | None:
-        """(C + 2,): how a reading differs from what these others let expect, in units of the
+        """(C + 2,): how a reading differs from what these others predict, in units of its
         healthy spread (:meth:`smvae_core.health.reference.Reference.standardise`); None where what
         the model makes of the others is not finite."""
         used = tuple(n for n in self.names if n == name or n in others)
@@ -61,9 +61,9 @@ class LeaveOneOut:
         )
         return reference.standardise(features)[0]
 
-    def culprit(self, candidates: Sequence[str], names: Sequence[str]) -> str | None:
+    def isolate(self, candidates: Sequence[str], names: Sequence[str]) -> str | None:
         """The candidate without which the rest of ``names`` agree best in this frame: the sum of
-        their scores, which are decades, says how unlikely the rest would be if it were healthy.
+        their scores, −log10 p, says how unlikely the rest would be if it were healthy.
 
         None where too few are left to say, or where the calibration knows nothing of them. A
         single candidate is the answer.
@@ -72,22 +72,22 @@ class LeaveOneOut:
             return next(iter(candidates), None)
         if len(names) < 3:
             return None
-        doubts = {name: self._doubt([n for n in names if n != name]) for name in candidates}
-        if None in doubts.values():
+        rest = {name: self._disagreement([n for n in names if n != name]) for name in candidates}
+        if None in rest.values():
             return None
-        return min(doubts, key=doubts.__getitem__)
+        return min(rest, key=rest.__getitem__)
 
-    def _doubt(self, names: Sequence[str]) -> float | None:
-        """How little these agree, in decades."""
-        doubt = 0.0
+    def _disagreement(self, names: Sequence[str]) -> float | None:
+        """The sum of the scores of these, each predicted from the rest of them."""
+        total = 0.0
         for name in names:
             others = tuple(n for n in names if n != name)
             reference = self._inference.calibration.reference(name, others)
             standard = reference and self.standardised(name, others, reference)
             if standard is None:
                 return None
-            doubt += max(reference.scores(standard).values())
-        return doubt
+            total += max(reference.scores(standard).values())
+        return total
 
     def _posterior(self, names: Sequence[str]) -> Encoding:
         kept = tuple(name for name in self.names if name in names)

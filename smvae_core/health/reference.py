@@ -52,7 +52,7 @@ class Table:
         return cls(np.quantile(values, 1 - TAIL), max(decade, _SMALL))
 
     def score(self, value: float) -> float:
-        """Decades: -log10 of how often a healthy check exceeds the value. Beyond the data, the tail
+        """−log10 p, p being how often a healthy check exceeds the value. Beyond the data, the tail
         is taken to fall off exponentially, as it does at its measured end."""
         if value > self.knots[-1]:
             return float(-np.log10(TAIL[-1]) + (value - self.knots[-1]) / self.decade)
@@ -136,7 +136,7 @@ class Reference:
         return np.stack([averaged[:, -2], bias, averaged[:, -1]], axis=1)
 
     def scores(self, averaged: np.ndarray) -> dict[str, float]:
-        """Of one check, (C + 2,): statistic → score in decades."""
+        """Of one check, (C + 2,): statistic → score, −log10 p."""
         values = self.statistics(averaged[None])[0]
         return {
             name: table.score(value)

@@ -3,8 +3,8 @@
 ``<node>: perception`` is about the whole, ``<node>: <modality>`` about one sensor, where ``<node>``
 has the node's namespace (``arm_1/smvae_perception``). Levels: OK; WARN where somebody should look,
 above all where a sensor arrives and no frame of the last second used it; ERROR where nothing usable
-comes, or what comes is not to be trusted (:mod:`smvae_ros.node.health`); STALE where nothing comes
-at all. Why a sensor is in no frame is worded in :mod:`smvae_ros.sensors.absence`.
+comes, or what comes is not to be trusted (:mod:`smvae_core.health.monitor`); STALE where nothing
+comes at all. Why a sensor is in no frame is worded in :mod:`smvae_ros.sensors.absence`.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from dataclasses import dataclass, field
 
 from diagnostic_msgs.msg import DiagnosticStatus
 
-from smvae_core.health.suspicion import Level
+from smvae_core.health.hysteresis import Level
+from smvae_core.health.monitor import Judgement
 from smvae_ros.node.frame_times import Times
-from smvae_ros.node.health import Judgement
 from smvae_ros.node.key_values import make_status
 from smvae_ros.node.worker import Progress
 from smvae_ros.sensors.absence import STUCK, Cause, Connection, Evidence, describe_stuck, explain

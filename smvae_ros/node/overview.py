@@ -1,11 +1,11 @@
 """``~/overview``: a picture of one frame, what is live beside what the model predicts.
 
 A column for each modality: its name and its age in milliseconds, or that it was not live, or left
-out (``~/status`` has the reason); its health with the score (:mod:`smvae_ros.node.health`), which
-also frames the tile of a sensor that is not OK; then what arrived, and what the model expects.
-Images are shown as they are; depth in colours, from near (blue) to far (red) within the training
-data's range, grey without a reading; series as a curve, vectors as a bar for each channel, in units
-of the training data's standard deviation.
+out (``~/status`` has the reason); its health with the score (:mod:`smvae_core.health.monitor`),
+which also frames the tile of a sensor that is not OK; then what arrived, and what the model
+expects. Images are shown as they are; depth in colours, from near (blue) to far (red) within the
+training data's range, grey without a reading; series as a curve, vectors as a bar for each channel,
+in units of the training data's standard deviation.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from collections.abc import Mapping
 import cv2
 import numpy as np
 
-from smvae_core.health.suspicion import Level
+from smvae_core.health.hysteresis import Level
+from smvae_core.health.monitor import Judgement
 from smvae_core.modalities import Modality
 from smvae_ros.node.frame import Frame
-from smvae_ros.node.health import Judgement
 
 # Pixels. With five modalities the picture stays below 512 kB, Fast DDS' default shared memory.
 TILE = 112

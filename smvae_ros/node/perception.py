@@ -23,13 +23,13 @@ from rclpy.logging import LoggingSeverity
 from rclpy.utilities import get_rmw_implementation_identifier
 
 from smvae_core.checkpoint import CheckpointError
+from smvae_core.health.monitor import HealthMonitor
 from smvae_core.inference.inference import Inference
 from smvae_core.precision import precision_advice
 from smvae_ros.cli.programs import Interrupts
 from smvae_ros.node.diagnostics import HealthReport, NodeHealth, SensorHealth
 from smvae_ros.node.frame_times import Times
 from smvae_ros.node.guarded_node import GuardedCallbacks
-from smvae_ros.node.health import HealthMonitor
 from smvae_ros.node.key_values import status_prefix
 from smvae_ros.node.model_folder import ModelFolder
 from smvae_ros.node.publishers import Outputs

@@ -20,6 +20,7 @@ from rclpy.serialization import serialize_message
 from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import Float32MultiArray
 
+from smvae_core.health.monitor import Judgement
 from smvae_core.inference.inference import Encoding
 from smvae_core.modalities import Modality
 from smvae_ros.messages import (
@@ -32,7 +33,6 @@ from smvae_ros.messages import (
 from smvae_ros.messages.latent import SerialisedLatents
 from smvae_ros.node.frame import Frame
 from smvae_ros.node.frame_status import make_frame_status
-from smvae_ros.node.health import Judgement
 from smvae_ros.node.key_values import status_prefix
 from smvae_ros.node.overview import draw_overview
 from smvae_ros.sensors.arrivals import Counters

@@ -14,10 +14,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from smvae_core.health.monitor import HealthMonitor
 from smvae_core.inference.inference import Inference, Prediction
 from smvae_ros.node.frame import Frame
 from smvae_ros.node.frame_times import FrameTimes
-from smvae_ros.node.health import HealthMonitor
 from smvae_ros.node.publishers import Outputs
 from smvae_ros.sensors.encoding import encode
 from smvae_ros.sensors.sensor_set import SensorSet
@@ -189,7 +189,8 @@ class Worker:
             latency=timings["total"],
         )
         if self._health is not None:
-            self._health(inference, encoding, sample, observations.arrays)
+            now = sample.taken_ns / 1e9
+            self._health.check(inference, encoding, observations.arrays, sample.receipts, now)
 
 
 def _describe(frame: Frame) -> str:

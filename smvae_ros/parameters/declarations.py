@@ -15,14 +15,14 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from smvae_core.health.suspicion import Thresholds
+from smvae_core.health.hysteresis import Thresholds
+from smvae_core.health.monitor import HealthSettings
 from smvae_core.inference.inference import PRECISIONS
 from smvae_core.inference.runtimes import AUTO, RUNTIMES
 from smvae_core.modalities import Modality
 from smvae_ros.messages import ADAPTERS, full_type_name
 from smvae_ros.messages.fields import MAXIMUM_NAME
 from smvae_ros.messages.vectors import MAXIMUM_JOINTS
-from smvae_ros.node.health import HealthSettings
 from smvae_ros.sensors.settings import TIMER, SensorSettings, SlotSettings
 
 JOINT_STATE = "sensor_msgs/msg/JointState"

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from smvae_core.health.suspicion import Level, Thresholds
+from smvae_core.health.hysteresis import Level, Thresholds
+from smvae_core.health.monitor import HealthMonitor, HealthSettings
 from smvae_core.inference.inference import Inference
-from smvae_ros.node.health import HealthMonitor, HealthSettings
 from smvae_ros.sensors.topic_inputs import Observations
 
 
@@ -34,9 +34,10 @@ class HealthRecords:
 
     def add(self, observations: Observations) -> None:
         """Checks the sensors of a frame."""
-        arrays = observations.arrays
+        arrays, sample = observations.arrays, observations.sample
         encoding = self._inference.encode(arrays)
-        self._monitor(self._inference, encoding, observations.sample, arrays)
+        now = sample.taken_ns / 1e9
+        self._monitor.check(self._inference, encoding, arrays, sample.receipts, now)
         for name, scores in self.scores.items():
             judgement = self._monitor.judgements.get(name)
             live = judgement is not None and name in arrays

@@ -68,6 +68,14 @@ class SensorSample:
         stamps = [entry.stamp_ns for entry in self.inputs.values() if entry.stamp_ns is not None]
         return max(stamps, default=None)
 
+    @property
+    def receipts(self) -> dict[str, tuple[int | None, int]]:
+        """Modality → stamp and time of receipt, which tell its messages from each other."""
+        return {
+            name: (entry.stamp_ns, self.taken_ns - round(entry.age * 1e9))
+            for name, entry in self.inputs.items()
+        }
+
     def without(self, reasons: Mapping[str, Absence]) -> SensorSample:
         """The same frame without some inputs, for example because they proved unreadable."""
         if not reasons:

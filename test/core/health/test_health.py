@@ -31,8 +31,9 @@ from smvae_core.health.calibration import (
     usual_missing,
 )
 from smvae_core.health.features import Features, divergence, measure
+from smvae_core.health.hysteresis import Hysteresis, Level, Thresholds
+from smvae_core.health.monitor import repeat_score
 from smvae_core.health.reference import TIME_CONSTANT, Reference, Table, average, weight
-from smvae_core.health.suspicion import Level, Suspicion, Thresholds, repeat_score
 from smvae_core.modalities import Modality
 from training.calibrate import main as calibrate_command
 from training.studies.sensor_faults.__main__ import rate_bound, summarise
@@ -167,20 +168,20 @@ def test_what_differs_from_scene_to_scene_is_no_bias() -> None:
 
 
 def test_a_level_rises_at_once_and_falls_after_a_while() -> None:
-    thresholds, suspicion = Thresholds(warn=5, error=8, clear=2.0), Suspicion()
+    thresholds, hysteresis = Thresholds(warn=5, error=8, clear=2.0), Hysteresis()
     scores = [(0.0, 1.0), (0.1, 6.0), (0.2, 9.0), (0.3, 6.0), (1.0, 4.9), (1.5, 1.0)]
-    levels = [suspicion.update(score, now, thresholds) for now, score in scores]
+    levels = [hysteresis.update(score, now, thresholds) for now, score in scores]
     assert levels == [Level.OK, Level.WARN, *[Level.ERROR] * 4]
-    assert suspicion.update(1.0, 2.4, thresholds) == Level.WARN  # the worst of the last 2 s
-    assert suspicion.update(1.0, 2.5, thresholds) == Level.WARN
-    assert suspicion.update(1.0, 4.6, thresholds) == Level.OK
+    assert hysteresis.update(1.0, 2.4, thresholds) == Level.WARN  # the worst of the last 2 s
+    assert hysteresis.update(1.0, 2.5, thresholds) == Level.WARN
+    assert hysteresis.update(1.0, 4.6, thresholds) == Level.OK
 
 
 @given(st.lists(st.floats(0, 20), min_size=1, max_size=60))
 def test_a_level_never_is_below_that_of_the_last_score(scores: list[float]) -> None:
-    thresholds, suspicion = Thresholds(), Suspicion()
+    thresholds, hysteresis = Thresholds(), Hysteresis()
     for k, score in enumerate(scores):
-        level = suspicion.update(score, 0.05 * k, thresholds)
+        level = hysteresis.update(score, 0.05 * k, thresholds)
         assert level >= thresholds.level(score)
         assert level <= thresholds.level(max(scores[: k + 1]))
 

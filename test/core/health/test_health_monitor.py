@@ -1,4 +1,4 @@
-"""The node's health monitor on frames of a real model: turns, budget, suspects."""
+"""The node's health monitor on frames of a real model: turns, budget, isolation."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from smvae_core.checkpoint import Checkpoint
 from smvae_core.data.logs.dataset import open_cache
 from smvae_core.health.calibrate import calibrate
 from smvae_core.health.features import model_scales
+from smvae_core.health.hysteresis import Level, Thresholds
 from smvae_core.health.leave_one_out import LeaveOneOut
-from smvae_core.health.suspicion import Level, Thresholds
+from smvae_core.health.monitor import HealthMonitor, HealthSettings, Judgement
 from smvae_core.inference.inference import Inference
 from smvae_ros.bundled import model_path
-from smvae_ros.node.health import HealthMonitor, HealthSettings, Judgement
 from smvae_ros.simulation.insertion import InsertionRobot
 from training.studies.sensor_faults.runs import FAULTS, judge, sample_of
 
@@ -117,7 +117,7 @@ def test_a_repeated_reading_is_named_and_forgiven(
     assert monitor.judgements["rgb"].level == Level.OK
 
 
-def test_a_suspect_that_nothing_is_left_to_compare_with_is_not_said_to_repeat(
+def test_an_isolated_sensor_that_nothing_is_left_to_compare_with_is_not_said_to_repeat(
     inference: Inference, frames: Iterator[Frame]
 ) -> None:
     frozen = dict(next(frames))["rgb"]
@@ -151,7 +151,7 @@ def test_a_faulty_sensor_is_named_and_is_no_evidence_about_the_others(
     run(monitor, inference, frames, 20, bias)
     assert {judgement.level for judgement in monitor.judgements.values()} == {Level.OK}
     assert all(len(judgement.others) == 4 for judgement in monitor.judgements.values())
-    # Another one may be suspected first; it is acquitted once the force is no evidence any more.
+    # Another one may be isolated first; it is clear again once the force is no evidence any more.
     run(monitor, inference, frames, 120, bias, start=20)
     assert monitor.judgements["force"].level > Level.OK
     for name in NAMES:
@@ -170,10 +170,10 @@ def test_of_a_frame_that_makes_no_sense_the_sensor_is_found_that_the_others_cont
         parts = LeaveOneOut(
             inference, model_scales(inference.model), inference.encode(wrong), wrong
         )
-        assert parts.culprit(NAMES, NAMES) == name
-        assert parts.culprit(["rgb", name], NAMES) == name
-    assert parts.culprit(["rgb"], NAMES) == "rgb", "the only candidate"
-    assert parts.culprit(["rgb", "force"], ["rgb", "force"]) is None, "two cannot tell"
+        assert parts.isolate(NAMES, NAMES) == name
+        assert parts.isolate(["rgb", name], NAMES) == name
+    assert parts.isolate(["rgb"], NAMES) == "rgb", "the only candidate"
+    assert parts.isolate(["rgb", "force"], ["rgb", "force"]) is None, "two cannot tell"
 
 
 def first_named(fault: str, seed: int) -> dict[str, Judgement]:
@@ -189,13 +189,13 @@ def first_named(fault: str, seed: int) -> dict[str, Judgement]:
 
 
 @pytest.mark.usefixtures("require_simulation")
-def test_what_a_covered_camera_makes_strange_is_not_named() -> None:
-    """Depth and joints look stranger at first, since they are predicted from the picture."""
+def test_what_a_covered_camera_contradicts_is_not_named() -> None:
+    """Depth and joints have higher scores at first, since they are predicted from the picture."""
     assert set(first_named("rgb_occluded", 1000)) == {"rgb"}
 
 
 @pytest.mark.usefixtures("require_simulation")
-def test_a_sensor_is_named_that_looks_plausible_itself_but_makes_others_strange() -> None:
+def test_a_sensor_is_named_that_looks_plausible_itself_but_contradicts_others() -> None:
     (named,) = first_named("rgb_frozen_noise", 1008).items()
     name, judgement = named
     assert (name, judgement.statistic) == ("rgb", "exclusion")

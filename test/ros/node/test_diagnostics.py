@@ -10,10 +10,10 @@ pytest.importorskip("rclpy", reason="rclpy is not installed (pip install ros-rcl
 
 from diagnostic_msgs.msg import DiagnosticStatus
 
-from smvae_core.health.suspicion import Level
+from smvae_core.health.hysteresis import Level
+from smvae_core.health.monitor import Judgement
 from smvae_ros.node.diagnostics import HealthReport, NodeHealth, SensorHealth
 from smvae_ros.node.frame_times import FrameTimes, Times
-from smvae_ros.node.health import Judgement
 from smvae_ros.node.worker import Progress
 from smvae_ros.sensors.absence import Apart, Came, Connection, Evidence
 from smvae_ros.sensors.arrivals import Counters
@@ -113,7 +113,7 @@ def judgement(level: Level) -> Judgement:
 def test_a_sensor_that_contradicts_the_others_is_named(level: Level, expected: bytes) -> None:
     status = report(node_health(), force=sensor_health(judgement=judgement(level)))["force"]
     assert status.level == expected
-    assert ("differs from what rgb, depth let expect" in status.message) == (expected != OK)
+    assert ("differs from what rgb, depth predict" in status.message) == (expected != OK)
     found = values(status)
     assert (found["health"], found["health_score"]) == (level.name, "6.250")
     assert (found["health_statistic"], found["health_evidence"]) == ("bias", "rgb+depth")

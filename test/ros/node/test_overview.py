@@ -13,9 +13,9 @@ from smvae_core.modalities import Modality
 
 pytest.importorskip("rclpy", reason="rclpy is not installed (pip install ros-rclpy, or apt)")
 
-from smvae_core.health.suspicion import Level
+from smvae_core.health.hysteresis import Level
+from smvae_core.health.monitor import Judgement
 from smvae_ros.node.frame import Frame
-from smvae_ros.node.health import Judgement
 from smvae_ros.node.overview import GAP, TILE, draw_overview
 from smvae_ros.sensors.absence import Absence, Cause
 from smvae_ros.sensors.snapshot import Input, SensorSample

@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from smvae_core.health.suspicion import Level
+from smvae_core.health.hysteresis import Level
+from smvae_core.health.monitor import HealthMonitor, HealthSettings, Judgement
 from smvae_core.inference.inference import Inference
 from smvae_core.preprocessing import prepare
-from smvae_ros.node.health import HealthMonitor, HealthSettings, Judgement
 from smvae_ros.simulation.camera import MILD
 from smvae_ros.simulation.faults import FaultInjector, Faults
 from smvae_ros.simulation.insertion import CONTROL_RATE, InsertionRobot, Step

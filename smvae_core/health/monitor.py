@@ -1,13 +1,13 @@
-"""Watches the health of every live sensor: predicts it from the others and tells how unusual the
-reading is.
+"""The health of every live sensor over time: each is predicted from the others, and what differs
+too much is isolated.
 
-Runs in the worker's thread, after a frame's outputs have been published, for at most a share of the
-time: modalities take turns. No ROS import, so that an offline study runs the very same.
+The node calls it after a frame's outputs have been published; checks take at most a share of the
+time, and modalities take turns. Offline studies run the very same.
 
-A faulty sensor makes the others look strange, too, since it is among what they are predicted from.
-So of several only the one without which the rest agree best becomes a suspect; from then on it is
-no evidence about the others, and what was held against them is forgotten, so that one that was
-suspected wrongly is soon acquitted.
+A faulty sensor raises the statistics of the others, too, since it is among what they are predicted
+from. So of several candidates only the one without which the rest agree best is isolated. From then
+on it is no evidence about the others, and their statistics begin anew, so that one that was
+isolated wrongly is soon clear again.
 """
 
 from __future__ import annotations
@@ -19,25 +19,23 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from smvae_core.health.features import model_scales
+from smvae_core.health.hysteresis import Hysteresis, Level, Thresholds
 from smvae_core.health.leave_one_out import LeaveOneOut
 from smvae_core.health.reference import TIME_CONSTANT, weight
-from smvae_core.health.suspicion import Level, Suspicion, Thresholds, repeat_score
 from smvae_core.inference.inference import Encoding, Inference
-from smvae_ros.sensors.snapshot import SensorSample
 
 #: After so many seconds without a check, what was averaged before counts no more.
 FORGET = 2.0
-#: From this score on, which one of ten healthy checks reaches, a sensor may be the one that makes
-#: another look strange.
-RIVAL = 1.0
-#: Seconds after which a sensor is suspected though only others look strange, and these only because
-#: of it.
-PATIENCE = TIME_CONSTANT
+#: From this score on, which one of ten healthy checks reaches, a sensor is a candidate where
+#: another one exceeds a threshold.
+CANDIDATE = 1.0
+#: Seconds for which isolation waits for the score of a candidate to exceed a threshold itself.
+HOLD = TIME_CONSTANT
 _REPEATS = "repeats"
 _EXCLUSION = "exclusion"
 _WORDS = {
-    "surprise": "differs from what {others} let expect",
-    "bias": "differs from what {others} let expect, always in the same direction",
+    "surprise": "differs from what {others} predict",
+    "bias": "differs from what {others} predict, always in the same direction",
     "disagreement": "contradicts {others}",
     _EXCLUSION: "does not fit {others}, which agree without it",
     _REPEATS: "gave exactly the same reading {repeats} times in a row",
@@ -46,7 +44,7 @@ _WORDS = {
 
 @dataclass(frozen=True)
 class HealthSettings:
-    """The node's parameters about it.
+    """How much is checked, and when a level changes.
 
     Attributes:
         share: of the time that checks may take; 0 for no checks, 1 for one of every sensor in every
@@ -64,9 +62,9 @@ class Judgement:
 
     Attributes:
         level: with hysteresis.
-        score: decades: a healthy sensor reaches it in one of 10^score checks.
+        score: −log10 p: a healthy sensor reaches it in one of 10^score checks.
         statistic: what it is of, one of surprise, bias, disagreement, repeats, or exclusion, of
-            which the score is that of the sensor that it makes look strange.
+            which the score is that of the sensor whose threshold was exceeded.
         others: the sensors that the reading was compared with.
         repeats: how often in a row exactly the same reading came.
         at: when it was checked, in seconds of the clock of :meth:`HealthMonitor.check`.
@@ -83,7 +81,7 @@ class Judgement:
     def reason(self) -> str:
         """In words what is unusual, to follow the sensor's name."""
         if self.statistic == _REPEATS and not self.repeats:
-            return "was suspected before, and now there is no trusted sensor to compare it with"
+            return "was faulty before, and now there is no trusted sensor to compare it with"
         text = _WORDS[self.statistic].format(others=", ".join(self.others), repeats=self.repeats)
         return f"{text} (score {self.score:.1f})"
 
@@ -92,18 +90,18 @@ class Judgement:
 class _Sensor:
     """What is kept of one sensor between checks."""
 
-    suspicion: Suspicion = field(default_factory=Suspicion)
+    hysteresis: Hysteresis = field(default_factory=Hysteresis)
     averaged: np.ndarray | None = None
     score: float = 0.0
-    strange_since: float | None = None
+    exceeded_since: float | None = None
     checked: float | None = None
     received: object = None
     reading: np.ndarray | None = None
     repeats: int = 0
 
     def forget(self) -> None:
-        """What was held against it."""
-        self.averaged, self.score, self.strange_since = None, 0.0, None
+        """Its statistics begin anew."""
+        self.averaged, self.score, self.exceeded_since = None, 0.0, None
 
 
 class HealthMonitor:
@@ -135,20 +133,6 @@ class HealthMonitor:
         self._turn = 0
         self._credit = 0.0
         self._now: float | None = None
-
-    def __call__(
-        self,
-        inference: Inference,
-        encoding: Encoding,
-        sample: SensorSample,
-        arrays: Mapping[str, np.ndarray],
-    ) -> None:
-        """Takes a frame as the worker has it: the sample, its prepared arrays and its encoding."""
-        received = {
-            name: (entry.stamp_ns, sample.taken_ns - round(entry.age * 1e9))
-            for name, entry in sample.inputs.items()
-        }
-        self.check(inference, encoding, arrays, received, sample.taken_ns / 1e9)
 
     def check(
         self,
@@ -229,7 +213,7 @@ class HealthMonitor:
         """A judgement with the level of its score alone; None where there is nothing to compare
         with."""
         calibration, sensor = self._inference.calibration, self._sensors[name]
-        others = tuple(n for n in frame.names if n != name and not self._is_suspect(n))
+        others = tuple(n for n in frame.names if n != name and not self._is_isolated(n))
         reference = calibration.reference(name, others)
         scores = {_REPEATS: repeat_score(sensor.repeats, calibration.repeats.get(name, 0))}
         standard = reference and frame.standardised(name, others, reference)
@@ -241,68 +225,80 @@ class HealthMonitor:
             sensor.averaged = sensor.averaged + share * (standard - sensor.averaged)
             sensor.checked = now
             scores |= reference.scores(sensor.averaged)
-        elif not sensor.repeats and not self._is_suspect(name):
+        elif not sensor.repeats and not self._is_isolated(name):
             return None
         statistic = max(scores, key=scores.__getitem__)
         sensor.score = scores[statistic]
         level = self.settings.thresholds.level(sensor.score)
         if level == Level.OK:
-            sensor.strange_since = None
-        elif sensor.strange_since is None:
-            sensor.strange_since = now
+            sensor.exceeded_since = None
+        elif sensor.exceeded_since is None:
+            sensor.exceeded_since = now
         return Judgement(level, sensor.score, statistic, others, sensor.repeats, now)
 
-    def _is_suspect(self, name: str) -> bool:
-        return self._sensors[name].suspicion.level > Level.OK
+    def _is_isolated(self, name: str) -> bool:
+        return self._sensors[name].hysteresis.level > Level.OK
 
     def _decide(self, found: Mapping[str, Judgement], frame: LeaveOneOut, now: float) -> None:
-        """Levels with hysteresis. Of several sensors that look strange for the first time, only one
-        is suspected."""
-        fresh = {
+        """Levels with hysteresis. Of several sensors that newly exceed a threshold, only one is
+        isolated."""
+        exceeding = {
             name: judgement
             for name, judgement in found.items()
-            if judgement.level > Level.OK and not self._is_suspect(name)
+            if judgement.level > Level.OK and not self._is_isolated(name)
         }
-        suspected = self._suspect(fresh, frame, now)
+        isolated = self._isolate(exceeding, frame, now)
         judgements = dict(self.judgements)
-        for name, judgement in {**found, **suspected}.items():
-            if name in fresh and name not in suspected:
+        for name, judgement in {**found, **isolated}.items():
+            if name in exceeding and name not in isolated:
                 continue
-            level = self._sensors[name].suspicion.update(
+            level = self._sensors[name].hysteresis.update(
                 judgement.score, now, self.settings.thresholds
             )
             judgements[name] = replace(judgement, level=level, at=now)
-        if suspected:
+        if isolated:
             for name, sensor in self._sensors.items():
-                if name not in suspected:
+                if name not in isolated:
                     sensor.forget()
         self.judgements = judgements
 
-    def _suspect(
-        self, fresh: Mapping[str, Judgement], frame: LeaveOneOut, now: float
+    def _isolate(
+        self, exceeding: Mapping[str, Judgement], frame: LeaveOneOut, now: float
     ) -> dict[str, Judgement]:
-        """The one to suspect, with the judgement that says why. None yet where it may be another
+        """The sensor to isolate, with the judgement that says why. None yet where it may be another
         one, whose own score is still rising."""
-        strangest = max(fresh, key=lambda name: fresh[name].score, default=None)
-        if strangest is None:
+        highest = max(exceeding, key=lambda name: exceeding[name].score, default=None)
+        if highest is None:
             return {}
-        clear = [name for name in frame.names if not self._is_suspect(name)]
-        rivals = [name for name in clear if name in fresh or self._sensors[name].score >= RIVAL]
+        trusted = [name for name in frame.names if not self._is_isolated(name)]
+        candidates = [
+            name for name in trusted if name in exceeding or self._sensors[name].score >= CANDIDATE
+        ]
         start = self._clock()
-        certain = fresh[strangest].statistic == _REPEATS
-        culprit = strangest if certain else frame.culprit(rivals, clear) or strangest
+        certain = exceeding[highest].statistic == _REPEATS
+        faulty = highest if certain else frame.isolate(candidates, trusted) or highest
         self._spend(start)
-        if culprit in fresh:
-            return {culprit: fresh[culprit]}
-        if now - self._sensors[strangest].strange_since < PATIENCE:
+        if faulty in exceeding:
+            return {faulty: exceeding[faulty]}
+        if now - self._sensors[highest].exceeded_since < HOLD:
             return {}
-        others = tuple(name for name in clear if name != culprit)
-        repeats = self._sensors[culprit].repeats
+        others = tuple(name for name in trusted if name != faulty)
+        repeats = self._sensors[faulty].repeats
         return {
-            culprit: replace(fresh[strangest], statistic=_EXCLUSION, others=others, repeats=repeats)
+            faulty: replace(
+                exceeding[highest], statistic=_EXCLUSION, others=others, repeats=repeats
+            )
         }
 
 
 def _equal(one: np.ndarray, other: np.ndarray) -> bool:
     """Whether two readings are the same to the last bit, NaN included."""
     return one.shape == other.shape and one.tobytes() == other.tobytes()
+
+
+def repeat_score(repeats: int, longest: int) -> float:
+    """The score of a reading that came ``repeats`` times in a row exactly as before, where healthy
+    data have at most ``longest``. No rate can be measured of what never happened; this reaches
+    WARN of :class:`~smvae_core.health.hysteresis.Thresholds` at 2.5 times, and ERROR at 4 times
+    (longest + 1) repetitions."""
+    return 2.0 * repeats / (longest + 1)

@@ -19,7 +19,7 @@ class Thresholds:
     """When a sensor's level changes.
 
     Attributes:
-        warn: score in decades from which on it is WARN.
+        warn: score, −log10 p, from which on it is WARN.
         error: likewise ERROR.
         clear: seconds for which scores must be lower before the level falls.
 
@@ -42,9 +42,9 @@ class Thresholds:
         return Level.WARN if score >= self.warn else Level.OK
 
 
-class Suspicion:
-    """Rises at once and falls only after a while, so that a score near a threshold does not make
-    the level flicker.
+class Hysteresis:
+    """A level that rises at once and falls only after a while, so that it does not flicker where a
+    score is near a threshold.
 
     Attributes:
         level: the present one.
@@ -67,10 +67,3 @@ class Suspicion:
             if now - self._lower_since >= thresholds.clear:
                 self.level, self._lower_since = self._highest, None
         return self.level
-
-
-def repeat_score(repeats: int, longest: int) -> float:
-    """Decades for a reading that came ``repeats`` times in a row exactly as before, where healthy
-    data have at most ``longest``. No rate can be measured of what never happened; this reaches
-    WARN of :class:`Thresholds` at 2.5 times, and ERROR at 4 times (longest + 1) repetitions."""
-    return 2.0 * repeats / (longest + 1)
