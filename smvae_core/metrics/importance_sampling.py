@@ -25,10 +25,8 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from smvae_core.distributions import Gaussian
-from smvae_core.mixture import Mixture
+from smvae_core.distributions import Gaussian, Mixture, Posterior
 from smvae_core.models.multimodal_vae import MultimodalVAE
-from smvae_core.models.posterior import Posterior
 
 BLOCK = 64  # draws of a sample that are decoded together
 

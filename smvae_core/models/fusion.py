@@ -10,8 +10,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from smvae_core.distributions import Gaussian
-from smvae_core.mixture import Mixture
+from smvae_core.distributions import Gaussian, Mixture
 
 
 def with_prior(experts: Gaussian) -> Gaussian:

@@ -13,8 +13,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from smvae_core.distributions import Gaussian
-from smvae_core.mixture import Mixture
+from smvae_core.distributions import Gaussian, Mixture
 from smvae_core.models.experts import ExpertsVAE
 from smvae_core.models.fusion import mixture_of_experts
 from smvae_core.models.objectives import Bound

@@ -15,11 +15,9 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from smvae_core.distributions import Gaussian, Likelihood
-from smvae_core.mixture import Mixture
+from smvae_core.distributions import Gaussian, Likelihood, Mixture, Posterior
 from smvae_core.modalities import Modality, check_names
 from smvae_core.models.networks import build_decoder, build_embedding, initialise
-from smvae_core.models.posterior import Posterior
 
 
 def without_holes(x: Tensor) -> Tensor:

@@ -23,9 +23,8 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from smvae_core.distributions import Gaussian
+from smvae_core.distributions import Gaussian, Posterior
 from smvae_core.models.multimodal_vae import MultimodalVAE
-from smvae_core.models.posterior import Posterior
 from smvae_core.models.terms import log_likelihoods, weighted_sum
 
 

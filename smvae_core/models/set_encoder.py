@@ -106,7 +106,7 @@ class PriorAttentionSetEncoder(AttentionSetEncoder):
 
 class CorrelatedAttentionSetEncoder(PriorAttentionSetEncoder):
     """The same, and latent variables are correlated in the posterior, which is a Gaussian with a
-    full covariance matrix (:class:`smvae_core.correlated_gaussian.CorrelatedGaussian`).
+    full covariance matrix (:class:`smvae_core.distributions.CorrelatedGaussian`).
 
     Only an encoder of the whole set can have one for all of it: experts of single modalities would
     have to know each other's. Arguments as :class:`AttentionSetEncoder`.

@@ -11,8 +11,7 @@ from typing import Any
 
 from torch import Tensor
 
-from smvae_core.correlated_gaussian import CorrelatedGaussian
-from smvae_core.distributions import Gaussian
+from smvae_core.distributions import CorrelatedGaussian, Gaussian
 from smvae_core.modalities import Modality
 from smvae_core.models.multimodal_vae import MultimodalVAE
 from smvae_core.models.set_encoder import build_set_encoder

@@ -14,8 +14,7 @@ from torch.distributions import MultivariateNormal, kl_divergence
 from single_precision import FLOAT32
 from small_models import random_observations, small_modalities
 from smvae_core.checkpoint import save_checkpoint
-from smvae_core.correlated_gaussian import CorrelatedGaussian
-from smvae_core.distributions import Gaussian
+from smvae_core.distributions import CorrelatedGaussian, Gaussian
 from smvae_core.inference.inference import Inference
 from smvae_core.metrics.importance_sampling import ImportanceSampler
 from smvae_core.models.objectives import OBJECTIVES, draw_subsets

@@ -11,9 +11,8 @@ from torch import Tensor, nn
 
 from linear_gaussian import SIZES, linear_gaussian, log_evidence, sample
 from small_baselines import NAMES, small_baseline, vector_observations
-from smvae_core.distributions import Gaussian
+from smvae_core.distributions import Gaussian, Mixture
 from smvae_core.metrics.importance_sampling import Estimate, ImportanceSampler
-from smvae_core.mixture import Mixture
 from smvae_core.modalities import Modality, Network
 from smvae_core.models.fusion import mixture_of_experts
 from smvae_core.models.registry import METHODS

@@ -19,10 +19,9 @@ from small_baselines import (
     vector_modalities,
     vector_observations,
 )
-from smvae_core.distributions import Gaussian
+from smvae_core.distributions import Gaussian, Mixture
 from smvae_core.metrics.importance_sampling import ImportanceSampler
 from smvae_core.metrics.subset_errors import all_subsets
-from smvae_core.mixture import Mixture
 from smvae_core.models.mmvae import MMVAE, dreg_bound, mixture_bound
 from smvae_core.models.multimodal_vae import MultimodalVAE
 from smvae_core.models.mvae import MVAE, subsampled_bound

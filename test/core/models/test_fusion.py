@@ -13,8 +13,7 @@ from torch import Tensor
 
 from linear_gaussian import SIZES, linear_gaussian, sample
 from single_precision import FLOAT32
-from smvae_core.distributions import Gaussian
-from smvae_core.mixture import Mixture
+from smvae_core.distributions import Gaussian, Mixture
 from smvae_core.models.fusion import (
     mixture_of_experts,
     mixture_of_products,

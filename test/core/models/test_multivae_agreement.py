@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from small_baselines import gradient_norms, small_baseline
-from smvae_core.mixture import Mixture
+from smvae_core.distributions import Mixture
 from smvae_core.modalities import Modality, Network
 from smvae_core.models.mmvae import dreg_bound
 from smvae_core.models.multimodal_vae import MultimodalVAE

@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from smvae_core.distributions import Posterior
 from smvae_core.models.multimodal_vae import MultimodalVAE
-from smvae_core.models.posterior import Posterior
 from training.studies.labelled_images.classifier import (
     Classifier,
     agreement,
