@@ -37,6 +37,7 @@ from smvae_ros.node.reload import ReloadService
 from smvae_ros.node.subscriptions import Inputs, make_profile
 from smvae_ros.node.throttle import Throttle
 from smvae_ros.node.transport import transport_problem
+from smvae_ros.node.waiting import SharedSensors
 from smvae_ros.node.worker import Progress, Worker
 from smvae_ros.parameters.configuration import NODE_NAME, make_sources, with_absolute_topics
 from smvae_ros.parameters.declarations import health_settings, sensor_settings
@@ -58,7 +59,7 @@ class PerceptionNode(GuardedCallbacks, LifecycleNode):
     def __init__(self, interrupted: Interrupts) -> None:
         super().__init__(NODE_NAME)
         self._interrupted = interrupted
-        self._sensors: SensorSet | None = None
+        self._sensors: SharedSensors | None = None
         self._inputs: Inputs | None = None
         self._outputs: Outputs | None = None
         self._worker: Worker | None = None
@@ -164,7 +165,7 @@ class PerceptionNode(GuardedCallbacks, LifecycleNode):
             raise ValueError(f"no modality has a topic: set the topic of one of {names}")
         connections = {name: Connection(source.topic) for name, source in sources.items()}
         settings = sensor_settings(modalities, parameters.values)
-        self._sensors = SensorSet(modalities, settings, connections)
+        self._sensors = SharedSensors(SensorSet(modalities, settings, connections))
         profiles = {
             name: make_profile(parameters[f"{name}.reliability"], parameters[f"{name}.queue_size"])
             for name in sources
@@ -298,8 +299,10 @@ class PerceptionNode(GuardedCallbacks, LifecycleNode):
             return  # nobody listens
         healths = {}
         if worker is not None:
-            counters, judgements = sensors.counters(), self._health.judgements
-            for name, evidence in sensors.evidence(now).items():
+            judgements = self._health.judgements
+            with sensors as stored:
+                counters, evidences = stored.counters(), stored.evidence(now)
+            for name, evidence in evidences.items():
                 connection = inputs.connection(name, examined=not evidence.live)
                 healths[name] = SensorHealth(
                     connection, evidence, counters[name], judgements.get(name)

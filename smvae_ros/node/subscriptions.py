@@ -25,8 +25,8 @@ from rclpy.topic_endpoint_info import TopicEndpointInfo
 from smvae_ros.messages import ForeignMessage, installed_types
 from smvae_ros.messages.serialised import SerialisedMessage
 from smvae_ros.node.polled_events import PolledEvents
+from smvae_ros.node.waiting import SharedSensors
 from smvae_ros.sensors.absence import Connection
-from smvae_ros.sensors.sensor_set import SensorSet
 from smvae_ros.sensors.topic_inputs import DECODED_LATE, Source
 
 try:
@@ -68,7 +68,7 @@ class Inputs:
         node: Node,
         sources: Mapping[str, Source],
         profiles: Mapping[str, QoSProfile],
-        sensors: SensorSet,
+        sensors: SharedSensors,
         camera_info_topic: str,
         warn: Warn,
     ) -> None:
@@ -111,7 +111,8 @@ class Inputs:
         now = time.monotonic()
         if self.subscribed_since is None or now > self._awaited_until:
             return False
-        live = self._sensors.live(time.monotonic_ns())
+        with self._sensors as sensors:
+            live = sensors.live(time.monotonic_ns())
         if not live:
             return False
         self._awaited_until = min(self._awaited_until, now + FIRST_SECONDS)

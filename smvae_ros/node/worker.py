@@ -19,8 +19,8 @@ from smvae_core.inference.inference import Inference, Prediction
 from smvae_ros.node.frame import Frame
 from smvae_ros.node.frame_times import FrameTimes
 from smvae_ros.node.publishers import Outputs
+from smvae_ros.node.waiting import SharedSensors
 from smvae_ros.sensors.encoding import encode
-from smvae_ros.sensors.sensor_set import SensorSet
 from smvae_ros.sensors.snapshot import SensorSample
 from smvae_ros.sensors.topic_inputs import Source, observe
 
@@ -70,7 +70,7 @@ class Worker:
     def __init__(
         self,
         inference: Inference,
-        sensors: SensorSet,
+        sensors: SharedSensors,
         sources: dict[str, Source],
         outputs: Outputs,
         warn: Callable[[str, str], None],
@@ -100,7 +100,8 @@ class Worker:
     def start(self) -> None:
         """Begins to work; counting starts anew."""
         self.progress = Progress()
-        self._sensors.reset_counters()
+        with self._sensors as sensors:
+            sensors.reset_counters()
         self._running = True
         self._thread = threading.Thread(target=self._run, name="perception worker", daemon=True)
         self._thread.start()
@@ -109,9 +110,8 @@ class Worker:
         """Returns when the last frame has been published."""
         if self._thread is None:
             return
-        with self._sensors.condition:
-            self._running = False
-            self._sensors.condition.notify_all()
+        self._running = False
+        self._sensors.wake()
         self._thread.join()
         self._thread = None
 
@@ -131,14 +131,14 @@ class Worker:
 
     def _next_sample(self) -> SensorSample | None:
         """The next frame; None when the work is over."""
-        with self._sensors.condition:
+        with self._sensors as sensors:
             while self._running:
                 rest = self._seconds_to_rest()
                 if rest > 0:
                     self._sensors.rest(min(rest, LISTENERS_PERIOD))
                     continue
                 now = time.monotonic_ns()
-                sample = self._sensors.poll(now)
+                sample = sensors.poll(now)
                 if sample is not None:
                     self._worked = time.monotonic()
                     return sample
@@ -164,7 +164,8 @@ class Worker:
         timings = {"gather": sample.waited, **observations.timings}
         with _timed(timings, "encode"):
             encoding, observations = encode(inference, observations)
-        self._sensors.settle(observations.sample, observations.unusable)
+        with self._sensors as sensors:
+            sensors.settle(observations.sample, observations.unusable)
         for name, _, reason in observations.unusable:
             self._warn(name, f"unusable message on {self._sources[name].topic}: {reason}")
         if encoding is None:
@@ -179,7 +180,9 @@ class Worker:
         with _timed(timings, "publish"):
             outputs.publish(frame)
         timings["total"] = sample.waited + (time.monotonic_ns() - sample.taken_ns) / 1e9
-        outputs.publish_status(frame, self._sensors.counters())
+        with self._sensors as sensors:
+            counters = sensors.counters()
+        outputs.publish_status(frame, counters)
         self.times.add(timings)
         self.debug(lambda: _describe(frame))
         self.progress = dataclasses.replace(

@@ -23,6 +23,7 @@ from small_models import small_modalities
 from smvae_ros.bundled import parameters_path
 from smvae_ros.messages import installed_types
 from smvae_ros.node import subscriptions as inputs
+from smvae_ros.node.waiting import SharedSensors
 from smvae_ros.parameters.configuration import make_sources, read_values
 from smvae_ros.parameters.declarations import sensor_settings
 from smvae_ros.sensors.absence import Connection
@@ -54,7 +55,8 @@ def test_a_second_is_counted_from_the_first_reading_and_not_from_the_subscriptio
     values |= {f"{name}.max_age": PATIENCE for name in modalities}
     sources = make_sources(modalities, values)
     connections = {name: Connection(source.topic) for name, source in sources.items()}
-    sensors = SensorSet(modalities, sensor_settings(modalities, values), connections)
+    settings = sensor_settings(modalities, values)
+    sensors = SharedSensors(SensorSet(modalities, settings, connections))
     profiles = {name: inputs.make_profile("best_effort", 1) for name in modalities}
     subscribed = inputs.Inputs(node, sources, profiles, sensors, "", lambda *_: None)
 

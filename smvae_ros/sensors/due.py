@@ -1,0 +1,182 @@
+"""When a snapshot is due: a rule about what is kept of the modalities, and the time.
+
+When the trigger modality arrives, at most ``gather_ms`` are spent waiting for the other live
+modalities of the same moment, then whatever is fresh becomes the snapshot. Whether a modality is
+live is judged by its monotonic time of receipt alone, and which others are awaited by stamps alone;
+so a jumping clock, a looping bag or a missing ``/clock`` change nothing.
+
+Nothing here reads a clock, waits or starts a thread. Times are integer nanoseconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from smvae_ros.sensors.buffers import NewestSlot, nanoseconds
+from smvae_ros.sensors.series_history import SeriesHistory
+from smvae_ros.sensors.settings import TIMER, SensorSettings
+
+
+class DueRule:
+    """See the module's description.
+
+    Args:
+        slots: what is kept, by modality in the model's order; read only.
+        settings: can be exchanged later with :meth:`configure`.
+
+    Attributes:
+        order: the configured trigger, then who stands in for it: the next ones of the model's
+            order, and series last, whose every reading would make a snapshot.
+        timed: whether snapshots are made by time, and not by arrivals.
+        gather_ns: how long the others of the same moment are awaited.
+    """
+
+    def __init__(self, slots: Mapping[str, NewestSlot], settings: SensorSettings) -> None:
+        self._slots = slots
+        self._permitted_ns: int | None = None  # the rate limit allows no snapshot before
+        self._gathering: tuple[str, int] | None = None  # the trigger, and since when it is pending
+        # Receipt of a trigger found old, and how long its successor is awaited; decided once for
+        # each snapshot.
+        self._successor: tuple[int, int] | None = None
+        self.configure(settings)
+
+    def configure(self, settings: SensorSettings) -> None:
+        """Exchanges the settings between two snapshots."""
+        self.timed = settings.trigger == TIMER
+        self.gather_ns = nanoseconds(settings.gather_ms / 1000)
+        self._period_ns = nanoseconds(1.0 / settings.max_rate)
+        names = sorted(self._slots, key=lambda name: isinstance(self._slots[name], SeriesHistory))
+        start = names.index(settings.trigger) if settings.trigger in self._slots else 0
+        self.order = names[start:] + names[:start]
+
+    def live(self, now: int) -> list[str]:
+        """The modalities that are fresh enough to be used, in the model's order."""
+        return [name for name, slot in self._slots.items() if slot.is_live(now)]
+
+    def trigger(self, now: int) -> str | None:
+        """The modality that makes snapshots now: the configured one or who stands in for it; None
+        where nothing is live."""
+        return next((name for name in self.order if self._slots[name].is_live(now)), None)
+
+    def is_due(self, now: int) -> bool:
+        """Whether a snapshot shall be taken now; where others are awaited, that has begun then."""
+        trigger = self.pending(now)
+        if trigger is None or self.is_limited(now):
+            self._gathering = None
+            return False
+        if self._awaits_successor(trigger, now):
+            return False
+        if self._gathering is None or self._gathering[0] != trigger:
+            self._gathering = (trigger, now)
+        return now >= self._gather_until(self._gathering) or not self.awaited(now)
+
+    def taken(self, now: int) -> None:
+        """Tells that a snapshot has been taken. They keep to a grid of the rate's period, which
+        starts anew after a pause."""
+        permitted, period = self._permitted_ns, self._period_ns
+        on_grid = permitted is not None and now - permitted < period
+        self._permitted_ns = (permitted if on_grid else now) + period
+        self._gathering = self._successor = None
+
+    def next_wake(self, now: int, pending: str | None) -> int | None:
+        """When a snapshot may be due if nothing arrives before; None if only an arrival can make
+        one. Where it is not later than ``now``, one may be due now.
+
+        Args:
+            now: the time.
+            pending: what :meth:`pending` says.
+        """
+        if pending is not None:
+            if self.is_limited(now):
+                return self._permitted_ns
+            if self._awaits_successor(pending, now):
+                return self._successor[1]
+            if self._gathering is None or not self.awaited(now):
+                return now
+            return self._gather_until(self._gathering)
+        if self.timed:
+            return self._permitted_ns if self.live(now) else None
+        trigger = self.trigger(now)
+        # When it stops being live, arrivals of another modality make snapshots.
+        return None if trigger is None else self._slots[trigger].live_until_ns + 1
+
+    def pending(self, now: int) -> str | None:
+        """The modality whose newest reading waits to become a snapshot, "timer", or None."""
+        if self.timed:
+            return TIMER if self.live(now) and not self.is_limited(now) else None
+        name = self.trigger(now)
+        if name is None or not self._slots[name].unused:
+            return None
+        # A stand-in makes snapshots of what arrives from now on, not of what it still has.
+        missed = (self._slots[other] for other in self.order[: self.order.index(name)])
+        since = max((slot.live_until_ns for slot in missed if slot.complete), default=0)
+        return name if self._slots[name].received_ns >= since else None
+
+    def next_trigger_ns(self, now: int) -> int | None:
+        """When the trigger's next reading comes if it is on time; None where that is unknown."""
+        trigger = self.trigger(now)
+        slot = None if trigger is None else self._slots[trigger]
+        if slot is None or slot.period_ns is None:
+            return None
+        return slot.received_ns + slot.period_ns
+
+    def is_limited(self, now: int) -> bool:
+        """Whether the rate limit allows no snapshot yet."""
+        return self._permitted_ns is not None and now < self._permitted_ns
+
+    def awaited(self, now: int) -> list[str]:
+        """The live modalities of which a reading nearer to the trigger's moment is due in time.
+
+        With s a modality's newest stamp, P the distance of its stamps and t the trigger's stamp,
+        these are those with s < t - P/2 and s + P <= t + gather_ms: a 20 Hz action never delays a
+        30 Hz camera in vain. Stamps of another epoch are not awaited.
+        """
+        trigger = self.trigger(now)
+        if trigger is None or self.timed:
+            return []
+        moment = self._slots[trigger].stamp_ns
+        if moment is None:
+            return []
+        latest = moment + self.gather_ns
+        names = []
+        for name, slot in self._slots.items():
+            stamp = slot.stamp_ns
+            if name == trigger or stamp is None or stamp >= moment:
+                continue
+            period = slot.period_ns
+            if period is None or not slot.is_live(now) or slot.is_skewed(moment):
+                continue
+            if stamp < moment - period / 2 and stamp + period <= latest:
+                names.append(name)
+        return names
+
+    def _gather_until(self, gathering: tuple[str, int]) -> int:
+        """Counted from the newest trigger's receipt, so that a busy worker does not wait for what
+        has had its time; and from when it became pending, so that a fast trigger cannot put off a
+        snapshot for ever."""
+        trigger, since = gathering
+        received = since if trigger == TIMER else self._slots[trigger].received_ns
+        return min(since, received) + self.gather_ns
+
+    def _awaits_successor(self, trigger: str, now: int) -> bool:
+        """Whether the trigger's reading is so old that the next one is awaited instead.
+
+        A model that is slower than the trigger can become free just before the next reading is due;
+        what it began with then would be a whole period older than need be. With r the receipt of
+        the reading, P the distance of its stamps and w the smaller of ``gather_ms`` and P/4, that
+        is so from r + P - w until the next one arrives, or until r + P + w, but for ``gather_ms``
+        at most. It is asked when a snapshot is first due, and once for each, so that nothing can
+        put it off for ever. Readings of a series come too often for it to matter.
+        """
+        slot = None if trigger == TIMER else self._slots[trigger]
+        if slot is None or isinstance(slot, SeriesHistory) or self._gathering is not None:
+            return False
+        if self._successor is None:
+            period = slot.period_ns
+            wait = 0 if period is None else min(self.gather_ns, period // 4)
+            due = slot.received_ns + (period or 0)
+            late = wait > 0 and now >= due - wait
+            until = min(due + wait, now + self.gather_ns) if late else 0
+            self._successor = (slot.received_ns, until)
+        received, until = self._successor
+        return slot.received_ns == received and now < until
