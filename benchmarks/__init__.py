@@ -3,6 +3,10 @@ object that also goes to out/benchmarks/NAME.json."""
 
 import importlib.util
 
+from smvae_ros.cli.loading import listen_while_loading
+
+listen_while_loading()
+
 if importlib.util.find_spec("multivae") is not None:
     # multivae needs torchvision, which torchmetrics (Lightning needs it) imports where it finds it,
     # and whose compiled operators a CPU torch lacks: they must be declared before any of these.

@@ -214,13 +214,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--subsets", nargs="+", metavar="SUBSET", help=HELP)
     options = parser.parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(levelname)s: %(message)s")
-    if options.report:
-        try:  # optional; said before the work
-            from smvae_ros.reports.evaluate_report import write_page
-        except ImportError as error:
-            reason = f"--report needs matplotlib ({error}); pip install matplotlib"
-            return print_error("evaluate", ImportError(reason))
     try:
+        if options.report:  # optional; said before the work
+            from smvae_ros.reports.evaluate_report import write_page
         for path in filter(None, (options.output, options.report)):
             check_output(path)
         inference = Inference.load(options.checkpoint, options.device)
@@ -259,6 +255,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             write_text(options.output, json.dumps(report, indent=1) + "\n")
         if options.report:
             write_page(options.report, inference, records, summary, health, notes)
+    except ImportError as error:
+        reason = f"--report needs matplotlib ({error}); pip install matplotlib"
+        return print_error("evaluate", ImportError(reason))
     except (BagError, CheckpointError, ValueError, OSError) as error:
         return print_error("evaluate", error)
     except KeyboardInterrupt:

@@ -59,7 +59,7 @@ def test_ros_arguments_are_told_from_ours(
 def test_help_is_answered_and_what_is_not_known_is_refused(program: str) -> None:
     """Of ROS arguments, too, where `--ros-args` has been forgotten before them."""
     pytest.importorskip("rclpy", reason="rclpy is not installed (pip install ros-rclpy, or apt)")
-    command = [sys.executable, "-m", f"smvae_ros.{program}"]
+    command = [sys.executable, "-m", f"smvae_ros.cli.{program}"]
     answer = subprocess.run([*command, "--help"], capture_output=True, text=True, check=False)
     assert (answer.returncode, answer.stderr) == (0, "")
     assert answer.stdout.startswith(f"usage: {program} ")
