@@ -174,11 +174,11 @@ class PerceptionNode(GuardedCallbacks, LifecycleNode):
         self._outputs = Outputs(
             self,
             sources,
-            self._frame_id,
-            self._camera_info,
             self._warn,
             lambda: self._health.judgements,
         )
+        self._outputs.frame_id = parameters["frame_id"]
+        self._outputs.camera_frame = parameters["camera_frame"]
         self._worker = Worker(
             inference, self._sensors, sources, self._outputs, self._warn, self._health
         )
@@ -248,15 +248,8 @@ class PerceptionNode(GuardedCallbacks, LifecycleNode):
             modalities = self._worker.inference.modalities
             self._sensors.configure(sensor_settings(modalities, values))
             self._worker.idle_rate = values["idle_rate"]
-
-    def _frame_id(self, name: str | None) -> str:
-        parameters, modalities = self._settings, self._worker.inference.modalities
-        last = "" if name is None else self._inputs.frame_id(name)
-        is_image = name is not None and modalities[name].kind in ("image", "depth")
-        return last or parameters["camera_frame" if is_image else "frame_id"]
-
-    def _camera_info(self) -> Any:
-        return self._inputs.camera_info
+            self._outputs.frame_id = values["frame_id"]
+            self._outputs.camera_frame = values["camera_frame"]
 
     def _reload(self) -> str:
         """Loads ``checkpoint`` beside the running model, and swaps them between two frames.

@@ -55,24 +55,24 @@ class Outputs:
         node: the publishers' node.
         sources: by modality; predictions are sent in the source's message type, images always as
             sensor_msgs/Image.
-        frame_id: returns the frame_id of a modality's predictions, or with None of the latent.
-        camera_info: returns the camera's last CameraInfo, or None.
         warn: given a subject and a text.
         judgements: returns the latest about each sensor's health, for the overview.
+
+    Attributes:
+        frame_id: of the latent, and of predictions whose sensor has none.
+        camera_frame: instead of it, of predicted images.
     """
 
     def __init__(
         self,
         node: LifecycleNode,
         sources: Mapping[str, Source],
-        frame_id: Callable[[str | None], str],
-        camera_info: Callable[[], CameraInfo | None],
         warn: Callable[[str, str], None],
         judgements: Callable[[], Mapping[str, Judgement]] = dict,
     ) -> None:
         self._node, self._sources, self._warn = node, sources, warn
         self._judgements = judgements
-        self._frame_id, self._camera_info = frame_id, camera_info
+        self.frame_id = self.camera_frame = ""
         self._images = [n for n, s in sources.items() if s.modality.kind in _IMAGE_KINDS]
         self._adapters = {
             name: adapter("sensor_msgs/msg/Image") if name in self._images else source.adapter
@@ -120,7 +120,7 @@ class Outputs:
 
     def publish_latent(self, encoding: Encoding, stamp_ns: int) -> None:
         """Sends the posterior, before anything is predicted from it."""
-        frame_id, size = self._frame_id(None), len(encoding.mean)
+        frame_id, size = self.frame_id, len(encoding.mean)
         if self._latents is None or self._latents.made_for != (size, frame_id):
             self._latents = SerialisedLatents(size, frame_id, installed_types, serialize_message)
         message = self._latents(encoding.mean, encoding.log_variance, stamp_ns)
@@ -141,26 +141,27 @@ class Outputs:
             )
         for name, array in prediction.observations.items():
             if _is_heard(self._predictions[name]):
-                self._predictions[name].publish(self._make_prediction(name, array, frame.stamp_ns))
+                self._predictions[name].publish(self._make_prediction(name, array, frame))
         if self._images and _is_heard(self._prediction_info):
-            self._publish_camera_info(frame.stamp_ns)
+            self._publish_camera_info(frame)
         if _is_heard(self._overview):
             self._overview.publish(self._make_overview(frame))
 
     def publish_status(self, frame: Frame, counters: Mapping[str, Counters]) -> None:
         """Sends how the frame came about."""
         if _is_heard(self._status):
-            prefix, frame_id = status_prefix(self._node), self._frame_id(None)
-            self._status.publish(make_frame_status(frame, counters, prefix, frame_id))
+            prefix = status_prefix(self._node)
+            self._status.publish(make_frame_status(frame, counters, prefix, self.frame_id))
 
-    def _make_prediction(self, name: str, array: Any, stamp_ns: int) -> Any:
+    def _make_prediction(self, name: str, array: Any, frame: Frame) -> Any:
         source = self._sources[name]
+        default = self.camera_frame if name in self._images else self.frame_id
         return self._adapters[name].to_message(
             array,
             source.modality,
             installed_types,
-            stamp_ns=stamp_ns,
-            frame_id=self._frame_id(name),
+            stamp_ns=frame.stamp_ns,
+            frame_id=frame.sample.frame_ids.get(name) or default,
             scale=source.scale,
             joint_names=source.joint_names,
             encoding="32FC1" if source.modality.kind == "depth" else "",
@@ -173,17 +174,17 @@ class Outputs:
             _PICTURE,
             installed_types,
             stamp_ns=frame.stamp_ns,
-            frame_id=self._frame_id(None),
+            frame_id=self.frame_id,
         )
 
-    def _publish_camera_info(self, stamp_ns: int) -> None:
-        camera_info = self._camera_info()
+    def _publish_camera_info(self, frame: Frame) -> None:
+        camera_info = frame.sample.camera_info
         if camera_info is None:
             return
         _, height, width = self._sources[self._images[0]].modality.shape
         try:
             scaled = scale_camera_info(
-                camera_info, width, height, installed_types, stamp_nanoseconds=stamp_ns
+                camera_info, width, height, installed_types, stamp_nanoseconds=frame.stamp_ns
             )
         except MessageError as error:
             self._warn("camera info", str(error))

@@ -56,7 +56,6 @@ class Inputs:
         warn: given a subject and a text.
 
     Attributes:
-        camera_info: the last CameraInfo; None before any.
         subscribed_since: monotonic time in seconds; None while nothing is subscribed.
 
     Raises:
@@ -72,8 +71,6 @@ class Inputs:
         camera_info_topic: str,
         warn: Warn,
     ) -> None:
-        self._newest: dict[str, SerialisedMessage] = {}
-        self.camera_info: Any = None
         self._node, self._sources, self._sensors, self._warn = node, sources, sensors, warn
         self._profiles, self._camera_info_topic = profiles, camera_info_topic
         self._subscriptions: dict[str, Subscription] = {}
@@ -142,12 +139,6 @@ class Inputs:
         publishers = self._node.get_publishers_info_by_topic(subscription.topic_name)
         texts = (_mismatch(name, found, wanted, subscription.qos_profile) for found in publishers)
         return "; ".join(dict.fromkeys(text for text in texts if text))
-
-    def frame_id(self, name: str) -> str:
-        """That of the modality's last message that was kept; empty before any and where it has
-        none."""
-        message = self._newest.get(name)
-        return "" if message is None else message.frame_id
 
     def poll_events(self) -> None:
         """Counts lost messages and tells of incompatible publishers."""
@@ -218,15 +209,15 @@ class Inputs:
         message = read(data)
         try:
             value = self._sources[name].incoming(message)
-            self._sensors.store(name, value, message.stamp_ns, received_ns)
-            self._newest[name] = message
+            self._sensors.store(name, value, message.stamp_ns, received_ns, message.frame_id)
         except ValueError as error:
             self._sensors.refuse(name, error, received_ns)
             if not isinstance(error, ForeignMessage):
                 self._warn(name, f"unusable message on {self.topic(name)}: {error}")
 
     def _receive_camera_info(self, message: Any) -> None:
-        self.camera_info = message
+        with self._sensors as sensors:
+            sensors.camera_info = message
 
     def _count_lost(self, name: str, event: Any) -> None:
         self._sensors.lose(name, event.total_count_change)

@@ -56,10 +56,12 @@ class SharedSensors:
 
     # -- by the thread that receives ---------------------------------------------------------------
 
-    def store(self, name: str, value: Any, stamp_ns: int | None, received_ns: int) -> None:
+    def store(
+        self, name: str, value: Any, stamp_ns: int | None, received_ns: int, frame_id: str = ""
+    ) -> None:
         """As :meth:`SensorSet.store`."""
         with self._condition:
-            self._sensors.store(name, value, stamp_ns, received_ns)
+            self._sensors.store(name, value, stamp_ns, received_ns, frame_id)
             if self._resting:
                 self._sensors.skip(name)
             if self._missing == {name} or (name in self._wakers and self._wakes(received_ns)):

@@ -48,6 +48,7 @@ class SensorSet:
 
     Attributes:
         rule: when a snapshot is due.
+        camera_info: the camera's latest CameraInfo, which goes with every snapshot.
 
     Raises:
         ValueError: where settings name a modality that is not there.
@@ -59,6 +60,7 @@ class SensorSet:
         settings: SensorSettings | None = None,
         connections: Mapping[str, Connection] | None = None,
     ) -> None:
+        self.camera_info: Any = None
         self._connections = dict(connections or {})
         self._sensors = {name: Sensor(name, modality) for name, modality in modalities.items()}
         self._slots = {name: sensor.slot for name, sensor in self._sensors.items()}
@@ -86,7 +88,9 @@ class SensorSet:
 
     # -- what comes in ---------------------------------------------------------------------------
 
-    def store(self, name: str, value: Any, stamp_ns: int | None, received_ns: int) -> None:
+    def store(
+        self, name: str, value: Any, stamp_ns: int | None, received_ns: int, frame_id: str = ""
+    ) -> None:
         """Keeps a message as the newest of its modality.
 
         Args:
@@ -95,12 +99,13 @@ class SensorSet:
                 out, such as a message that is decoded only then.
             stamp_ns: time in the message's header, in nanoseconds; None where it has none.
             received_ns: monotonic time of receipt, in nanoseconds.
+            frame_id: of the message's header.
 
         Raises:
             ValueError: for a reading of another length, or with NaN or infinite values. Nothing is
                 kept then; :meth:`refuse` counts it.
         """
-        self._sensors[name].store(value, stamp_ns, received_ns)
+        self._sensors[name].store(value, stamp_ns, received_ns, frame_id)
 
     def skip(self, name: str) -> None:
         """The newest message of a modality makes no snapshot by itself, and is not counted as
@@ -193,7 +198,15 @@ class SensorSet:
         self.rule.taken(now)
         timed = self.rule.timed
         waited = 0.0 if timed else (now - self._slots[trigger].received_ns) / NANOSECONDS
-        return SensorSample(inputs, TIMER if timed else trigger, now, waited, absent)
+        return SensorSample(
+            inputs,
+            TIMER if timed else trigger,
+            now,
+            waited,
+            absent,
+            {name: sensor.frame_id for name, sensor in sensors.items()},
+            self.camera_info,
+        )
 
     def _leader(self, trigger: str, live: list[str]) -> Sensor:
         """The one whose stamp is the snapshot's moment: the trigger, or the first with a stamp; the

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from smvae_ros.sensors.absence import Absence
@@ -54,6 +54,9 @@ class SensorSample:
         taken_ns: when it was taken, monotonic.
         waited: seconds between the receipt of the trigger and the taking.
         absent: the modalities that are not among the inputs, with the reason.
+        frame_ids: modality → frame_id of its latest message, also of those that are absent; empty
+            where it has none.
+        camera_info: the camera's latest sensor_msgs/CameraInfo; None before any.
     """
 
     inputs: dict[str, Input]
@@ -61,6 +64,8 @@ class SensorSample:
     taken_ns: int
     waited: float
     absent: dict[str, Absence]
+    frame_ids: Mapping[str, str] = field(default_factory=dict)
+    camera_info: Any = None
 
     @property
     def stamp_ns(self) -> int | None:

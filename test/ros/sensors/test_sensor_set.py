@@ -451,3 +451,16 @@ def test_a_frame_without_an_unreadable_input_has_the_moment_of_the_others() -> N
     rest = sample.without({"rgb": Absence(Cause.UNUSABLE, "zero-sized")})
     assert (list(rest.inputs), rest.stamp_ns) == (["depth"], EPOCH)
     assert rest.absent["rgb"].text == "zero-sized"
+
+
+def test_frame_ids_and_camera_info_go_with_the_snapshot_also_of_what_is_absent() -> None:
+    sensors = sensor_set()
+    sensors.camera_info = "calibration"
+    sensors.store("rgb", 0, EPOCH, 0, "old_camera")
+    sensors.store("rgb", 1, EPOCH + MS, MS, "camera")
+    sensors.store("action", 0, EPOCH + SECOND, SECOND)
+    sample = sensors.poll(SECOND)
+    assert sample is not None
+    assert list(sample.inputs) == ["action"]
+    assert sample.frame_ids == {"rgb": "camera", "depth": "", "force": "", "action": ""}
+    assert sample.camera_info == "calibration"
