@@ -488,7 +488,7 @@ def test_structural_parameters_say_when_they_may_change(robot: Robot) -> None:
     for step in ("deactivate", "cleanup", "configure", "activate", NODE):
         assert step in reason
     assert robot.change_state("deactivate")
-    assert "unconfigured" in robot.set("device", "auto")
+    assert "unconfigured" in robot.set("device", "cuda:0")
     assert robot.change_state("cleanup")
     assert robot.set("rgb.topic", "/other") == ""
     assert robot.set("rgb.topic", "/camera/color/image_raw") == ""
