@@ -35,8 +35,13 @@ from smvae_ros.cli.programs import print_error
 from smvae_ros.messages.fields import stamp_ns
 from smvae_ros.offline.bag_topics import missing_sources
 from smvae_ros.offline.lockstep import Event, lockstep
-from smvae_ros.parameters.configuration import add_parameters_options, make_sources, read_values
-from smvae_ros.parameters.declarations import health_settings, sensor_settings
+from smvae_ros.parameters.configuration import (
+    add_parameters_options,
+    health_settings,
+    make_sources,
+    read_values,
+    sensor_settings,
+)
 from smvae_ros.reports.frame_records import VISUAL, FrameRecords
 from smvae_ros.reports.health_records import HealthRecords
 from smvae_ros.sensors.absence import Absences, Cause, Connection, describe_unusable

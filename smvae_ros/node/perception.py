@@ -39,8 +39,13 @@ from smvae_ros.node.throttle import Throttle
 from smvae_ros.node.transport import transport_problem
 from smvae_ros.node.waiting import SharedSensors
 from smvae_ros.node.worker import Progress, Worker
-from smvae_ros.parameters.configuration import NODE_NAME, make_sources, with_absolute_topics
-from smvae_ros.parameters.declarations import health_settings, sensor_settings
+from smvae_ros.parameters.configuration import (
+    NODE_NAME,
+    health_settings,
+    make_sources,
+    sensor_settings,
+    with_absolute_topics,
+)
 from smvae_ros.parameters.node_parameters import NodeParameters
 from smvae_ros.sensors.absence import Connection
 from smvae_ros.sensors.sensor_set import SensorSet

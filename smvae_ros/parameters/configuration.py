@@ -1,4 +1,7 @@
-"""From parameters to sources; and the node's parameters without the node, for offline tools."""
+"""The parameters' values: as a parameters file gives them, and what is made of them.
+
+No ROS import: the node and offline tools make the same of the same values.
+"""
 
 from __future__ import annotations
 
@@ -9,12 +12,15 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
+from smvae_core.health.hysteresis import Thresholds
+from smvae_core.health.monitor import HealthSettings
 from smvae_core.modalities import Modality
 from smvae_ros.bundled import parameters_path
 from smvae_ros.messages import adapter
 from smvae_ros.parameters.declarations import NODE_PARAMETERS, modality_parameters
 from smvae_ros.parameters.names import NODE_NAME, absolute_topic, full_name
 from smvae_ros.parameters.parameters_file import namespaces, read_parameters
+from smvae_ros.sensors.settings import SensorSettings, SlotSettings
 from smvae_ros.sensors.topic_inputs import Source
 
 log = logging.getLogger(__name__)
@@ -40,6 +46,31 @@ def make_sources(
         )
         for name, modality in modalities.items()
     }
+
+
+def health_settings(values: Mapping[str, Any]) -> HealthSettings:
+    """The health monitor's part of the parameters' values.
+
+    Raises:
+        ValueError: where health_error is below health_warn.
+    """
+    warn, error = values["health_warn"], values["health_error"]
+    if error < warn:
+        raise ValueError(f"health_error ({error}) must not be below health_warn ({warn})")
+    return HealthSettings(values["health_share"], Thresholds(warn, error, values["health_clear"]))
+
+
+def sensor_settings(modalities: Iterable[str], values: Mapping[str, Any]) -> SensorSettings:
+    """The sensor set's part of the parameters' values."""
+    slots = {
+        name: SlotSettings(
+            max_age=values[f"{name}.max_age"],
+            max_skew=values[f"{name}.max_skew"],
+            max_gap=values.get(f"{name}.max_gap", SlotSettings.max_gap),
+        )
+        for name in modalities
+    }
+    return SensorSettings(values["trigger"], values["max_rate"], values["gather_ms"], slots)
 
 
 def add_parameters_options(parser: ArgumentParser) -> None:
@@ -82,25 +113,22 @@ def read_values(
     if namespace is None:
         namespace = _only_namespace(path)
     node = full_name(namespace)
-    modalities = list(modalities)
-    specifications = list(NODE_PARAMETERS)
+    names: list[str] = []
+    declarations = {declaration.name: declaration for declaration in NODE_PARAMETERS}
     for modality in modalities:
-        specifications += modality_parameters(modality)
-    known = {specification.name for specification in specifications}
-    unknown = read_parameters([path], node).keys() - known - _OF_EVERY_NODE
-    if path != parameters_path():
-        names = [modality.name for modality in modalities]
-        if text := describe_unknown(unknown, known, names):
-            log.warning("%s: %s", path, text)
+        names.append(modality.name)
+        for declaration in modality_parameters(modality.name, modality.kind):
+            declarations[declaration.name] = declaration
+    unknown = read_parameters([path], node).keys() - declarations.keys() - _OF_EVERY_NODE
+    if path != parameters_path() and (text := describe_unknown(unknown, declarations, names)):
+        log.warning("%s: %s", path, text)
     given = read_parameters([parameters_path(), path], node)
     values = {}
-    for specification in specifications:
-        value = given.get(specification.name, specification.default)
-        if isinstance(specification.default, float) and type(value) is int:
-            value = float(value)  # `max_rate: 30` in YAML is an integer
-        if problem := specification.problem(value):
-            raise ValueError(f"{path}: {specification.name} {problem}, but is {value!r}")
-        values[specification.name] = value
+    for name, declaration in declarations.items():
+        value = declaration.converted(given.get(name, declaration.default))
+        if problem := declaration.problem(value):
+            raise ValueError(f"{path}: {name} {problem}, but is {value!r}")
+        values[name] = value
     return with_absolute_topics(values, node)
 
 

@@ -1,36 +1,48 @@
-"""Which parameters there are: defaults, descriptions, ranges, and when they may change.
+"""The node's parameters, each described once.
 
-No ROS import: offline tools read the same parameters file.
-
-Those of a modality (``rgb.topic``, …) are declared for the modalities that the checkpoint holds.
-Structural parameters decide which model is loaded and what is subscribed, so they only change while
-the node is unconfigured; all others act at once.
+From here come their values' checks, what `ros2 param describe` says, the comments of
+``config/perception.yaml`` and the reference in the documentation. No ROS import: offline tools read
+the same parameters file.
 """
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
+from enum import Enum
 from typing import Any
 
 from smvae_core.health.hysteresis import Thresholds
-from smvae_core.health.monitor import HealthSettings
 from smvae_core.inference.inference import PRECISIONS
 from smvae_core.inference.runtimes import AUTO, RUNTIMES
-from smvae_core.modalities import Modality
+from smvae_core.modalities import Kind
 from smvae_ros.messages import ADAPTERS, full_type_name
 from smvae_ros.messages.fields import MAXIMUM_NAME
 from smvae_ros.messages.vectors import MAXIMUM_JOINTS
-from smvae_ros.sensors.settings import TIMER, SensorSettings, SlotSettings
+from smvae_ros.sensors.settings import TIMER, SlotSettings
 
-JOINT_STATE = "sensor_msgs/msg/JointState"
 MAXIMUM_PATH = 4096  # characters
+
+Check = Callable[[Any], "str | None"]
+
+
+class Changes(Enum):
+    """When a parameter may change, in words. Those that decide which model is loaded and what is
+    subscribed only do while the node is unconfigured."""
+
+    AT_ONCE = "at any time, and acts at once"
+    UNCONFIGURED = "only while the node is unconfigured"
+    AT_START = "only when the node is started"
+
+
+def _nothing(value: Any) -> None:
+    """The check of a parameter of which every value is right."""
 
 
 @dataclass(frozen=True)
-class Specification:
+class Declaration:
     """One parameter.
 
     Attributes:
@@ -38,18 +50,35 @@ class Specification:
         default: its type is the parameter's type.
         description: what it does and in which unit.
         limits: smallest and largest value of a number.
-        check: returns what is wrong with a value, or None.
-        structural: changes only while the node is unconfigured.
-        read_only: changes never, only when the node is started.
+        choices: the values that there are; empty where it is free.
+        check: returns what else is wrong with a value, or None.
+        changes: when it may change.
     """
 
     name: str
     default: Any
     description: str
     limits: tuple[float, float] | None = None
-    check: Callable[[Any], str | None] = lambda value: None
-    structural: bool = False
-    read_only: bool = False
+    choices: tuple[str, ...] = ()
+    check: Check = _nothing
+    changes: Changes = Changes.AT_ONCE
+
+    @property
+    def type_name(self) -> str:
+        """The parameter's type, as `ros2 param describe` calls it."""
+        names = {bool: "boolean", int: "integer", float: "double", str: "string"}
+        return names.get(type(self.default), "string array")
+
+    @property
+    def range(self) -> str:
+        """The values that it may have, in words; empty where it is free."""
+        if self.limits is None:
+            return " or ".join(self.choices)
+        return "{:g} to {:g}".format(*self.limits)
+
+    def converted(self, value: Any) -> Any:
+        """A value as YAML has it in the parameter's type: ``max_rate: 30`` is an integer there."""
+        return float(value) if isinstance(self.default, float) and type(value) is int else value
 
     def problem(self, value: Any) -> str | None:
         """What is wrong with a value of any type, or None."""
@@ -59,19 +88,14 @@ class Specification:
             low, high = self.limits
             if not low <= value <= high:
                 return f"must be from {low} to {high}"
+        if self.choices and value not in self.choices:
+            return f"must be one of {', '.join(self.choices)}"
         return self.check(value)
 
 
-def _one_of(*choices: str) -> Callable[[str], str | None]:
+def _at_most(characters: int) -> Check:
     def check(value: str) -> str | None:
-        return None if value in choices else f"must be one of {', '.join(choices)}"
-
-    return check
-
-
-def _check_length(most: int) -> Callable[[str], str | None]:
-    def check(value: str) -> str | None:
-        return None if len(value) <= most else f"must have at most {most} characters"
+        return None if len(value) <= characters else f"must have at most {characters} characters"
 
     return check
 
@@ -93,7 +117,7 @@ def _check_topic(value: str) -> str | None:
     try:
         validate_topic_name(value)
     except InvalidTopicNameException as error:
-        return f"is no topic name: {error}"
+        return f"is not a valid topic name: {error}"
     return None
 
 
@@ -109,8 +133,8 @@ def _check_joints(value: list[Any]) -> str | None:
     return None
 
 
-def _check_type(kind: str) -> Callable[[str], str | None]:
-    """Known message types that can carry a modality of that kind."""
+def _check_type(kind: Kind) -> Check:
+    """A check for the message types that can carry a modality of that kind."""
     known = sorted(name for name, adapter in ADAPTERS.items() if kind in adapter.kinds)
 
     def check(value: str) -> str | None:
@@ -122,153 +146,150 @@ def _check_type(kind: str) -> Callable[[str], str | None]:
     return check
 
 
+_POSITIVE_RATE = (0.01, 10_000.0)  # Hz
+_COUNT = (1, 1_000_000)
+_SCORE = (0.5, 1000.0)
+
 NODE_PARAMETERS = (
-    Specification(
+    Declaration(
         "autostart",
         True,
-        "Configure and activate when the node starts, without a lifecycle manager.",
-        read_only=True,
+        "Configure and activate when the node starts; false leaves it to a lifecycle manager.",
+        changes=Changes.AT_START,
     ),
-    Specification(
+    Declaration(
         "model_folder",
         "",
-        "Directory that a checkpoint must lie in to be set while the node runs. Empty for the one "
-        "in which the checkpoint stands that the node is started with.",
-        check=_check_length(MAXIMUM_PATH),
-        read_only=True,
+        "Directory that a checkpoint must lie in to be set while the node runs "
+        "(docs/explanation/security.md). Empty for the one in which the checkpoint stands that the "
+        "node is started with.",
+        check=_at_most(MAXIMUM_PATH),
+        changes=Changes.AT_START,
     ),
-    Specification(
+    Declaration(
         "checkpoint",
         "",
-        "Directory of the model, in model_folder; empty for the bundled one. Read on configure and "
-        "by ~/reload_model.",
-        check=_check_length(MAXIMUM_PATH),
+        "Directory with model.safetensors and model.yaml, in model_folder; empty for the bundled "
+        "model. Takes effect on configure, and while the node runs through the service "
+        "~/reload_model.",
+        check=_at_most(MAXIMUM_PATH),
     ),
-    Specification(
+    Declaration(
         "device",
         "auto",
         "Where the model runs: cpu, cuda, cuda:N, or auto: CUDA where there is one.",
         check=_check_device,
-        structural=True,
+        changes=Changes.UNCONFIGURED,
     ),
-    Specification(
+    Declaration(
         "precision",
         "float32",
         "float32, or bfloat16/float16 through autocast. A CPU only with instructions for bfloat16 "
         "gains by it, and none has float16.",
-        check=_one_of(*PRECISIONS),
-        structural=True,
+        choices=tuple(PRECISIONS),
+        changes=Changes.UNCONFIGURED,
     ),
-    Specification(
+    Declaration(
         "runtime",
         AUTO,
         f"How the networks are run: {', '.join(RUNTIMES)}, or auto: the fastest that works on "
         "every machine. compiled needs a C++ compiler, and up to minutes to configure.",
-        check=_one_of(AUTO, *RUNTIMES),
-        structural=True,
+        choices=(AUTO, *RUNTIMES),
+        changes=Changes.UNCONFIGURED,
     ),
-    Specification(
+    Declaration(
         "cpu_threads",
         1,
         "Threads that the model uses on a CPU. Splitting a small model costs more than it saves, "
         "and takes cores from other nodes.",
         limits=(1, 256),
-        structural=True,
+        changes=Changes.UNCONFIGURED,
     ),
-    Specification(
+    Declaration(
         "trigger",
         "",
-        f"What makes a frame: the arrival of this modality, or '{TIMER}': max_rate frames a "
-        "second. Empty for the first live modality in the model's order. While the modality is not "
-        "live, the next live one stands in, series last.",
+        f"What makes a frame: the arrival of this modality, or {TIMER}: max_rate frames a second. "
+        "Empty for the first live modality in the model's order. While the modality is not live, "
+        "the next live one stands in, series last.",
     ),
-    Specification("max_rate", 60.0, "Frames per second at most, in Hz.", limits=(0.01, 10_000.0)),
-    Specification(
+    Declaration("max_rate", 60.0, "Frames per second at most, in Hz.", limits=_POSITIVE_RATE),
+    Declaration(
         "idle_rate",
         1.0,
         "Frames per second at most while nobody subscribes to any output but /diagnostics, in Hz.",
-        limits=(0.01, 10_000.0),
+        limits=_POSITIVE_RATE,
     ),
-    Specification(
+    Declaration(
         "lazy",
         True,
-        "Whether sensors are subscribed only while somebody subscribes to an output or to "
-        "/diagnostics.",
+        "Subscribe to sensors only while somebody subscribes to an output or to /diagnostics.",
     ),
-    Specification(
+    Declaration(
         "gather_ms",
         10.0,
         "How long a frame waits for the other live modalities of its moment, in ms.",
         limits=(0.0, 10_000.0),
     ),
-    Specification(
+    Declaration(
         "deadline_ms",
         100.0,
         "A frame that is published later than this after its trigger arrived is late, in ms; 0 for "
         "no deadline.",
         limits=(0.0, 3_600_000.0),
     ),
-    Specification(
-        "late_warn",
-        5,
-        "So many late frames in a row are a WARN in /diagnostics.",
-        limits=(1, 1_000_000),
+    Declaration("late_warn", 5, "So many late frames in a row are a WARN in /diagnostics.", _COUNT),
+    Declaration(
+        "late_error", 50, "So many late frames in a row are an ERROR in /diagnostics.", _COUNT
     ),
-    Specification(
-        "late_error",
-        50,
-        "So many late frames in a row are an ERROR in /diagnostics.",
-        limits=(1, 1_000_000),
-    ),
-    Specification(
+    Declaration(
         "health_share",
         0.1,
-        "Share of the time that may be spent on checking sensors against each other; 0 for no "
-        "checks, 1 for all sensors in every frame.",
+        "Share of the time that may be spent on checking sensors against each other "
+        "(docs/explanation/health.md); 0 for no checks, 1 for all sensors in every frame.",
         limits=(0.0, 1.0),
     ),
-    Specification(
+    Declaration(
         "health_warn",
         Thresholds.warn,
         "Score from which on a sensor's health is WARN; a healthy sensor exceeds s in one of 10^s "
         "checks.",
-        limits=(0.5, 1000.0),
+        limits=_SCORE,
     ),
-    Specification(
+    Declaration(
         "health_error",
         Thresholds.error,
         "Score from which on a sensor's health is ERROR; not below health_warn.",
-        limits=(0.5, 1000.0),
+        limits=_SCORE,
     ),
-    Specification(
+    Declaration(
         "health_clear",
         Thresholds.clear,
         "How long scores must be lower before a sensor's health is called better again, in s.",
         limits=(0.0, 3600.0),
     ),
-    Specification(
+    Declaration(
         "frame_id",
         "",
-        "frame_id of ~/latent and of predictions that are no images.",
-        check=_check_length(MAXIMUM_NAME),
+        "frame_id of ~/latent and of predictions that are not images.",
+        check=_at_most(MAXIMUM_NAME),
     ),
-    Specification(
+    Declaration(
         "camera_frame",
         "camera_color_optical_frame",
         "frame_id of predicted images before any image has arrived.",
-        check=_check_length(MAXIMUM_NAME),
+        check=_at_most(MAXIMUM_NAME),
     ),
-    Specification(
+    Declaration(
         "camera_info_topic",
         "",
-        "sensor_msgs/CameraInfo of the camera; republished at the model's resolution beside the "
-        "predicted images. Empty for none.",
+        "sensor_msgs/CameraInfo of the camera, which is republished beside the predicted images, "
+        "at the model's resolution. Empty for none.",
         check=_check_topic,
-        structural=True,
+        changes=Changes.UNCONFIGURED,
     ),
 )
 
-_DEFAULT_TYPES = {
+_DEFAULT_TYPES: dict[Kind, str] = {
     "image": "sensor_msgs/msg/Image",
     "depth": "sensor_msgs/msg/Image",
     "series": "geometry_msgs/msg/WrenchStamped",
@@ -277,104 +298,83 @@ _DEFAULT_TYPES = {
 }
 
 
-def modality_parameters(modality: Modality) -> tuple[Specification, ...]:
-    """What can be set for one modality of the checkpoint."""
-    name, kind = modality.name, modality.kind
-    slot = SlotSettings()
-    specifications = [
-        Specification(
+def modality_parameters(name: str, kind: Kind) -> tuple[Declaration, ...]:
+    """What can be set for one modality of the checkpoint.
+
+    Args:
+        name: of the modality, with which the parameters' names begin.
+        kind: of the modality; some have parameters of their own.
+    """
+    defaults = SlotSettings()
+    declarations = [
+        Declaration(
             f"{name}.topic",
             f"~/input/{name}",
-            "Topic to subscribe to; empty for none.",
+            "Where it comes from, in the node's namespace unless it begins with a slash; empty for "
+            "nowhere: the modality is only predicted.",
             check=_check_topic,
-            structural=True,
+            changes=Changes.UNCONFIGURED,
         ),
-        Specification(
+        Declaration(
             f"{name}.type",
             _DEFAULT_TYPES[kind],
             "Message type of the topic.",
             check=_check_type(kind),
-            structural=True,
+            changes=Changes.UNCONFIGURED,
         ),
-        Specification(
+        Declaration(
             f"{name}.reliability",
             "best_effort",
-            "best_effort (receives from every publisher) or reliable (repeats lost messages).",
-            check=_one_of("best_effort", "reliable"),
-            structural=True,
+            "best_effort receives from every publisher; reliable repeats what was lost, but "
+            "receives nothing from best-effort publishers, as most cameras are.",
+            choices=("best_effort", "reliable"),
+            changes=Changes.UNCONFIGURED,
         ),
-        Specification(
+        Declaration(
             f"{name}.queue_size",
             {"series": 100, "image": 1, "depth": 1}.get(kind, 10),
-            "Messages that the middleware keeps for a busy node; for images 1, so that they do not "
-            "age in a queue.",
+            "Messages kept for a busy node; 1 for images, or they age in the queue. While nobody "
+            "listens, the node takes messages 100 times a second.",
             limits=(1, 100_000),
-            structural=True,
+            changes=Changes.UNCONFIGURED,
         ),
-        Specification(
+        Declaration(
             f"{name}.max_age",
-            slot.max_age,
+            defaults.max_age,
             "Received longer ago than this, it is not live, in s.",
             limits=(0.001, 3600.0),
         ),
-        Specification(
+        Declaration(
             f"{name}.max_skew",
-            slot.max_skew,
-            "With a stamp further than this from the trigger's, it is left out of a frame, in s.",
+            defaults.max_skew,
+            "Stamped further than this from the trigger, it is left out of the frame, in s.",
             limits=(0.0, 3600.0),
         ),
     ]
     if kind == "series":
-        specifications.append(
-            Specification(
+        declarations.append(
+            Declaration(
                 f"{name}.max_gap",
-                slot.max_gap,
-                "The widest gap between two readings that is interpolated, in s.",
+                defaults.max_gap,
+                "Of a series, the widest gap between two readings that is interpolated, in s.",
                 limits=(0.0, 10.0),
             )
         )
     if kind in ("series", "vector"):
-        specifications.append(
-            Specification(
+        declarations += [
+            Declaration(
                 f"{name}.scale",
                 1.0,
-                "Readings are multiplied by this, for example to get metres per step from m/s.",
+                "Readings of a series or vector are multiplied by this.",
                 check=_check_scale,
-                structural=True,
-            )
-        )
-        specifications.append(
-            Specification(
+                changes=Changes.UNCONFIGURED,
+            ),
+            Declaration(
                 f"{name}.joints",
                 [""],
-                f"For {JOINT_STATE}: the joints in the model's order.",
+                "Of sensor_msgs/JointState, the joints in the model's order.",
                 check=_check_joints,
-                structural=True,
-            )
-        )
-    return tuple(specifications)
-
-
-def health_settings(values: Mapping[str, Any]) -> HealthSettings:
-    """The health monitor's part of the parameters' values.
-
-    Raises:
-        ValueError: where health_error is below health_warn.
-    """
-    warn, error = values["health_warn"], values["health_error"]
-    if error < warn:
-        raise ValueError(f"health_error ({error}) must not be below health_warn ({warn})")
-    return HealthSettings(values["health_share"], Thresholds(warn, error, values["health_clear"]))
-
-
-def sensor_settings(modalities: Iterable[str], values: Mapping[str, Any]) -> SensorSettings:
-    """The sensor set's part of the parameters' values."""
-    slots = {
-        name: SlotSettings(
-            max_age=values[f"{name}.max_age"],
-            max_skew=values[f"{name}.max_skew"],
-            max_gap=values.get(f"{name}.max_gap", SlotSettings.max_gap),
-        )
-        for name in modalities
-    }
-    return SensorSettings(values["trigger"], values["max_rate"], values["gather_ms"], slots)
+                changes=Changes.UNCONFIGURED,
+            ),
+        ]
+    return tuple(declarations)

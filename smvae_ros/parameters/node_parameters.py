@@ -1,8 +1,4 @@
-"""The node's parameters: declared for the modalities that the checkpoint holds, changed or refused.
-
-Structural parameters decide which model is loaded and what is subscribed, so they only change while
-the node is unconfigured; all others act at once.
-"""
+"""The parameters of a node: declared for the modalities of its model, changed or refused."""
 
 from __future__ import annotations
 
@@ -21,24 +17,31 @@ from rclpy.parameter import Parameter
 from smvae_core.modalities import Modality
 from smvae_ros.bundled import parameters_path
 from smvae_ros.parameters.configuration import describe_unknown
-from smvae_ros.parameters.declarations import NODE_PARAMETERS, Specification, modality_parameters
+from smvae_ros.parameters.declarations import (
+    NODE_PARAMETERS,
+    Changes,
+    Declaration,
+    modality_parameters,
+)
 from smvae_ros.parameters.parameters_file import read_parameters
 
 
-def make_descriptor(specification: Specification) -> ParameterDescriptor:
+def make_descriptor(declaration: Declaration) -> ParameterDescriptor:
     """For `ros2 param describe`; rclpy enforces type, range and read_only itself."""
+    constraints = [f"One of {', '.join(declaration.choices)}."] if declaration.choices else []
+    if declaration.changes is Changes.UNCONFIGURED:
+        constraints.append(f"Changes {declaration.changes.value}.")
     descriptor = ParameterDescriptor(
-        name=specification.name,
-        description=specification.description,
-        read_only=specification.read_only,
+        name=declaration.name,
+        description=declaration.description,
+        additional_constraints=" ".join(constraints),
+        read_only=declaration.changes is Changes.AT_START,
     )
-    if specification.structural:
-        descriptor.additional_constraints = "Changes only while the node is unconfigured."
-    if specification.limits is not None and isinstance(specification.default, float):
-        low, high = specification.limits
+    if declaration.limits is not None and isinstance(declaration.default, float):
+        low, high = declaration.limits
         descriptor.floating_point_range = [FloatingPointRange(from_value=low, to_value=high)]
-    elif specification.limits is not None:
-        low, high = (int(limit) for limit in specification.limits)
+    elif declaration.limits is not None:
+        low, high = (int(limit) for limit in declaration.limits)
         descriptor.integer_range = [IntegerRange(from_value=low, to_value=high, step=1)]
     return descriptor
 
@@ -56,7 +59,7 @@ class NodeParameters:
 
     Args:
         node: whose parameters these are.
-        is_configured: whether structural parameters are in use.
+        is_configured: whether the parameters that decide about subscriptions and model are in use.
         apply: called with the new values of all parameters before they are accepted; raises
             ValueError to refuse them.
     """
@@ -70,7 +73,7 @@ class NodeParameters:
         self._node = node
         self._is_configured = is_configured
         self._apply = apply
-        self._specifications: dict[str, Specification] = {}
+        self._declarations: dict[str, Declaration] = {}
         self._values: dict[str, Any] = {}
         self._problems: dict[str, str] = {}
         node.add_on_set_parameters_callback(self._on_set)
@@ -87,15 +90,15 @@ class NodeParameters:
     def declare_modalities(self, modalities: Iterable[Modality]) -> None:
         """Declares what can be set for these modalities, and takes back what is of no other use."""
         wanted = {
-            specification.name: specification
+            declaration.name: declaration
             for modality in modalities
-            for specification in modality_parameters(modality)
+            for declaration in modality_parameters(modality.name, modality.kind)
         }
-        for name in [name for name in self._specifications if "." in name and name not in wanted]:
+        for name in [name for name in self._declarations if "." in name and name not in wanted]:
             self._node.undeclare_parameter(name)
-            for table in (self._specifications, self._values, self._problems):
+            for table in (self._declarations, self._values, self._problems):
                 table.pop(name, None)
-        self._declare(s for name, s in wanted.items() if name not in self._specifications)
+        self._declare(d for name, d in wanted.items() if name not in self._declarations)
 
     def describe_unknown(self, modalities: Iterable[str]) -> str:
         """In words, which parameters of the parameters file have no use with this model: misspelt
@@ -106,7 +109,7 @@ class NodeParameters:
         if unknown:
             standard = read_parameters([parameters_path()], node.get_fully_qualified_name())
             unknown = {n for n in unknown if standard.get(n) != _plain(self._overrides[n].value)}
-        return describe_unknown(unknown, self._specifications, modalities)
+        return describe_unknown(unknown, self._declarations, modalities)
 
     @property
     def values(self) -> dict[str, Any]:
@@ -118,39 +121,37 @@ class NodeParameters:
         # rclpy offers no public way to see what a parameters file holds before it is declared.
         return self._node._parameter_overrides
 
-    def _declare(self, specifications: Iterable[Specification]) -> None:
-        for specification in specifications:
-            name = specification.name
-            self._specifications[name] = specification
-            value, problem = specification.default, None
+    def _declare(self, declarations: Iterable[Declaration]) -> None:
+        for declaration in declarations:
+            name = declaration.name
+            self._declarations[name] = declaration
+            value, problem = declaration.default, None
             if name in self._overrides:
-                value, problem = self._started_with(specification, self._overrides[name].value)
+                value, problem = self._started_with(declaration, self._overrides[name].value)
             if problem is not None:
                 self._problems[name] = problem
             self._node.declare_parameter(
-                name, value, make_descriptor(specification), ignore_override=True
+                name, value, make_descriptor(declaration), ignore_override=True
             )
 
-    def _started_with(self, specification: Specification, value: Any) -> tuple[Any, str | None]:
+    def _started_with(self, declaration: Declaration, value: Any) -> tuple[Any, str | None]:
         """The value to declare, and what is wrong with the given one."""
-        default = specification.default
-        if isinstance(default, float) and type(value) is int:
-            value = float(value)  # `max_rate: 30` in YAML is an integer
-        problem = specification.problem(value)
+        value = declaration.converted(value)
+        problem = declaration.problem(value)
         if problem is None:
             return value, None
-        name = specification.name
-        return default, (
+        name = declaration.name
+        return declaration.default, (
             f"parameter {name} {problem}, but is {value!r}: correct the parameters file, or "
             f"`ros2 param set {self._node.get_fully_qualified_name()} {name} VALUE`"
         )
 
     def _on_set(self, parameters: list[Parameter]) -> SetParametersResult:
         changes = {parameter.name: parameter.value for parameter in parameters}
-        known = {name: value for name, value in changes.items() if name in self._specifications}
+        known = {name: value for name, value in changes.items() if name in self._declarations}
         try:
             for name, value in known.items():
-                self._check_change(self._specifications[name], value)
+                self._check_change(self._declarations[name], value)
             if known and known.keys() <= self._values.keys():  # not while one is being declared
                 self._apply({**self._values, **known})
         except ValueError as error:
@@ -160,15 +161,15 @@ class NodeParameters:
         self._values.update(known)
         return SetParametersResult(successful=True)
 
-    def _check_change(self, specification: Specification, value: Any) -> None:
-        name = specification.name
-        problem = specification.check(value)
-        if problem is not None:
+    def _check_change(self, declaration: Declaration, value: Any) -> None:
+        name = declaration.name
+        if problem := declaration.problem(value):
             raise ValueError(f"{name} {problem}, not {repr(value)[:200]}")
         changes = name in self._values and self._values[name] != value
-        if specification.structural and changes and self._is_configured():
+        structural = declaration.changes is Changes.UNCONFIGURED
+        if structural and changes and self._is_configured():
             node = self._node.get_fully_qualified_name()
             raise ValueError(
-                f"{name} only changes while the node is unconfigured: `ros2 lifecycle set {node} "
+                f"{name} changes {declaration.changes.value}: `ros2 lifecycle set {node} "
                 "deactivate` and `cleanup` first, then set it, `configure` and `activate`"
             )
