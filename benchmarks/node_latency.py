@@ -176,6 +176,7 @@ def run(
 
 
 def start_naive() -> subprocess.Popen:
+    """Starts the naive node in a process of its own."""
     return subprocess.Popen([sys.executable, "-m", "benchmarks.naive_node"], start_new_session=True)
 
 
@@ -260,6 +261,7 @@ def scheduling() -> str:
 
 
 def main() -> None:
+    """Measures and prints as the command line says."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

@@ -111,6 +111,7 @@ def plot(times: Mapping[str, list[float]], path: Path) -> None:
 
 
 def main() -> None:
+    """Measures and prints as the command line says."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

@@ -171,6 +171,7 @@ def multivae_trainer(samples: Samples) -> Callable[[], float]:
 
 
 def main() -> None:
+    """Measures and prints as the command line says."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

@@ -117,4 +117,5 @@ def start(context: LaunchContext) -> list[Node]:
 
 
 def generate_launch_description() -> LaunchDescription:
+    """The arguments, and the node that they describe."""
     return LaunchDescription([*ARGUMENTS, OpaqueFunction(function=start)])

@@ -39,6 +39,7 @@ def _count(text: str) -> int:
 
 
 def main(arguments: list[str] | None = None) -> int:
+    """Runs as the command line says; returns the exit code."""
     parser = argparse.ArgumentParser(
         prog="python -m training.calibrate",
         description=__doc__,

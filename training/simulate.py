@@ -264,6 +264,7 @@ def _not_negative(text: str) -> float:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
+    """Records as the command line says; returns the exit code."""
     parser = argparse.ArgumentParser(
         prog="python -m training.simulate",
         description=__doc__,

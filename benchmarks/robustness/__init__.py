@@ -1,0 +1,1 @@
+"""What the node survives: malformed messages, hours of work."""

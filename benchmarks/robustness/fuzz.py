@@ -380,6 +380,7 @@ def fuzz(
 
 
 def main() -> int:
+    """Runs as the command line says; returns the exit code."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

@@ -152,6 +152,7 @@ def summarise(samples: list[dict[str, float]]) -> dict[str, float]:
 
 
 def main() -> int:
+    """Runs as the command line says; returns the exit code."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

@@ -1,6 +1,6 @@
-"""Runs recorded bags through the sensor set and the model, without DDS and without waiting.
+r"""Runs recorded bags through the sensor set and the model, without DDS and without waiting.
 
-    ros2 run smvae_ros evaluate BAG [BAG ...] --output out/evaluation.json \\
+    ros2 run smvae_ros evaluate BAG [BAG ...] --output out/evaluation.json \
         --report out/evaluation.html
 
 The frames are those that the live node makes of the same messages, and so are the latents; a second

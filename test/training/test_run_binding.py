@@ -15,6 +15,8 @@ from small_caches import make_cache
 from small_training import refused, train, write_config
 from training.run_binding import check_run
 
+pytestmark = pytest.mark.training
+
 SPLIT = {"validation_fraction": 0.2, "test_fraction": 0.2}
 
 

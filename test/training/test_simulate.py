@@ -27,7 +27,7 @@ from smvae_ros.simulation.insertion import GENERATOR_VERSION
 from training import evaluate as evaluate_logs
 from training import simulate
 
-pytestmark = pytest.mark.usefixtures("require_simulation")
+pytestmark = [pytest.mark.training, pytest.mark.usefixtures("require_simulation")]
 
 
 def run(*arguments: object, **options: object) -> subprocess.Popen:

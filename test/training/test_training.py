@@ -18,6 +18,8 @@ from smvae_core.data.logs.dataset import open_cache, split_by_trajectory
 from smvae_core.inference.inference import Inference
 from training.train import main
 
+pytestmark = pytest.mark.training
+
 SPLIT = {"validation_fraction": 0.2, "test_fraction": 0.2}
 NAMES = ("rgb", "depth", "force", "action", "proprio")
 

@@ -19,6 +19,8 @@ from small_training import column, metrics, refused, train, write_config
 from smvae_core.checkpoint import load_checkpoint
 from training.train import main
 
+pytestmark = pytest.mark.training
+
 SPLIT = {"validation_fraction": 0.2, "test_fraction": 0.2}
 
 

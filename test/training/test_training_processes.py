@@ -19,6 +19,8 @@ from small_training import column, write_config
 from smvae_core.checkpoint import load_checkpoint
 from training.train import main
 
+pytestmark = pytest.mark.training
+
 TWO = ["--trainer.strategy=ddp", "--trainer.devices=2"]
 
 

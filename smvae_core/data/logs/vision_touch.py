@@ -284,6 +284,7 @@ def layout_problems(
 
 
 def name_problem(path: Path) -> Problem:
+    """A file whose name says neither trajectory nor part."""
     return Problem(
         path,
         None,

@@ -82,6 +82,7 @@ def test_truncated_idx_file_is_one_clear_error(
         (gzip.compress(b"\x00\x00\x08\x01\x00\x00\x00\x05abc"), r"shape \(5,\).* but 3 follow"),
         (gzip.compress(b"\x00\x00\x08\x01\x00\x00\x00\x01abc"), r"shape \(1,\).* but 3 follow"),
     ],
+    ids=["no gzip", "three dimensions", "a picture", "empty", "no sizes", "too little", "too much"],
 )
 def test_what_is_no_idx_file_is_one_clear_error(
     tmp_path: Path, content: bytes, message: str

@@ -241,6 +241,7 @@ def talker(monkeypatch: pytest.MonkeyPatch) -> Iterator[Talker]:
     rclpy.shutdown(context=context)
 
 
+@pytest.mark.dds
 @both_storages
 def test_recording_topics_until_the_disk_is_full(
     small_disk: Path, tmp_path: Path, storage: str, talker: Talker
@@ -267,6 +268,7 @@ def test_recording_topics_until_the_disk_is_full(
     assert len(found) > 300
 
 
+@pytest.mark.dds
 def test_kill_9_of_the_recorder(tmp_path: Path, talker: Talker) -> None:
     partial = tmp_path / "bag.partial"
     arguments = (str(tmp_path / "bag"), "/text")

@@ -17,6 +17,8 @@ from smvae_ros.cli.record import Recorder
 from smvae_ros.cli.replay import Cut, Replayer
 from smvae_ros.messages import adapter, bag_types, make_message, make_stamp, stamp_ns
 
+pytestmark = pytest.mark.dds
+
 RGB = Modality("rgb", "image", (3, 64, 64))
 FORCE = Modality("force", "series", (6, 32), rate=1000.0)
 ACTION = Modality("action", "vector", (4,))

@@ -26,6 +26,8 @@ from smvae_ros.messages import adapter, bag_types
 from smvae_ros.reports.demo_report import read_truth
 from smvae_ros.sensors.topic_inputs import Source
 
+pytestmark = pytest.mark.dds
+
 
 def test_report_of_a_run_with_the_camera_cut_off(tmp_path: Path) -> None:
     bag = write_small_bag(tmp_path / "run")

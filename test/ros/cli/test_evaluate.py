@@ -80,6 +80,7 @@ def test_a_reading_too_large_for_the_model_is_left_out_and_counted(
     assert np.isfinite(frames.log_variances).all()
 
 
+@pytest.mark.dds
 def test_the_live_node_gives_the_same_latents(bag: Path, checkpoint: Path) -> None:
     rclpy = pytest.importorskip("rclpy", reason="rclpy is not installed")
     from sensor_msgs.msg import Image

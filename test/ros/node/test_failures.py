@@ -30,6 +30,8 @@ from small_models import save_small_checkpoint
 from smvae_ros.cli.perception_node import SHUTDOWN_SECONDS
 from smvae_ros.node.transport import LARGE_DATA, VARIABLE
 
+pytestmark = pytest.mark.dds
+
 PUBLISHER = HELPERS / "publish_sensors.py"
 READINGS = observations()
 SECOND = 1000 * MS

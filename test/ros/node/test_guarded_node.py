@@ -41,6 +41,8 @@ from small_models import save_small_checkpoint
 from smvae_ros.node.guarded_node import GuardedNode
 from smvae_ros.node.spinning import Spinning
 
+pytestmark = pytest.mark.dds
+
 TYPES = range(256)
 KNOWN_TYPES = range(10)
 FAILS = 13  # what the callbacks of the node under test refuse

@@ -26,6 +26,8 @@ from smvae_ros.simulation.faults import FAULTS
 from smvae_ros.simulation.graphics import SimulationUnavailable
 from smvae_ros.simulation.insertion import InsertionRobot
 
+pytestmark = pytest.mark.dds
+
 FAULTY = {"WARN": DiagnosticStatus.WARN, "ERROR": DiagnosticStatus.ERROR}
 
 

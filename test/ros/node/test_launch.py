@@ -28,6 +28,8 @@ from ros_processes import Process, ros_environment, start_script, unique_domain_
 from small_models import save_small_checkpoint
 from smvae_ros.node.transport import VARIABLE
 
+pytestmark = pytest.mark.dds
+
 try:
     LAUNCH = Path(get_package_share_directory("smvae_ros")) / "launch"
 except PackageNotFoundError:

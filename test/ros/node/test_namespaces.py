@@ -15,6 +15,8 @@ from robot import Robot, observations
 from ros_processes import ros_environment, start_node, unique_domain_id
 from small_models import save_small_checkpoint
 
+pytestmark = pytest.mark.dds
+
 ARMS = ("arm_1", "arm_2")
 
 

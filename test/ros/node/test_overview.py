@@ -20,6 +20,8 @@ from smvae_ros.node.overview import GAP, TILE, draw_overview
 from smvae_ros.sensors.absence import Absence, Cause
 from smvae_ros.sensors.snapshot import Input, SensorSample
 
+pytestmark = pytest.mark.dds
+
 MODALITIES = {modality.name: modality for modality in small_modalities()}
 NAMES = tuple(MODALITIES)
 

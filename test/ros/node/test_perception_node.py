@@ -37,6 +37,8 @@ from smvae_ros.bundled import parameters_path
 from smvae_ros.messages import installed_types, make_camera_info, stamp_ns
 from smvae_ros.messages.latent import latent_from_message
 
+pytestmark = pytest.mark.dds
+
 READINGS = observations()
 HEAVY = {**READINGS, "force": np.full(6, 1e6, np.float32)}
 SECOND = 1000 * MS

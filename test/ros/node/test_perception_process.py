@@ -21,6 +21,8 @@ from robot import ALL, Robot, observations
 from ros_processes import ros_environment, start_node, unique_domain_id
 from small_models import save_small_checkpoint
 
+pytestmark = pytest.mark.dds
+
 READINGS = observations()
 SECOND = 10**9
 

@@ -23,6 +23,8 @@ from robot import ALL, Robot, observations
 from ros_processes import ros_environment, start_node, start_script, unique_domain_id
 from small_models import save_small_checkpoint
 
+pytestmark = pytest.mark.dds
+
 POLICY = ROOT / "config" / "security" / "smvae.policy.xml"
 PUBLISHER = HELPERS / "publish_sensors.py"
 NODES = ("smvae_perception", "_smvae_perception_loader")

@@ -18,6 +18,8 @@ from smvae_ros.node import spinning
 from smvae_ros.node.guarded_node import GuardedNode
 from smvae_ros.node.spinning import Spinning
 
+pytestmark = pytest.mark.dds
+
 
 class CountingExecutor:
     """An executor that counts how often it was spun."""

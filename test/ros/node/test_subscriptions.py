@@ -28,6 +28,8 @@ from smvae_ros.parameters.configuration import make_sources, read_values, sensor
 from smvae_ros.sensors.absence import Connection
 from smvae_ros.sensors.sensor_set import SensorSet
 
+pytestmark = pytest.mark.dds
+
 FIRST_SECONDS = 0.3
 
 

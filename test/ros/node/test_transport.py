@@ -35,6 +35,7 @@ def test_other_middlewares_do_not_know_the_variable() -> None:
     assert transport_problem(BOTH, "rmw_cyclonedds_cpp") == ""
 
 
+@pytest.mark.dds
 def test_the_node_says_it_at_configure_and_in_its_diagnostics(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -38,6 +38,8 @@ from smvae_ros.simulation.graphics import SimulationUnavailable
 from smvae_ros.simulation.insertion import CONTROL_RATE, InsertionRobot, Step
 from smvae_ros.simulation.topics import TOPICS
 
+pytestmark = pytest.mark.dds
+
 NODE = "/smvae_simulation"
 MS = 1_000_000
 SECOND = 1000 * MS

@@ -17,6 +17,8 @@ from training.studies.labelled_images.__main__ import main
 from training.studies.labelled_images.protocol import METHODS, Protocol, Run
 from training.studies.run_file import runs_of
 
+pytestmark = pytest.mark.training
+
 METHODS_HERE = ("smvae-masked", "cvae")
 
 

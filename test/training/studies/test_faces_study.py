@@ -17,6 +17,8 @@ from training.studies.labelled_images import classifier, coherence, study, views
 from training.studies.labelled_images.data_sets import DATA_SETS
 from training.studies.labelled_images.protocol import Protocol, Run
 
+pytestmark = pytest.mark.training
+
 ATTRIBUTES = DATA_SETS["faces"].classes
 BUDGET = "--epochs 1 --batch-size 3 --latent-size 4 --embedding-size 8 --image-widths 4 8"
 BUDGET = [*BUDGET.split(), "--test-images", "2", "--importance-samples", "4"]

@@ -35,6 +35,8 @@ from training.studies.insertion.protocol import (
 )
 from training.studies.insertion.table import tabulate, to_markdown, violations
 
+pytestmark = pytest.mark.training
+
 SMALL = {
     "epochs": 1,
     "warm_up_steps": 2,

@@ -27,6 +27,8 @@ from training.studies.labelled_images.data_sets import Folders
 from training.studies.labelled_images.probe import _accuracy
 from training.studies.labelled_images.protocol import Protocol
 
+pytestmark = pytest.mark.training
+
 CLASSES = 4
 IMAGE = Modality("image", "image", (1, 2, 2), likelihood="bernoulli")
 LABEL = Modality("label", "categorical", (CLASSES,), likelihood="categorical")

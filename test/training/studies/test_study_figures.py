@@ -18,6 +18,8 @@ from training.studies.labelled_images.figures import generated_panels, latent_pa
 from training.studies.labelled_images.protocol import METHODS, Protocol
 from training.studies.pictures import mosaic
 
+pytestmark = pytest.mark.training
+
 
 @pytest.fixture(scope="module")
 def study(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:

@@ -19,6 +19,8 @@ from training.studies.labelled_images import study, training_run
 from training.studies.labelled_images.__main__ import main
 from training.studies.labelled_images.protocol import Run
 
+pytestmark = pytest.mark.training
+
 RUN = Run("smvae-masked", 0, PROTOCOL)
 RUN_FILE = f"{RUN.key}.json"
 # A study that is killed at some call of a function.

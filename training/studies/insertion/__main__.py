@@ -1,8 +1,8 @@
-"""The robot study: SMVAE, its baselines and dedicated networks on logs of insertion.
+r"""The robot study: SMVAE, its baselines and dedicated networks on logs of insertion.
 
-    python -m training.simulate --output data/insertion/train --trajectories 5000 --steps 250 \\
+    python -m training.simulate --output data/insertion/train --trajectories 5000 --steps 250 \
         --one-part --part-steps 2 --seed 10000
-    python -m training.simulate --output data/insertion/test --trajectories 40 --steps 250 \\
+    python -m training.simulate --output data/insertion/test --trajectories 40 --steps 250 \
         --one-part --seed 1000
     python -m training.convert data/insertion/train data/insertion/train_cache
     python -m training.convert data/insertion/test data/insertion/test_cache

@@ -208,6 +208,7 @@ def _share(text: str) -> float:
 
 
 def main(arguments: list[str] | None = None) -> int:
+    """Runs as the command line says; returns the exit code."""
     parser = argparse.ArgumentParser(
         prog="python -m training.studies.sensor_faults",
         description=__doc__,
