@@ -1,4 +1,4 @@
-"""What a modality is: name, shape, likelihood, networks, weight and normalisation.
+"""Modalities: name, shape, likelihood, networks, weight and normalisation of each.
 
 A modality is configuration. Everything that differs between a camera and a force sensor stands in
 one :class:`Modality`; it is written in the training YAML, completed with the statistics of the
@@ -10,16 +10,15 @@ from __future__ import annotations
 import dataclasses
 import functools
 import math
-import typing
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from smvae_core.aspect import Aspect
 from smvae_core.plausibility import largest_reading
 
 Kind = Literal["image", "depth", "series", "vector", "categorical"]
 LikelihoodName = Literal["bernoulli", "categorical", "gaussian", "laplace"]
+Aspect = Literal["stretch", "crop"]
 
 _RANK = {"image": 3, "depth": 3, "series": 2, "vector": 1, "categorical": 1}
 
@@ -44,11 +43,11 @@ class Network:
 
 
 @dataclass(frozen=True)
-class Modality:
-    """One modality x_i with its embedding network E_i, decoder D_i and likelihood p(x_i|z).
+class ModalityOptions:
+    """What is configured of a modality: all but its name, which is its key in a configuration, and
+    the statistics that training fills in.
 
     Attributes:
-        name: unique among the modalities of a model, for example ``rgb``.
         kind: how arrays are prepared: ``image`` (RGB), ``depth`` (metres), ``series`` (a window of
             readings), ``vector`` or ``categorical`` (one-hot).
         shape: shape of the network's tensor without batch: (3, h, w), (1, h, w),
@@ -65,14 +64,8 @@ class Modality:
         aspect: what becomes of an image of other proportions than the model's: ``stretch`` shows
             all of it, distorted; ``crop`` shows the largest centred part with the model's
             proportions. Part of the checkpoint, so that node and training do the same.
-        mean: subtracted before the network, one value for all channels or one for each.
-        std: divided by after that, likewise.
-
-    Raises:
-        ValueError: where the fields do not fit each other; the message names modality and field.
     """
 
-    name: str
     kind: Kind
     shape: tuple[int, ...]
     likelihood: LikelihoodName = "gaussian"
@@ -84,6 +77,30 @@ class Modality:
     minimum: float = 1e-7
     maximum: float = 2.0
     aspect: Aspect = "stretch"
+
+
+@dataclass(frozen=True)
+class _Named:
+    """Put behind :class:`ModalityOptions` among bases, it gives the first field."""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class Modality(ModalityOptions, _Named):
+    """One modality x_i with its embedding network E_i, decoder D_i and likelihood p(x_i|z).
+
+    Attributes:
+        name: unique among the modalities of a model, for example ``rgb``.
+        mean: subtracted before the network, one value for all channels or one for each.
+        std: divided by after that, likewise.
+
+    The others are those of :class:`ModalityOptions`.
+
+    Raises:
+        ValueError: where the fields do not fit each other; the message names modality and field.
+    """
+
     mean: tuple[float, ...] = (0.0,)
     std: tuple[float, ...] = (1.0,)
 
@@ -142,6 +159,31 @@ class Modality:
         return {"image": "uint8", "depth": "float16"}.get(self.kind, "float32")
 
     @property
+    def preparation(self) -> dict[str, Any]:
+        """All that decides how a reading is prepared, field by field as plain values; ``shape`` is
+        the :attr:`raw_shape`. Arrays that were prepared for one modality are good for every other
+        with the same."""
+        fields: dict[str, Any] = {"kind": self.kind, "shape": list(self.raw_shape)}
+        if self.kind == "depth":
+            fields.update(minimum=self.minimum, maximum=self.maximum)
+        if self.kind == "series":
+            fields.update(rate=self.rate)
+        if self.aspect != "stretch":  # caches from before there was a choice stay valid
+            fields.update(aspect=self.aspect)
+        return fields
+
+    def visible_part(self, size: tuple[int, ...]) -> tuple[slice, slice]:
+        """Rows and columns that the model sees of an image of this size (height, width)."""
+        height, width = size
+        if self.aspect == "stretch":
+            return slice(0, height), slice(0, width)
+        _, model_height, model_width = self.shape
+        rows = min(height, max(1, round(width * model_height / model_width)))
+        columns = min(width, max(1, round(height * model_width / model_height)))
+        top, left = (height - rows) // 2, (width - columns) // 2
+        return slice(top, top + rows), slice(left, left + columns)
+
+    @property
     def is_continuous(self) -> bool:
         """Whether decoders put out values; under the other likelihoods they put out logits."""
         return self.likelihood in ("gaussian", "laplace")
@@ -188,23 +230,6 @@ class Modality:
             return cls(**values)
         except (TypeError, AttributeError) as error:
             raise ValueError(f"modality {entry.get('name')!r}: {error}") from error
-
-
-# What is configured of a modality: all but its name, which is its key there, and the statistics
-# that training fills in. Derived, so that a field is described once; the command line needs types.
-_types = typing.get_type_hints(Modality)
-ModalityOptions = dataclasses.make_dataclass(
-    "ModalityOptions",
-    [
-        (field.name, _types[field.name])
-        if field.default is dataclasses.MISSING
-        else (field.name, _types[field.name], field.default)
-        for field in dataclasses.fields(Modality)
-        if field.name not in ("name", "mean", "std")
-    ],
-    namespace={"__doc__": Modality.__doc__, "__module__": __name__},
-    frozen=True,
-)
 
 
 def check_names(modalities: Sequence[Modality]) -> None:

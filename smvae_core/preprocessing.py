@@ -19,7 +19,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from smvae_core.aspect import visible_part
 from smvae_core.modalities import Modality
 
 
@@ -66,7 +65,7 @@ def _prepare_image(modality: Modality, array: np.ndarray) -> np.ndarray:
         )
     if array.dtype != np.uint8:
         raise ValueError(f"{modality.name}: expected 8-bit values (uint8), got {array.dtype}")
-    array = array[visible_part(modality.aspect, array.shape[:2], (height, width))]
+    array = array[modality.visible_part(array.shape[:2])]
     if array.shape[:2] == (height, width):
         return np.ascontiguousarray(array)
     return cv2.resize(array, (width, height), interpolation=cv2.INTER_AREA)
@@ -78,7 +77,7 @@ def _prepare_depth(modality: Modality, array: np.ndarray) -> np.ndarray:
         raise ValueError(
             f"{modality.name}: expected an image of shape (height, width), got {array.shape}"
         )
-    array = array[visible_part(modality.aspect, array.shape, (height, width))]
+    array = array[modality.visible_part(array.shape)]
     if array.shape != (height, width):
         # Nearest neighbour: averages across an edge or a hole are distances to nothing.
         array = cv2.resize(array, (width, height), interpolation=cv2.INTER_NEAREST)

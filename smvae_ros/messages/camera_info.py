@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from smvae_core.aspect import Aspect, visible_part
+from smvae_core.modalities import Modality
 from smvae_ros.messages.fields import (
     MAXIMUM_NAME,
     MessageError,
@@ -60,14 +60,12 @@ def make_camera_info(
 
 def scale_camera_info(
     message: Any,
-    width: int,
-    height: int,
+    modality: Modality,
     types: Types,
     *,
-    aspect: Aspect = "stretch",
     stamp_nanoseconds: int | None = None,
 ) -> Any:
-    """The CameraInfo of the same view, whose image was brought to ``width`` x ``height`` pixels as
+    """The CameraInfo of the same view, whose image was brought to a modality's size as
     :func:`smvae_core.preprocessing.prepare` does it.
 
     K, P and the region of interest are scaled, each axis by its own factor; the distortion is kept,
@@ -78,10 +76,8 @@ def scale_camera_info(
 
     Args:
         message: the camera's CameraInfo.
-        width: of the resized image in pixels.
-        height: of the resized image in pixels.
+        modality: an image or depth.
         types: lookup of message classes.
-        aspect: the modality's.
         stamp_nanoseconds: for the header; the message's own stamp by default.
 
     Raises:
@@ -99,7 +95,8 @@ def scale_camera_info(
             int(region.height) or int(message.height),
             int(region.width) or int(message.width),
         )
-        rows, columns = visible_part(aspect, size, (height, width))
+        _, height, width = modality.shape
+        rows, columns = modality.visible_part(size)
         scale_x = width / (columns.stop - columns.start)
         scale_y = height / (rows.stop - rows.start)
         cut_x = size[1] - (columns.stop - columns.start)

@@ -342,7 +342,7 @@ def _differences(old: dict[str, Any], new: dict[str, Any]) -> str:
         return f"the modalities {', '.join(new)} instead of {', '.join(old)}"
     parts = []
     for name, modality in old.items():
-        for field in ("kind", "shape", "rate", "minimum", "maximum"):
+        for field in {**modality.preparation, **new[name].preparation}:
             before, after = getattr(modality, field), getattr(new[name], field)
             if before != after:
                 parts.append(f"{name}.{field} {after} instead of {before}")

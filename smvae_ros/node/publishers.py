@@ -181,10 +181,10 @@ class Outputs:
         camera_info = frame.sample.camera_info
         if camera_info is None:
             return
-        _, height, width = self._sources[self._images[0]].modality.shape
+        modality = self._sources[self._images[0]].modality
         try:
             scaled = scale_camera_info(
-                camera_info, width, height, installed_types, stamp_nanoseconds=frame.stamp_ns
+                camera_info, modality, installed_types, stamp_nanoseconds=frame.stamp_ns
             )
         except MessageError as error:
             self._warn("camera info", str(error))

@@ -23,6 +23,7 @@ from smvae_core.checkpoint import (
     load_checkpoint,
     save_checkpoint,
 )
+from smvae_core.modalities import Modality
 
 WEIGHTS, DESCRIPTION = "model.safetensors", "model.yaml"
 TRAINING = {
@@ -351,3 +352,12 @@ def test_any_damaged_description_is_a_checkpoint_error(
     finally:
         (path / DESCRIPTION).write_text(original)
     assert str(path) in message
+
+
+def test_the_aspect_is_part_of_the_checkpoint_and_missing_in_old_ones(tmp_path: Path) -> None:
+    rgb = small_model().modalities["rgb"]
+    save_checkpoint(tmp_path / "model", small_model(aspect="crop"))
+    held = load_checkpoint(tmp_path / "model").model.modalities
+    assert [held[name].aspect for name in ("rgb", "depth", "force")] == ["crop", "crop", "stretch"]
+    before = {key: value for key, value in rgb.to_dict().items() if key != "aspect"}
+    assert Modality.from_dict(before).aspect == "stretch"

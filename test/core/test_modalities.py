@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from small_models import small_modalities
-from smvae_core.modalities import Modality, Network, check_names
+from smvae_core.modalities import Modality, ModalityOptions, Network, check_names
 
 RGB, DEPTH, FORCE, ACTION, PROPRIO = small_modalities()
 LABEL = Modality("label", "categorical", (10,), likelihood="categorical")
@@ -133,3 +133,78 @@ def test_names_must_be_unique() -> None:
         check_names([RGB, DEPTH, RGB])
     with pytest.raises(ValueError, match="at least one modality"):
         check_names([])
+
+
+def test_only_images_have_an_aspect_and_of_two_kinds() -> None:
+    with pytest.raises(ValueError, match="'rgb': aspect must be stretch or crop, not 'letterbox'"):
+        Modality("rgb", "image", (3, 8, 8), aspect="letterbox")
+    with pytest.raises(ValueError, match="'action': aspect must be left out"):
+        Modality("action", "vector", (4,), aspect="crop")
+
+
+sides = st.integers(1, 300)
+
+
+@given(sides, sides, sides, sides)
+def test_the_largest_centred_part_of_the_models_proportions_is_seen(
+    height: int, width: int, model_height: int, model_width: int
+) -> None:
+    cropped = Modality("rgb", "image", (3, model_height, model_width), aspect="crop")
+    rows, columns = cropped.visible_part((height, width))
+    seen = (rows.stop - rows.start, columns.stop - columns.start)
+    assert min(seen) >= 1
+    assert seen[0] == height or seen[1] == width
+    for part, whole in ((rows, height), (columns, width)):
+        assert 0 <= part.start <= part.stop <= whole
+        assert abs(part.start - (whole - part.stop)) <= 1
+    # The proportions are right to half a pixel of the side that was cut.
+    exact = (
+        min(height, max(1.0, width * model_height / model_width)),
+        min(width, max(1.0, height * model_width / model_height)),
+    )
+    assert abs(seen[0] - exact[0]) <= 0.5
+    assert abs(seen[1] - exact[1]) <= 0.5
+    everything = dataclasses.replace(cropped, aspect="stretch").visible_part((height, width))
+    assert everything == (slice(0, height), slice(0, width))
+
+
+@pytest.mark.parametrize(
+    ("modality", "fields"),
+    [
+        (RGB, {"kind": "image", "shape": [16, 16, 3]}),
+        (
+            dataclasses.replace(RGB, aspect="crop"),
+            {"kind": "image", "shape": [16, 16, 3], "aspect": "crop"},
+        ),
+        (DEPTH, {"kind": "depth", "shape": [16, 16], "minimum": 1e-7, "maximum": 2.0}),
+        (FORCE, {"kind": "series", "shape": [32, 6], "rate": 1000.0}),
+        (ACTION, {"kind": "vector", "shape": [4]}),
+        (LABEL, {"kind": "categorical", "shape": [10]}),
+    ],
+)
+def test_preparation_is_what_caches_hold(modality: Modality, fields: dict[str, object]) -> None:
+    """In this order, with nothing that caches from before there was a choice do not have."""
+    assert list(modality.preparation.items()) == list(fields.items())
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"name": "other"},
+        {"likelihood": "laplace", "scale": 0.1},
+        {"embedding": Network("mlp", (8,)), "decoder": Network("mlp", (8,))},
+        {"weight": 3.0},
+        {"mean": (0.1,), "std": (2.0,)},
+    ],
+)
+def test_preparation_is_not_what_a_network_makes_of_readings(change: dict[str, object]) -> None:
+    for modality in small_modalities():
+        assert dataclasses.replace(modality, **change).preparation == modality.preparation
+
+
+def test_options_are_all_that_is_configured_of_a_modality() -> None:
+    fields = [field.name for field in dataclasses.fields(Modality)]
+    options = [field.name for field in dataclasses.fields(ModalityOptions)]
+    assert fields == ["name", *options, "mean", "std"]
+    made = Modality("rgb", **vars(ModalityOptions("image", (3, 8, 8), aspect="crop")))
+    assert made == Modality("rgb", "image", (3, 8, 8), aspect="crop")

@@ -231,3 +231,37 @@ def test_resizing_is_opencvs() -> None:
     image = np.random.default_rng(0).integers(0, 256, (50, 70, 3), np.uint8)
     expected = cv2.resize(image, (16, 16), interpolation=cv2.INTER_AREA)
     np.testing.assert_array_equal(prepare(RGB, image), expected)
+
+
+CROPPED_RGB = dataclasses.replace(RGB, shape=(3, 32, 32), aspect="crop")
+CROPPED_DEPTH = dataclasses.replace(DEPTH, shape=(1, 32, 32), aspect="crop")
+
+
+def test_a_camera_of_640x480_is_cropped_to_its_middle_480x480() -> None:
+    random = np.random.default_rng(0)
+    image = random.integers(0, 256, (480, 640, 3), dtype=np.uint8)
+    expected = cv2.resize(image[:, 80:560], (32, 32), interpolation=cv2.INTER_AREA)
+    np.testing.assert_array_equal(prepare(CROPPED_RGB, image), expected)
+    depth = random.uniform(0.1, 1.9, (480, 640)).astype(np.float32)
+    stretched = prepare(
+        dataclasses.replace(CROPPED_DEPTH, aspect="stretch"), depth[:, 80:560].copy()
+    )
+    np.testing.assert_array_equal(prepare(CROPPED_DEPTH, depth), stretched)
+
+
+def test_a_circle_stays_a_circle_only_when_cropped() -> None:
+    image = np.zeros((480, 640, 3), np.uint8)
+    cv2.circle(image, (320, 240), 150, (255, 255, 255), -1)
+
+    def proportions(aspect: str) -> float:
+        lit = prepare(dataclasses.replace(CROPPED_RGB, aspect=aspect), image)[..., 0] > 127
+        return lit.any(axis=0).sum() / lit.any(axis=1).sum()
+
+    assert proportions("crop") == pytest.approx(1.0)
+    assert proportions("stretch") == pytest.approx(0.75, abs=0.06)
+
+
+@given(height=st.integers(1, 300), width=st.integers(1, 300))
+def test_images_of_any_proportions_become_the_models(height: int, width: int) -> None:
+    assert prepare(CROPPED_RGB, np.zeros((height, width, 3), np.uint8)).shape == (32, 32, 3)
+    assert prepare(CROPPED_DEPTH, np.ones((height, width), np.float32)).shape == (32, 32)

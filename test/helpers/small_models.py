@@ -9,13 +9,13 @@ import torch
 from torch import Tensor
 
 from smvae_core.checkpoint import save_checkpoint
-from smvae_core.modalities import Modality, Network
+from smvae_core.modalities import Aspect, Modality, Network
 from smvae_core.models.smvae import SMVAE
 
 IMAGE_SIZE = 16
 
 
-def small_modalities(image_size: int = IMAGE_SIZE) -> list[Modality]:
+def small_modalities(image_size: int = IMAGE_SIZE, aspect: Aspect = "stretch") -> list[Modality]:
     """rgb, depth, force, action and proprio, with a normalisation that is not the identity."""
     convolution = Network("convolution", (4, 8))
     temporal = Network("temporal_convolution", (4, 8))
@@ -27,6 +27,7 @@ def small_modalities(image_size: int = IMAGE_SIZE) -> list[Modality]:
             (3, image_size, image_size),
             embedding=convolution,
             decoder=convolution,
+            aspect=aspect,
             mean=(0.5, 0.4, 0.3),
             std=(0.25, 0.2, 0.3),
         ),
@@ -36,6 +37,7 @@ def small_modalities(image_size: int = IMAGE_SIZE) -> list[Modality]:
             (1, image_size, image_size),
             embedding=convolution,
             decoder=convolution,
+            aspect=aspect,
             mean=(0.8,),
             std=(0.3,),
         ),
@@ -63,12 +65,13 @@ def small_modalities(image_size: int = IMAGE_SIZE) -> list[Modality]:
     ]
 
 
-def small_model(seed: int = 0, image_size: int = IMAGE_SIZE) -> SMVAE:
+def small_model(seed: int = 0, image_size: int = IMAGE_SIZE, aspect: Aspect = "stretch") -> SMVAE:
     """An untrained model of `small_modalities` in evaluation mode, D = 6; a seed always gives the
     same weights and leaves torch's own generator alone."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        model = SMVAE(small_modalities(image_size), latent_size=6, embedding_size=16, heads=4)
+        modalities = small_modalities(image_size, aspect)
+        model = SMVAE(modalities, latent_size=6, embedding_size=16, heads=4)
         for parameter in model.parameters():
             if parameter.ndim == 1:  # biases of zero would hide mistakes
                 torch.nn.init.normal_(parameter, std=0.1)
@@ -77,9 +80,11 @@ def small_model(seed: int = 0, image_size: int = IMAGE_SIZE) -> SMVAE:
     return model.eval()
 
 
-def save_small_checkpoint(path: Path, seed: int = 0, image_size: int = IMAGE_SIZE) -> Path:
+def save_small_checkpoint(
+    path: Path, seed: int = 0, image_size: int = IMAGE_SIZE, aspect: Aspect = "stretch"
+) -> Path:
     """Writes a checkpoint directory of `small_model` and returns its path."""
-    save_checkpoint(path, small_model(seed, image_size), {"command": "test"})
+    save_checkpoint(path, small_model(seed, image_size, aspect), {"command": "test"})
     return path
 
 

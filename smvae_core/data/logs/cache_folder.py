@@ -92,19 +92,8 @@ def compare_sources(before: list[list[Any]], now: list[list[Any]]) -> list[str]:
 
 
 def describe_modality(modality: Modality) -> dict[str, Any]:
-    """What the conversion of a modality depends on, as plain values."""
-    entry: dict[str, Any] = {
-        "name": modality.name,
-        "kind": modality.kind,
-        "shape": list(modality.raw_shape),
-    }
-    if modality.kind == "depth":
-        entry.update(minimum=modality.minimum, maximum=modality.maximum)
-    if modality.kind == "series":
-        entry.update(rate=modality.rate)
-    if modality.aspect != "stretch":  # caches from before there was a choice stay valid
-        entry.update(aspect=modality.aspect)
-    return entry
+    """A modality in plans and manifests: what its conversion depends on, as plain values."""
+    return {"name": modality.name, **modality.preparation}
 
 
 def read_ahead(path: Path) -> None:

@@ -75,12 +75,13 @@ def test_adapters_raise_nothing_but_message_errors_and_take_no_memory(type_name:
 
 def test_camera_infos_are_scaled_or_refused() -> None:
     random = np.random.default_rng(0)
+    picture = Modality("rgb", "image", (3, 16, 16), aspect="crop")
     good = make_camera_info(installed_types, 64, 64, np.eye(3), stamp_ns=1, frame_id="camera")
     for _ in range(300):
         message = _received(make_malformed(random, CAMERA_INFO, good)[1], CAMERA_INFO)
         if message is not None:
             with suppress(MessageError):
-                scaled = scale_camera_info(message, 16, 16, installed_types)
+                scaled = scale_camera_info(message, picture, installed_types)
                 assert np.isfinite([*scaled.k, *scaled.p]).all()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import struct
 import sys
 from contextlib import suppress
@@ -492,12 +493,15 @@ def test_what_rosbags_writes_rclpy_reads():
     assert stamp_ns(received) == 77
 
 
+SQUARE = Modality("rgb", "image", (3, 64, 64))
+
+
 @both_libraries
 def test_camera_info_is_scaled(types):
     matrix = np.array([[500.0, 0, 319.5], [0, 510, 239.5], [0, 0, 1]])
     info = make_camera_info(types, 640, 480, matrix, stamp_ns=9, frame_id="optical")
     info.p[3] = -50.0  # the right camera of a stereo pair
-    small = scale_camera_info(info, 64, 64, types)
+    small = scale_camera_info(info, SQUARE, types)
     assert (small.width, small.height) == (64, 64)
     assert (stamp_ns(small), frame_id(small)) == (9, "optical")
     k = np.reshape(small.k, (3, 3))
@@ -505,7 +509,7 @@ def test_camera_info_is_scaled(types):
     p = np.reshape(small.p, (3, 4))
     np.testing.assert_allclose(p[:, :3], k)
     assert p[0, 3] == pytest.approx(-5.0)
-    assert stamp_ns(scale_camera_info(info, 64, 64, types, stamp_nanoseconds=33)) == 33
+    assert stamp_ns(scale_camera_info(info, SQUARE, types, stamp_nanoseconds=33)) == 33
 
     # A scene point keeps its place in the picture: cv2.resize maps pixel centres alike.
     point = np.array([0.3, -0.2, 1.5])
@@ -518,7 +522,7 @@ def test_camera_info_is_scaled(types):
 def test_camera_info_with_a_region_of_interest(types):
     info = make_camera_info(types, 1000, 800, np.diag([700.0, 700, 1]), stamp_ns=1, frame_id="c")
     info.roi.x_offset, info.roi.y_offset, info.roi.width, info.roi.height = 100, 200, 500, 400
-    small = scale_camera_info(info, 250, 100, types)
+    small = scale_camera_info(info, Modality("rgb", "image", (3, 100, 250)), types)
     assert (small.width, small.height) == (500, 200)
     region = small.roi
     assert (region.x_offset, region.y_offset, region.width, region.height) == (50, 50, 250, 100)
@@ -526,12 +530,46 @@ def test_camera_info_with_a_region_of_interest(types):
     assert small.k[4] == 175
 
 
+@pytest.mark.parametrize(("width", "height"), [(640, 480), (480, 640)])
+@pytest.mark.parametrize("offset", [0, 40])
+def test_camera_info_follows_the_crop(width: int, height: int, offset: int) -> None:
+    """A scene point keeps its place in the picture, also with a region of interest."""
+    matrix = np.array([[500.0, 0, 319.5], [0, 510, 239.5], [0, 0, 1]])
+    info = make_camera_info(
+        bag_types, width + offset, height + offset, matrix, stamp_ns=9, frame_id="optical"
+    )
+    if offset:
+        info.roi.x_offset = info.roi.y_offset = offset
+        info.roi.width, info.roi.height = width, height
+    cropped = dataclasses.replace(SQUARE, aspect="crop")
+    small = scale_camera_info(info, cropped, bag_types)
+    point = np.array([0.03, -0.02, 1.5])
+    rows, columns = cropped.visible_part((height, width))
+    u, v, _ = matrix @ point / point[2] - offset
+    factor = 64 / 480
+    expected = [
+        (u - columns.start + 0.5) * factor - 0.5,
+        (v - rows.start + 0.5) * factor - 0.5,
+    ]
+    seen = np.reshape(small.k, (3, 3)) @ point / point[2]
+    region = small.roi
+    np.testing.assert_allclose(
+        seen[:2] - [offset * factor, offset * factor], expected, rtol=0, atol=1e-9
+    )
+    if offset:
+        assert (region.width, region.height) == (64, 64)
+        assert (region.x_offset, region.y_offset) == (round(offset * factor),) * 2
+    else:
+        assert (small.width, small.height) == (64, 64)
+    np.testing.assert_allclose(np.reshape(small.p, (3, 4))[:, :3], np.reshape(small.k, (3, 3)))
+
+
 @both_libraries
 def test_camera_info_that_is_not_calibrated_or_broken(types):
     info = make_camera_info(types, 640, 480, np.zeros((3, 3)), stamp_ns=1, frame_id="c")
-    assert not np.any(scale_camera_info(info, 64, 64, types).k)
+    assert not np.any(scale_camera_info(info, SQUARE, types).k)
     info.width = 0
     with pytest.raises(MessageError, match="no width or height"):
-        scale_camera_info(info, 64, 64, types)
+        scale_camera_info(info, SQUARE, types)
     with pytest.raises(MessageError, match="malformed"):
-        scale_camera_info(object(), 64, 64, types)
+        scale_camera_info(object(), SQUARE, types)

@@ -46,7 +46,7 @@ SECOND = 1000 * MS
 
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return save_small_checkpoint(tmp_path_factory.mktemp("model") / "small")
+    return save_small_checkpoint(tmp_path_factory.mktemp("model") / "small", aspect="crop")
 
 
 @pytest.fixture(scope="module")
@@ -403,7 +403,7 @@ def test_predictions_are_made_only_while_somebody_listens(robot: Robot) -> None:
     assert robot.predictions["force"][-1].header.frame_id == "force_frame"
     info = robot.predictions["camera_info"][-1]
     assert (info.width, info.height) == (16, 16)
-    assert info.k[0] == pytest.approx(600 * 16 / 640)
+    assert info.k[0] == pytest.approx(600 * 16 / 480), "of the middle 480 of 640 columns"
     for listener in listeners:
         robot.node.destroy_subscription(listener)
     robot.run(
@@ -535,7 +535,7 @@ def test_every_parameter_is_described(robot: Robot) -> None:
 def test_a_good_model_is_swapped_in_while_the_node_runs(
     robot: Robot, checkpoint: Path, tmp_path: Path
 ) -> None:
-    other = save_small_checkpoint(tmp_path / "other", seed=1)
+    other = save_small_checkpoint(tmp_path / "other", seed=1, aspect="crop")
     text = (other / "model.yaml").read_text()
     (other / "model.yaml").write_text(text.replace("12.0", "120000.0"))  # force's widest deviation
     before = robot.run_until_subset(ALL, READINGS).values
@@ -595,7 +595,11 @@ def _other_modalities(path: Path) -> None:
 
 
 def _other_size(path: Path) -> None:
-    save_small_checkpoint(path, image_size=32)
+    save_small_checkpoint(path, image_size=32, aspect="crop")
+
+
+def _other_aspect(path: Path) -> None:
+    save_small_checkpoint(path)
 
 
 @pytest.mark.parametrize(
@@ -606,12 +610,13 @@ def _other_size(path: Path) -> None:
         (_other_version, "format 99"),
         (_other_modalities, "rgb, depth, force instead of rgb, depth, force, action, proprio"),
         (_other_size, "rgb.shape (3, 32, 32) instead of (3, 16, 16)"),
+        (_other_aspect, "rgb.aspect stretch instead of crop"),
     ],
 )
 def test_a_bad_model_is_refused_and_the_old_one_stays(
     robot: Robot, checkpoint: Path, tmp_path: Path, spoil: object, reason: str
 ) -> None:
-    bad = save_small_checkpoint(tmp_path / "bad", seed=2)
+    bad = save_small_checkpoint(tmp_path / "bad", seed=2, aspect="crop")
     spoil(bad)
     old = robot.run_until_subset(ALL, READINGS).values["frame"]["model"]
     assert robot.set("checkpoint", str(bad)) == ""
