@@ -6,7 +6,7 @@ MVAE on two modalities, image 784-512-512-20 and label, is trained by `SetFittin
 training.studies.labelled_images` does; by a plain loop written by hand for this very model, with
 everything in memory as the network takes it; by the same loop with PyTorch's fused Adam, which
 SetFitting has, too; and by the trainer of the library multivae, where it is installed. That takes
-an environment of its own, which docs/explanation/baselines.md describes. They take turns, an epoch
+an environment of its own, which docs/how_to/studies.md describes. They take turns, an epoch
 each, and medians over the turns of the ratios count.
 
 Then each recipe of config/training is trained for a few steps on random data, and its optimiser's
@@ -195,9 +195,7 @@ def main() -> None:
         "recipes": f"of config/training, {options.steps} steps each on random data",
     }
     if importlib.util.find_spec("multivae") is None:
-        notes["multivae"] = (
-            "not installed, so there is no vs_multivae (docs/explanation/baselines.md)"
-        )
+        notes["multivae"] = "not installed, so there is no vs_multivae (docs/how_to/studies.md)"
     else:
         contenders["multivae"] = multivae_trainer(samples)
     seconds: dict[str, list[float]] = {name: [] for name in contenders}

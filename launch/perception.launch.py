@@ -66,7 +66,7 @@ ARGUMENTS = [
         "enclave",
         default_value="",
         description="Enclave of SROS 2, such as /smvae/perception; empty for none: "
-        "docs/explanation/security.md.",
+        "docs/how_to/sros2.md.",
     ),
     DeclareLaunchArgument(
         "transport",

@@ -15,7 +15,7 @@ from smvae_core.plausibility import ADVICE, LARGEST
 
 _ENOUGH = 10  # steps of a file, before it is strange that a sensor gives the same in all of them
 _SHARE = 0.5  # of a file's depth images without any reading: more is no matter of a few holes
-_NEAREST, _FARTHEST = 1e-7, 2.0  # m, see `docs/how_to/training.md`
+_NEAREST, _FARTHEST = 1e-7, 2.0  # m, see `docs/reference/logs.md`
 _SPARSE = 8  # of an image every so many-th row and column is looked at first
 _BLOCKS = 20  # from which the median of the depth is taken
 _MILLIMETRES = (50.0, 20_000.0)  # where the median of a camera's depth lies, if it is in them

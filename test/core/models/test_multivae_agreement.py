@@ -1,6 +1,6 @@
 """MVAE, MMVAE and MoPoE with the same weights as in the library `multivae`, where it is installed.
 
-It needs pythae, torchvision and some more packages: docs/explanation/baselines.md says how to
+It needs pythae, torchvision and some more packages: docs/how_to/studies.md says how to
 install it in an environment of its own.
 """
 

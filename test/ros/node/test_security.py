@@ -114,7 +114,7 @@ def test_without_its_keys_the_node_ends_with_one_line(tmp_path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def keystore(tmp_path_factory: pytest.TempPathFactory) -> tuple[int, Path]:
-    """A domain and a keystore with the policy's enclaves, as in docs/explanation/security.md."""
+    """A domain and a keystore with the policy's enclaves, as in docs/how_to/sros2.md."""
     if shutil.which("ros2") is None:
         pytest.skip("the ros2 command is not installed (apt install ros-$ROS_DISTRO-sros2)")
     path = tmp_path_factory.mktemp("keys") / "keystore"
