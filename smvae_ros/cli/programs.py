@@ -85,23 +85,31 @@ def interruptible() -> Iterator[None]:
 
     After it they stay ignored, so that further ones cannot break the end of the program. Where
     Python drops the exception, as in callbacks of weak references, of which h5py has many, it is
-    raised once more a moment later.
+    raised once more a moment later. What it tears apart while it is being made, such as a progress
+    bar, may complain when it is deleted; nobody hears of that.
     """
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     unraisable_hook = sys.unraisablehook
     repetitions: list[threading.Timer] = []
+    interrupted = False
 
     def interrupt(*_: object) -> None:
+        nonlocal interrupted
         ignore_interrupts()
+        interrupted = True
         raise KeyboardInterrupt
 
     def listen() -> None:
         for number in before:
             signal.signal(number, interrupt)
 
+    def complain(dropped: Any) -> None:
+        if not (interrupted and getattr(dropped.object, "__name__", "") == "__del__"):
+            unraisable_hook(dropped)
+
     def repeat(dropped: Any) -> None:
         if dropped.exc_type is not KeyboardInterrupt:
-            unraisable_hook(dropped)
+            complain(dropped)
             return
         listen()
         main = threading.main_thread().ident
@@ -113,7 +121,8 @@ def interruptible() -> Iterator[None]:
     try:
         yield
     finally:
-        sys.unraisablehook = unraisable_hook
+        # What was torn apart is deleted with the exception, later.
+        sys.unraisablehook = complain if interrupted else unraisable_hook
         for repetition in repetitions:
             repetition.cancel()
         for number, handler in before.items():

@@ -138,6 +138,7 @@ class Robot:
     def close(self) -> None:
         self._closing.set()
         self._thread.join(5.0)
+        self.node.destroy_node()  # before Kilted, the end of the context leaves its subscriptions
         self._context.shutdown()
 
     def listen(self, message_type: type, topic: str, keep: Callable[[Any], object]) -> Any:

@@ -92,3 +92,22 @@ def test_an_interrupt_that_python_drops_comes_again() -> None:
     ended = subprocess.run([sys.executable, "-c", DROPPED], capture_output=True, text=True)
     assert (ended.returncode, ended.stdout) == (0, "interrupted\n")
     assert ended.stderr == ""
+
+
+TORN = """
+import os, signal, tqdm
+from smvae_ros.cli.programs import interruptible
+
+tqdm.tqdm._get_free_pos = classmethod(lambda *_: os.kill(os.getpid(), signal.SIGINT))
+try:
+    with interruptible():
+        tqdm.tqdm(total=1)
+except KeyboardInterrupt:
+    print("interrupted")
+"""
+
+
+def test_a_progress_bar_that_is_torn_apart_does_not_complain() -> None:
+    """It would when it is deleted, in a traceback."""
+    ended = subprocess.run([sys.executable, "-c", TORN], capture_output=True, text=True)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "interrupted\n", "")

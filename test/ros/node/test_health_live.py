@@ -66,6 +66,7 @@ class Watcher:
     def close(self) -> None:
         self._closing.set()
         self._thread.join(5.0)
+        self._node.destroy_node()  # before Kilted, the end of the context leaves its subscriptions
         self._context.shutdown()
 
     def wait(self, condition: Callable[[dict[str, DiagnosticStatus]], Any], what: str) -> None:
