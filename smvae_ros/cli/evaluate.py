@@ -17,6 +17,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,6 @@ from smvae_core.metrics.subset_errors import SubsetErrors, print_summary
 from smvae_ros.bags import BagError, BagReader
 from smvae_ros.bundled import model_path
 from smvae_ros.cli.programs import print_error
-from smvae_ros.messages.fields import stamp_ns
 from smvae_ros.offline.bag_topics import missing_sources
 from smvae_ros.offline.lockstep import Event, lockstep
 from smvae_ros.parameters.configuration import (
@@ -84,11 +84,15 @@ def bag_events(
 ) -> Iterator[Event]:
     """The bag's messages as arrivals at the times at which they were recorded."""
     names = {source.topic: name for name, source in sources.items() if source.topic}
-    for topic, type_name, received_ns, data in reader.messages(names.keys() & reader.topics.keys()):
+    readers = {
+        name: source.reader(partial(reader.deserialise, source.adapter.type_name))
+        for name, source in sources.items()
+    }
+    for topic, _, received_ns, data in reader.messages(names.keys() & reader.topics.keys()):
         name = names[topic]
+        message = readers[name](data)
         try:
-            message = reader.deserialise(type_name, data)
-            yield received_ns, name, sources[name].incoming(message), stamp_ns(message)
+            yield received_ns, name, sources[name].incoming(message), message.stamp_ns
         except ValueError as error:
             sensors.refuse(name, error, received_ns)
 

@@ -65,12 +65,14 @@ class Adapter(ABC):
     Attributes:
         type_name: for example ``sensor_msgs/msg/Image``.
         kinds: the kinds of modality that the type can carry.
+        has_header: whether the message begins with a std_msgs/Header.
         values: number of float64 that are all of the message beside its header; 0 where it is
             otherwise. Such messages are read without deserialising them, at 1 kHz.
     """
 
     type_name: ClassVar[str]
     kinds: ClassVar[Collection[str]]
+    has_header: ClassVar[bool] = True
     values: ClassVar[int] = 0
 
     def to_array(

@@ -33,6 +33,7 @@ class WrenchAdapter(Adapter):
 
     type_name = "geometry_msgs/msg/Wrench"
     kinds = ("series", "vector")
+    has_header = False
     values = 6
 
     def _from_values(self, values: tuple[float, ...], options: Options) -> np.ndarray:
@@ -59,6 +60,7 @@ class WrenchStampedAdapter(WrenchAdapter):
     """geometry_msgs/WrenchStamped ↔ one reading (6,), like Wrench."""
 
     type_name = "geometry_msgs/msg/WrenchStamped"
+    has_header = True
 
     def _to_array(self, message: Any, modality: Modality, options: Options) -> np.ndarray:
         return super()._to_array(message.wrench, modality, options)
@@ -78,6 +80,7 @@ class TwistAdapter(Adapter):
 
     type_name = "geometry_msgs/msg/Twist"
     kinds = ("series", "vector")
+    has_header = False
     values = 6
 
     def _from_values(self, values: tuple[float, ...], options: Options) -> np.ndarray:
@@ -104,6 +107,7 @@ class TwistStampedAdapter(TwistAdapter):
     """geometry_msgs/TwistStamped ↔ (4,), like Twist."""
 
     type_name = "geometry_msgs/msg/TwistStamped"
+    has_header = True
 
     def _to_array(self, message: Any, modality: Modality, options: Options) -> np.ndarray:
         return super()._to_array(message.twist, modality, options)
@@ -192,6 +196,7 @@ class Float64MultiArrayAdapter(Adapter):
 
     type_name = "std_msgs/msg/Float64MultiArray"
     kinds = ("categorical", "series", "vector")
+    has_header = False
 
     def _to_array(self, message: Any, modality: Modality, options: Options) -> np.ndarray:
         count, expected = len(message.data), modality.shape[0]

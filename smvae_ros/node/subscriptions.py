@@ -171,11 +171,7 @@ class Inputs:
 
     def _subscribe(self, name: str, source: Source, profile: QoSProfile) -> None:
         message_type = installed_types(source.adapter.type_name)
-        read = partial(
-            SerialisedMessage,
-            deserialise=partial(deserialize_message, message_type=message_type),
-            has_header="header" in message_type.get_fields_and_field_types(),
-        )
+        read = source.reader(partial(deserialize_message, message_type=message_type))
         # What is decoded when it comes may come at 1 kHz.
         late = source.modality.kind in DECODED_LATE
         receive = partial(self._receive if late else self._receive_later, name, read)

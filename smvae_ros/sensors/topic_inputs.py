@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ import numpy as np
 from smvae_core.modalities import Modality
 from smvae_core.preprocessing import prepare
 from smvae_ros.messages.fields import Adapter
+from smvae_ros.messages.serialised import SerialisedMessage
 from smvae_ros.messages.vectors import JointStateAdapter
 from smvae_ros.sensors.absence import Absence, Cause
 from smvae_ros.sensors.snapshot import Input, SensorSample, Unusable
@@ -52,6 +54,13 @@ class Source:
                 f"but {self.modality.name} has {values} values: a position and a velocity of each "
                 "joint, or only a position"
             )
+
+    def reader(self, deserialise: Callable[[bytes], Any]) -> Callable[[bytes], SerialisedMessage]:
+        """Takes a message as it came over the wire or lies in a bag; deserialised is only what has
+        to be."""
+        return partial(
+            SerialisedMessage, deserialise=deserialise, has_header=self.adapter.has_header
+        )
 
     def incoming(self, message: Any) -> Any:
         """What :meth:`SensorSet.store` is given. Of images, which take long to decode, the message

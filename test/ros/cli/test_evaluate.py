@@ -80,6 +80,27 @@ def test_a_reading_too_large_for_the_model_is_left_out_and_counted(
     assert np.isfinite(frames.log_variances).all()
 
 
+def test_an_image_cut_short_is_noticed_by_the_frame_that_uses_it_as_live(
+    bag: Path, checkpoint: Path, tmp_path: Path
+) -> None:
+    """Its stamp makes the frame, and the image before it counts."""
+    cut = tmp_path / "cut"
+    topic, _ = TOPICS["rgb"]
+    with BagReader(bag) as reader, BagWriter(cut) as writer:
+        images = 0
+        for name, kind, stamp, data in reader.messages(reader.topics):
+            images += name == topic
+            short = name == topic and images == 10
+            writer.write_raw(name, kind, data[:200] if short else data, stamp)
+    whole, frames = frames_of(bag, checkpoint), frames_of(cut, checkpoint)
+    assert frames.invalid["rgb"] == 1
+    assert "not a readable sensor_msgs/msg/Image" in frames.last_errors["rgb"]
+    assert frames.subsets == whole.subsets
+    assert len(frames.stamps) == len(whole.stamps)
+    changed = (frames.means != whole.means).any(axis=1)
+    assert changed.sum() == 1
+
+
 @pytest.mark.dds
 def test_the_live_node_gives_the_same_latents(bag: Path, checkpoint: Path) -> None:
     rclpy = pytest.importorskip("rclpy", reason="rclpy is not installed")
