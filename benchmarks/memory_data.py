@@ -11,24 +11,12 @@ from smvae_core.data.samples import Samples, TensorColumn
 from smvae_core.fit.data import SampleData
 
 
-class MemoryData(SampleData):
-    """Samples that are there already; all of them are for training.
-
-    Args:
-        arrays: modality → (N, *raw_shape).
-        batch_size: samples in a step.
-    """
-
-    def __init__(self, arrays: dict[str, np.ndarray], batch_size: int) -> None:
-        super().__init__()
-        self.save_hyperparameters({"batch_size": batch_size, "order_seed": 0})
-        rows = np.arange(len(next(iter(arrays.values()))))
-        split = {"training": rows, "validation": rows[:batch_size], "test": rows[:batch_size]}
-        columns = {name: TensorColumn(array) for name, array in arrays.items()}
-        self.samples = Samples(columns, split)
-
-    def load(self) -> Samples:
-        return self.samples
+def memory_data(arrays: dict[str, np.ndarray], batch_size: int) -> SampleData:
+    """Samples (N, *raw_shape) of each modality; all of them are for training."""
+    rows = np.arange(len(next(iter(arrays.values()))))
+    split = {"training": rows, "validation": rows[:batch_size], "test": rows[:batch_size]}
+    columns = {name: TensorColumn(array) for name, array in arrays.items()}
+    return SampleData(Samples(columns, split), batch_size)
 
 
 class EpochTime(L.Callback):
@@ -42,7 +30,7 @@ class EpochTime(L.Callback):
 
 
 def timed_fit(
-    module: L.LightningModule, data: MemoryData, **options: object
+    module: L.LightningModule, data: SampleData, **options: object
 ) -> tuple[float, L.Trainer]:
     """Trains two epochs on the CPU; the second one, with its random numbers drawn anew, is timed.
 

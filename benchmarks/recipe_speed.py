@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.memory_data import MemoryData, timed_fit
+from benchmarks.memory_data import memory_data, timed_fit
 from smvae_core.modalities import Modality
 from training.train import command_line
 
@@ -36,7 +36,7 @@ def recipe_speed(recipe: Path, steps: int) -> dict[str, float]:
     module, batch = configured.model, configured.datamodule.hparams.batch_size
     arrays = _random(module.configured, steps * batch)
     limit = configured.config.trainer.gradient_clip_val
-    seconds, trainer = timed_fit(module, MemoryData(arrays, batch), gradient_clip_val=limit)
+    seconds, trainer = timed_fit(module, memory_data(arrays, batch), gradient_clip_val=limit)
     own = []
     for _ in range(5):
         begin = time.process_time()

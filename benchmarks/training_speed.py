@@ -31,10 +31,11 @@ import torch
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 
-from benchmarks.memory_data import MemoryData, timed_fit
+from benchmarks.memory_data import memory_data, timed_fit
 from benchmarks.recipe_speed import RECIPES, recipe_speed
 from benchmarks.results import publish
 from smvae_core.data.samples import Samples
+from smvae_core.fit.data import SampleData
 from smvae_core.fit.module import SetFitting
 from smvae_core.modalities import Modality, ModalityOptions, Network
 from smvae_core.models.mvae import MVAE
@@ -51,15 +52,15 @@ OPTIONS = {
 }
 
 
-def random_data(count: int) -> MemoryData:
+def random_data(count: int) -> SampleData:
     """Black and white images and labels; speed does not depend on what they show."""
     random = np.random.default_rng(0)
     images = random.integers(0, 2, (count, 28, 28, 1), dtype=np.uint8) * np.uint8(255)
     labels = np.eye(10, dtype=np.float32)[random.integers(0, 10, count)]
-    return MemoryData({"image": images, "label": labels}, BATCH)
+    return memory_data({"image": images, "label": labels}, BATCH)
 
 
-def set_fitting(data: MemoryData) -> Callable[[], float]:
+def set_fitting(data: SampleData) -> Callable[[], float]:
     """Trains two epochs in a call; the second one is timed."""
     module = SetFitting(OPTIONS, LATENT, EMBEDDING, name="mvae", warm_up_steps=0)
     return lambda: timed_fit(module, data)[0]
@@ -183,7 +184,7 @@ def main() -> None:
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
     warnings.filterwarnings("ignore")
     data = random_data(options.batches * BATCH)
-    samples = data.samples
+    samples = data.cache
     contenders = {
         "smvae_core": set_fitting(data),
         "plain_loop": plain_loop(samples),

@@ -71,7 +71,7 @@ def test_a_table_of_labelled_images_comes_from_its_runs(dataset: str) -> None:
     pytest.importorskip("training.studies.labelled_images.likelihood_table")
     from training.studies.labelled_images.likelihood_table import tabulate, to_markdown
     from training.studies.labelled_images.protocol import Protocol
-    from training.studies.run_file import runs_of
+    from training.studies.ledger import runs_of
 
     protocol = Protocol.usual(dataset)
     legacy = runs_of(RESULTS / "runs", protocol.legacy) if protocol.legacy else ()
@@ -86,7 +86,7 @@ def test_the_tables_of_the_robot_study_come_from_its_runs() -> None:
     pytest.importorskip("training.studies.insertion.table")
     from training.studies.insertion.protocol import Protocol
     from training.studies.insertion.table import tabulate, to_markdown
-    from training.studies.run_file import runs_of
+    from training.studies.ledger import runs_of
 
     kept = json.loads((RESULTS / "insertion.json").read_text())
     protocol = Protocol(**kept["protocol"])

@@ -10,9 +10,8 @@ import torch
 
 from smvae_core.checkpoint import CheckpointError
 from smvae_core.data.logs.cache_folder import CacheError
-from training.studies.labelled_images.protocol import RunFailed
 
-EXPECTED = (ValueError, OSError, CacheError, CheckpointError, RunFailed)
+EXPECTED = (ValueError, OSError, CacheError, CheckpointError)
 
 
 def run_program(

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-import sys
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Literal
 
 import lightning as L
 import numpy as np
@@ -15,9 +12,6 @@ import torch
 from torch import Tensor
 
 from smvae_core.data.batches import LogBatches
-from smvae_core.data.images.celeba import ATTRIBUTES, LAYOUTS, CelebA, celeba_samples
-from smvae_core.data.images.celeba_views import celeba_views
-from smvae_core.data.images.labelled_images import load_labelled_images
 from smvae_core.data.logs.dataset import (
     LogCache,
     Statistics,
@@ -134,24 +128,27 @@ class LogData(SplitData):
 
 
 class SampleData(SplitData):
-    """A data set in memory or memory-mapped. Modalities stay as they are: pixels in 0..1, labels
-    one-hot."""
+    """A data set that is open already. Modalities stay as they are: pixels in 0..1, labels one-hot.
+
+    Args:
+        samples: the data set.
+        batch_size: samples in a batch, over all devices.
+        order_seed: order of the samples in training.
+    """
 
     _loader = SampleBatches
 
-    @abstractmethod
-    def load(self) -> Samples:
-        """The data set."""
+    def __init__(self, samples: Samples, batch_size: int = 256, order_seed: int = 0) -> None:
+        super().__init__()
+        self.save_hyperparameters(ignore=["samples"])
+        self.cache, self.split = samples, samples.split
 
     def open(self, modalities: Sequence[Modality]) -> list[Modality]:
-        """Loads the data set.
+        """The modalities.
 
         Raises:
-            DataSetError: where its files cannot be used.
-            ValueError: where the data set does not have the modalities.
+            ValueError: where the data set does not have them.
         """
-        self.cache = self.load()
-        self.split = self.cache.split
         self.cache.check(modalities)
         self._modalities = list(modalities)
         return list(modalities)
@@ -160,78 +157,6 @@ class SampleData(SplitData):
         """Mean of the training split, of the modality's shape."""
         mean = self.cache.mean(modality.name, self.split["training"])
         return to_tensor(modality, mean[None])[0]
-
-
-class ImageData(SampleData):
-    """MNIST or FashionMNIST in memory: modalities ``image`` (1, 28, 28) and ``label`` (10,).
-
-    Args:
-        folder: of the four IDX files; what is missing is downloaded into it.
-        name: ``mnist`` or ``fashion_mnist``.
-        pixels: ``dynamic`` or ``grey``, see
-            :func:`smvae_core.data.images.labelled_images.load_labelled_images`.
-        batch_size: samples in a batch, over all devices.
-        validation: images at the end of the training file that are for validation.
-        draw_seed: of the pixels drawn in training.
-        order_seed: order of the samples in training.
-    """
-
-    def __init__(
-        self,
-        folder: str = "data/mnist",
-        name: str = "mnist",
-        pixels: Literal["dynamic", "grey"] = "dynamic",
-        batch_size: int = 256,
-        validation: int = 5000,
-        draw_seed: int = 0,
-        order_seed: int = 0,
-    ) -> None:
-        super().__init__()
-        self.save_hyperparameters()
-
-    def load(self) -> Samples:
-        options = self.hparams
-        return load_labelled_images(
-            options.name, options.folder, options.pixels, options.validation, options.draw_seed
-        )
-
-
-class FaceData(SampleData):
-    """CelebA, or faces that are laid out like it: modalities ``image`` (3, size, size) and
-    ``attributes`` (n,), or six views of each image.
-
-    Args:
-        folder: of the data set.
-        layout: name of its layout in :data:`smvae_core.data.images.celeba.LAYOUTS`.
-        attributes: names of the n attributes; ``None`` for the views.
-        size: of the images, in pixels.
-        cache: folder for what is computed once from the images; ``None`` keeps it in memory.
-        batch_size: samples in a batch, over all devices.
-        order_seed: order of the samples in training.
-    """
-
-    def __init__(
-        self,
-        folder: str = "data/celeba",
-        layout: str = "celeba",
-        attributes: Sequence[str] | None = ATTRIBUTES,
-        size: int = 64,
-        cache: str | None = None,
-        batch_size: int = 256,
-        order_seed: int = 0,
-    ) -> None:
-        super().__init__()
-        self.save_hyperparameters()
-
-    def load(self) -> Samples:
-        options = self.hparams
-        celeba = CelebA(options.folder, LAYOUTS[options.layout])
-        cache = None if options.cache is None else Path(options.cache)
-        bars = sys.stderr.isatty()
-        if options.attributes is None:
-            return celeba_views(celeba, options.size, cache, progress=bars)
-        images = cache and cache / "images"  # the same as of the views
-        return celeba_samples(celeba, options.attributes, options.size, images, bars)
 
 
 def _normalised(modality: Modality, measured: Statistics) -> Modality:

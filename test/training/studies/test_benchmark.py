@@ -11,11 +11,13 @@ import pytest
 
 from small_images import TEST
 from small_study import BUDGET, PROTOCOL, study_arguments, write_data
-from smvae_core.data.images.labelled_images import SOURCES
-from training.studies.labelled_images import study
+from smvae_core.data.images.labelled_images import SOURCES, load_labelled_images
+from smvae_core.data.samples import Samples
+from training.studies import study as engine
+from training.studies.labelled_images import data_sets, study
 from training.studies.labelled_images.__main__ import main
 from training.studies.labelled_images.protocol import METHODS, Protocol, Run
-from training.studies.run_file import runs_of
+from training.studies.ledger import runs_of
 
 pytestmark = pytest.mark.training
 
@@ -48,7 +50,7 @@ def test_every_run_leaves_one_file(results: Path) -> None:
     assert set((results / "runs").iterdir()) == paths
     for record in runs_of(results / "runs", PROTOCOL):
         assert record["training"]["commit"]
-        assert set(record["measured"]) == set(PROTOCOL.data_set.stages) < set(record)
+        assert set(record["measured"]) == set(study.STAGES) < set(record)
         assert math.isfinite(record["training"]["validation_elbo"])
 
 
@@ -94,12 +96,27 @@ def test_page_shows_published_rows_beside_ours(results: Path) -> None:
     assert "impossible" in page
 
 
+def test_data_are_opened_once_for_all_stages_of_a_run(
+    arguments: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = []
+
+    def load(name: str, folder: Path, pixels: str, *more: object) -> Samples:
+        opened.append(pixels)
+        return load_labelled_images(name, folder, pixels, *more)
+
+    monkeypatch.setattr(data_sets, "load_labelled_images", load)
+    options = ["--results", str(tmp_path), "--work", str(tmp_path), "--methods", "mvae"]
+    assert main([*arguments, *options]) == 0
+    assert opened == ["dynamic", "grey"]  # what is trained on, and what judges generated images
+
+
 def test_second_call_trains_nothing(
     arguments: list[str], results: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = {path: path.stat().st_mtime_ns for path in (results / "runs").iterdir()}
     with monkeypatch.context() as patch:
-        patch.delattr(study, "_trained")
+        patch.delattr(engine, "_trained")
         assert main([*arguments, "--methods", *METHODS_HERE]) == 0
     assert {path: path.stat().st_mtime_ns for path in (results / "runs").iterdir()} == before
 

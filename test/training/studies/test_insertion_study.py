@@ -23,7 +23,6 @@ from training import train
 from training.studies.insertion import __main__ as insertion
 from training.studies.insertion import figures as insertion_figures
 from training.studies.insertion import protocol as insertion_protocol
-from training.studies.insertion import study as insertion_study
 from training.studies.insertion.measures import Caches
 from training.studies.insertion.protocol import (
     ALL,
@@ -33,7 +32,9 @@ from training.studies.insertion.protocol import (
     describe_data,
     wanted_runs,
 )
+from training.studies.insertion.study import Insertion
 from training.studies.insertion.table import tabulate, to_markdown, violations
+from training.studies.study import complete
 
 pytestmark = pytest.mark.training
 
@@ -86,7 +87,8 @@ def study(caches: Caches, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("study")
     data = describe_data(caches.training, caches.test)
     run = Run("dedicated", 0, Protocol(**SMALL), data, ALL, "depth")
-    assert insertion_study.complete(run, caches, folder / "results" / "runs", folder / "work")
+    own = Insertion(run.protocol, caches)
+    assert complete(own, run, folder / "results" / "runs", folder / "work")
     assert insertion.main(arguments(caches, folder, "--methods", "smvae", "mopoe")) == 0
     return folder
 

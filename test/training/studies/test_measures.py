@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +24,8 @@ from training.studies.labelled_images.classifier import (
 from training.studies.labelled_images.coherence import _shares
 from training.studies.labelled_images.data_sets import Folders
 from training.studies.labelled_images.probe import _accuracy
-from training.studies.labelled_images.protocol import Protocol
+from training.studies.labelled_images.protocol import Protocol, Run
+from training.studies.labelled_images.run_data import RunData
 
 pytestmark = pytest.mark.training
 
@@ -119,33 +119,33 @@ def test_probe_of_an_attribute_that_never_varies() -> None:
 
 
 @pytest.fixture
-def study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Protocol, Folders]:
+def study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunData:
     monkeypatch.setitem(SOURCES, "mnist", write_labelled(tmp_path / "data"))
     for name in ("_STEPS", "_LEAST"):
         monkeypatch.setattr(classifier, name, 3)
     protocol = Protocol(validation=6, test_images=TEST)
-    return protocol, Folders(tmp_path / "data", tmp_path / "derived")
+    folders = Folders(tmp_path / "data", tmp_path / "derived")
+    return RunData(Run("mvae", 0, protocol), folders)
 
 
 def test_classifier_is_trained_once_for_all_protocols(
-    study: tuple[Protocol, Folders], monkeypatch: pytest.MonkeyPatch
+    study: RunData, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    protocol, folders = study
-    first = trained_classifier(protocol, folders)
+    first = trained_classifier(study)
     assert 0 <= first.accuracy <= 1
     assert 0.1 <= first.constant < 1
     monkeypatch.delattr(classifier, "_train")
-    second = trained_classifier(replace(protocol, pixels="grey", epochs=7), folders)
+    other = Run("mvae", 1, Protocol(pixels="grey", epochs=7, validation=6))
+    second = trained_classifier(RunData(other, study.folders))
     assert second.accuracy == first.accuracy
     images = torch.rand(5, 1, 28, 28)
     assert torch.equal(first(images), second(images))
 
 
-def test_damaged_classifier_is_trained_again(study: tuple[Protocol, Folders]) -> None:
-    protocol, folders = study
-    first = trained_classifier(protocol, folders)
-    (path,) = folders.derived.glob("*.safetensors")
+def test_damaged_classifier_is_trained_again(study: RunData) -> None:
+    first = trained_classifier(study)
+    (path,) = study.folders.derived.glob("*.safetensors")
     whole = path.read_bytes()
     path.write_bytes(whole[:1000])
-    assert trained_classifier(protocol, folders).accuracy == first.accuracy
+    assert trained_classifier(study).accuracy == first.accuracy
     assert path.read_bytes() == whole

@@ -17,7 +17,9 @@ from small_study import BUDGET, PROTOCOL, study_arguments, write_data
 from smvae_core.fit.module import SetFitting
 from training.studies.labelled_images import study, training_run
 from training.studies.labelled_images.__main__ import main
+from training.studies.labelled_images.data_sets import Folders
 from training.studies.labelled_images.protocol import Run
+from training.studies.study import complete
 
 pytestmark = pytest.mark.training
 
@@ -55,13 +57,17 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 @pytest.fixture(scope="module")
 def whole(data: Path) -> dict[str, object]:
     """The likelihoods of a run that was not interrupted."""
-    folder = data.parent
-    assert study.complete(RUN, data, folder / "runs", folder / "work", ["likelihoods"])
-    return json.loads((folder / "runs" / RUN_FILE).read_text())["likelihoods"]
+    return completed(data, data.parent)
 
 
-def complete(data: Path, folder: Path) -> dict[str, object]:
-    assert study.complete(RUN, data, folder / "runs", folder / "work", ["likelihoods"])
+def begin(data: Path, folder: Path) -> bool:
+    own = study.LabelledImages(PROTOCOL, Folders(data, folder / "work" / "derived"))
+    return complete(own, RUN, folder / "runs", folder / "work", ["likelihoods"])
+
+
+def completed(data: Path, folder: Path) -> dict[str, object]:
+    """What is measured of the run in a folder, whether it was begun or not."""
+    assert begin(data, folder)
     assert not (folder / "work" / RUN.key / "last.ckpt").exists()
     return json.loads((folder / "runs" / RUN_FILE).read_text())["likelihoods"]
 
@@ -78,12 +84,12 @@ def test_ctrl_c_in_training(data: Path, whole: dict[str, object], tmp_path: Path
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(SetFitting, "on_train_batch_start", interrupt)
             with pytest.raises((KeyboardInterrupt, SystemExit)):
-                study.complete(RUN, data, tmp_path / "runs", tmp_path / "work")
+                begin(data, tmp_path)
     finally:
         signal.signal(signal.SIGINT, handler)
     assert not (tmp_path / "runs").exists()
     assert (tmp_path / "work" / RUN.key / "last.ckpt").exists()
-    assert complete(data, tmp_path) == whole
+    assert completed(data, tmp_path) == whole
 
 
 def test_end_between_last_epoch_and_saving(
@@ -92,8 +98,8 @@ def test_end_between_last_epoch_and_saving(
     with monkeypatch.context() as patch:
         patch.delattr(training_run, "save_checkpoint")
         with pytest.raises(NameError):
-            study.complete(RUN, data, tmp_path / "runs", tmp_path / "work")
-    assert complete(data, tmp_path) == whole
+            begin(data, tmp_path)
+    assert completed(data, tmp_path) == whole
 
 
 def test_truncated_state(data: Path, whole: dict[str, object], tmp_path: Path) -> None:
@@ -101,7 +107,7 @@ def test_truncated_state(data: Path, whole: dict[str, object], tmp_path: Path) -
     folder = tmp_path / "work" / RUN.key
     folder.mkdir(parents=True)
     (folder / "last.ckpt").write_bytes(b"PK\x03\x04 and no end")
-    assert complete(data, tmp_path) == whole
+    assert completed(data, tmp_path) == whole
 
 
 @pytest.mark.parametrize(
@@ -154,10 +160,10 @@ def test_table_is_written_after_every_run(
     (tmp_path / "data").symlink_to(data)
     measure = study.STAGES["likelihoods"]
 
-    def interrupted(model: object, run: Run, folder: Path) -> dict[str, object]:
+    def interrupted(model: object, run: Run, data: object) -> dict[str, object]:
         if run.method == "cvae":
             raise KeyboardInterrupt
-        return measure(model, run, folder)
+        return measure(model, run, data)
 
     monkeypatch.setitem(study.STAGES, "likelihoods", interrupted)
     arguments = [*study_arguments(tmp_path), "--stages", "likelihoods"]

@@ -33,7 +33,7 @@ from smvae_core.models.multimodal_vae import MultimodalVAE
 from smvae_core.preprocessing import to_raw, to_tensor
 from smvae_ros.reports.figures import clear_ticks, depth_scale, depth_style, displayable
 from training.programs import run_program
-from training.studies.table_file import RESULTS
+from training.studies.command import RESULTS
 
 PICTURES = ("rgb", "depth")
 PARTIAL = ("force", "action")

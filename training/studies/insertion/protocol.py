@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -14,6 +13,7 @@ import yaml
 from smvae_core.data.logs.cache_identity import describe_cache
 from smvae_core.data.logs.dataset import LogCache
 from smvae_core.metrics.subset_errors import Subset
+from training.studies import study
 
 # All that runs have in common but the protocol: networks, optimiser, scales and weights.
 CONFIGURATION = Path(__file__).parents[3] / "config" / "training" / "insertion.yaml"
@@ -70,7 +70,7 @@ class Protocol:
 
 
 @dataclass(frozen=True)
-class Run:
+class Run(study.Run):
     """One model to train: a method with a seed, or a network dedicated to one subset and target.
 
     Attributes:
@@ -81,8 +81,6 @@ class Run:
         given, target: of a dedicated network.
     """
 
-    method: str
-    seed: int
     protocol: Protocol
     data: Mapping[str, Any]
     given: Subset = ()
@@ -102,12 +100,6 @@ class Run:
             own |= {"given": list(self.given), "target": self.target}
         shared = {"protocol": asdict(self.protocol), "data": dict(self.data)}
         return json.loads(json.dumps({**own, **shared, "training": self.training("")}))
-
-    @property
-    def key(self) -> str:
-        """Hash of the configuration: 16 hexadecimal digits."""
-        text = json.dumps(self.configuration, sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def training(self, cache: str) -> dict[str, Any]:
         """The configuration of `training.train` for this run on a cache."""

@@ -1,81 +1,71 @@
-"""Completes one run of the robot study: trains its model, measures it, and writes it down.
-
-What was measured of a run is in RUNS/<key>.json, see :mod:`training.studies.run_file`; its training
-is an ordinary run of `training.train` in WORK/<key>, which an interruption does not harm.
-"""
+"""The robot study: every run is an ordinary training of `training.train`, measured in stages."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import redirect_stdout
-from functools import partial
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from smvae_core.checkpoint import Checkpoint, CheckpointError, load_checkpoint
+from smvae_core.checkpoint import Checkpoint
 from smvae_core.files import write_text
-from smvae_core.models.multimodal_vae import MultimodalVAE
 from training import train
 from training.provenance import commit
+from training.studies.command import changed_options
 from training.studies.insertion.measures import DEDICATED_STAGES, STAGES, Caches
-from training.studies.insertion.protocol import Run
-from training.studies.labelled_images.protocol import RunFailed
-from training.studies.run_file import fill
+from training.studies.insertion.protocol import (
+    DEDICATED,
+    METHODS,
+    Protocol,
+    Run,
+    describe_data,
+    wanted_runs,
+)
+from training.studies.insertion.table import tabulate, to_markdown
+from training.studies.ledger import Record, RunFailed, runs_of
+from training.studies.study import Stage, Study
 
 
-def complete(
-    run: Run, caches: Caches, runs: Path, work: Path, stages: Sequence[str] | None = None
-) -> bool:
-    """Trains and measures what is missing of a run.
+class Insertion(Study):
+    """The study of two caches.
 
     Args:
-        run: what to do.
-        caches: the data.
-        runs: folder of the runs' files.
-        work: folder of unfinished runs and of trained models.
-        stages: of :data:`training.studies.insertion.measures.STAGES`, the wanted ones; by default
-        all that
-            there are for such a run.
-
-    Returns:
-        Whether there was anything to do.
+        protocol: what all runs have in common.
+        caches: logs to train on and logs to measure on.
 
     Raises:
-        RunFailed: where training failed, or another process works on the run.
-        ValueError: where data or the run's file cannot be used.
+        ValueError: where a trajectory is in both.
     """
-    folder = work / run.key
-    possible = DEDICATED_STAGES if run.given else tuple(STAGES)
-    chosen = [stage for stage in possible if stages is None or stage in stages]
-    return fill(
-        runs / f"{run.key}.json",
-        run.configuration,
-        folder,
-        {stage: _stage(stage, run, caches) for stage in chosen},
-        partial(trained, run, caches, folder),
-        _training,
-    )
 
+    program = "training.studies.insertion"
+    methods = (*METHODS, DEDICATED)
+    usual_name = "insertion"
 
-def _stage(name: str, run: Run, caches: Caches) -> Callable[[MultimodalVAE], Any]:
-    return lambda model: _rounded(STAGES[name](model, run, caches))
+    def __init__(self, protocol: Protocol, caches: Caches) -> None:
+        shared = set(caches.training.trajectories) & set(caches.test.trajectories)
+        if shared:
+            raise ValueError(
+                f"{len(shared)} trajectories are in both caches, the first is {min(shared)}; "
+                "what is measured must not have been trained on"
+            )
+        self.protocol = protocol
+        self.caches = caches
+        self.data = describe_data(caches.training, caches.test)
+        self.identity = {"protocol": asdict(protocol), "data": self.data}
 
+    def runs(self, methods: Sequence[str], seeds: Sequence[int]) -> list[Run]:
+        return wanted_runs(methods, seeds, self.protocol, self.data)
 
-def trained(run: Run, caches: Caches, folder: Path) -> Checkpoint:
-    """The run's model; trained, or trained to the end, where it is not there.
+    def open(self, run: Run) -> Caches:
+        return self.caches
 
-    Raises:
-        RunFailed: where training ends without a model.
-    """
-    model = folder / "model"
-    try:
-        return load_checkpoint(model)
-    except CheckpointError:
+    def train(self, run: Run, data: Caches, folder: Path) -> None:
         configuration = folder / "study.yaml"
-        content = run.training(str(caches.training.path))
+        content = run.training(str(data.training.path))
         write_text(configuration, yaml.safe_dump(content, sort_keys=False))
         arguments = ["--config", str(configuration), "--output", str(folder)]
         resume = ["--resume"] if train.last_state(folder).exists() else []
@@ -90,14 +80,33 @@ def trained(run: Run, caches: Caches, folder: Path) -> Checkpoint:
             raise KeyboardInterrupt from None
         if failed:
             raise RunFailed(f"{run.title}: training failed") from None
-    return load_checkpoint(model)
+
+    def stages(self, run: Run) -> Mapping[str, Stage]:
+        chosen = DEDICATED_STAGES if run.given else STAGES
+        return {name: _rounding(STAGES[name]) for name in chosen}
+
+    def training(self, checkpoint: Checkpoint) -> dict[str, Any]:
+        own = {key: checkpoint.training[key] for key in ("epochs", "steps", "metrics")}
+        parameters = sum(parameter.numel() for parameter in checkpoint.model.parameters())
+        weights = checkpoint.weights_hash
+        return {**_rounded(own), "parameters": parameters, "weights": weights, "commit": commit()}
+
+    def records(self, runs: Path) -> list[Record]:
+        return runs_of(runs, self.protocol, data=self.data)
+
+    def tabulate(self, records: Sequence[Record], command: str, runs: Path) -> dict[str, Any]:
+        return tabulate(self.protocol, records, command, commit())
+
+    def to_markdown(self, table: Mapping[str, Any], name: str) -> str:
+        return to_markdown(table, name)
+
+    def words(self) -> list[str]:
+        caches = ["data/insertion/train_cache", "data/insertion/test_cache"]
+        return [*caches, *changed_options(self.protocol, Protocol())]
 
 
-def _training(checkpoint: Checkpoint) -> dict[str, Any]:
-    own = {key: checkpoint.training[key] for key in ("epochs", "steps", "metrics")}
-    parameters = sum(parameter.numel() for parameter in checkpoint.model.parameters())
-    weights = checkpoint.weights_hash
-    return {**_rounded(own), "parameters": parameters, "weights": weights, "commit": commit()}
+def _rounding(stage: Stage) -> Stage:
+    return lambda model, run, data: _rounded(stage(model, run, data))
 
 
 def _rounded(value: Any) -> Any:

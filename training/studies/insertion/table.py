@@ -1,15 +1,16 @@
-"""Finished runs of the robot study → RESULTS/insertion.json and a page for people."""
+"""Finished runs of the robot study → a table, and a page for people."""
 
 from __future__ import annotations
 
 import itertools
 import statistics
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from training.studies.insertion.measures import Table
 from training.studies.insertion.protocol import ALL, DEDICATED, EPOCHS, METHODS, TARGETS, Protocol
+from training.studies.tables import NONE, grid, origin
 
 ALLOWED = 0.03  # of skill, behind a dedicated network
 NOTABLE = 0.01  # of skill; smaller violations are counted, not listed on the page
@@ -17,7 +18,6 @@ LISTED = 20  # violations of SMVAE on the page; all are in the JSON
 OURS = ("smvae_long", "smvae")  # the first that was measured is shown with every subset
 PAPER = ("rgb", "depth", "force", "action")  # the four modalities of the paper
 _SECTIONS = (("errors",), ("likelihoods",), ("probes", "subsets"), ("generated_contact", "subsets"))
-_NONE = "\N{EN DASH}"
 # Key of a measure → title and factor for the page.
 _COLUMNS = {
     "rgb_psnr_db": ("RGB PSNR [dB]", 1.0, 1),
@@ -37,7 +37,7 @@ _COLUMNS = {
 def tabulate(
     protocol: Protocol, records: Sequence[Mapping[str, Any]], command: str, commit: str
 ) -> dict[str, Any]:
-    """What RESULTS/insertion.json holds: averages over seeds.
+    """What RESULTS/NAME.json holds: averages over seeds.
 
     ``subsets`` are those of the model ``shown``, an SMVAE, each with the dedicated networks' skills
     where there are some; ``methods`` are all models, with the same measures; ``violations`` are the
@@ -45,7 +45,7 @@ def tabulate(
 
     Args:
         protocol: of the runs.
-        records: runs, see :func:`training.studies.run_file.runs_of`.
+        records: runs, see :func:`training.studies.ledger.runs_of`.
         command: that makes them.
         commit: of the checkout that makes the table.
 
@@ -71,10 +71,7 @@ def tabulate(
     for (label, target), skill in dedicated.items():
         subsets.setdefault(label, {})[f"{target}_skill_dedicated"] = skill
     return {
-        "command": command,
-        "commit": commit,
-        "run_commits": sorted({section["commit"] for r in records for section in _commits(r)}),
-        "seeds": sorted({record["configuration"]["seed"] for record in records}),
+        **origin(records, command, commit),
         "protocol": vars(protocol),
         "data": data[0],
         "shown": shown,
@@ -83,10 +80,6 @@ def tabulate(
         "persistence": _persistence(records),
         "violations": {name: violations(entry["subsets"]) for name, entry in methods.items()},
     }
-
-
-def _commits(record: Mapping[str, Any]) -> Iterable[Mapping[str, str]]:
-    return [record["training"], *record.get("measured", {}).values()]
 
 
 def _of_method(records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -158,8 +151,8 @@ def violations(subsets: Mapping[str, Mapping[str, float]]) -> dict[str, Any]:
     return {"pairs": pairs, "worse": len(found), "list": found}
 
 
-def to_markdown(table: Mapping[str, Any]) -> str:
-    """The same as a page."""
+def to_markdown(table: Mapping[str, Any], name: str = "insertion") -> str:
+    """The same as the page NAME.md."""
     data, methods, subsets = table["data"], table["methods"], table["subsets"]
     shown = table["shown"]
     lines = [
@@ -172,7 +165,7 @@ def to_markdown(table: Mapping[str, Any]) -> str:
         "mean. Contact and position are read from the latent by linear probes; contact is balanced "
         "accuracy. The last column is how often a classifier trained on real RGB-D finds the true "
         "contact in the generated RGB-D, over how often it does in the real ones. All measures: "
-        "[insertion.json](insertion.json).",
+        f"[{name}.json]({name}.json).",
         "",
         f"    {table['command']}",
         "",
@@ -202,21 +195,16 @@ def to_markdown(table: Mapping[str, Any]) -> str:
 def _table(subsets: Mapping[str, Mapping[str, float]], labels: Sequence[str]) -> list[str]:
     columns = [key for key in _COLUMNS if any(key in subsets[label] for label in labels)]
     rows = [[_name(label), *(_cell(subsets[label], key) for key in columns)] for label in labels]
-    return _grid(["from", *(_COLUMNS[key][0] for key in columns)], rows)
+    return grid(["from", *(_COLUMNS[key][0] for key in columns)], rows)
 
 
 def _cell(entry: Mapping[str, float], key: str) -> str:
     _, factor, digits = _COLUMNS[key]
-    return f"{factor * entry[key]:.{digits}f}" if key in entry else _NONE
+    return f"{factor * entry[key]:.{digits}f}" if key in entry else NONE
 
 
 def _name(label: str) -> str:
     return label.replace("+", ", ").replace("_", " ")
-
-
-def _grid(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    cells = ["| " + " | ".join(row) + " |" for row in [header, *rows]]
-    return [cells[0], "|---" * len(header) + "|", *cells[1:]]
 
 
 def _limits(
@@ -243,7 +231,7 @@ def _limits(
         header += [name, "behind by"]
     note = f"The aim is at most {ALLOWED}; what is **more** than that is marked."
     title = "## One model for all subsets, and a network for each"
-    return [title, "", note, "", *_grid(header, rows), ""]
+    return [title, "", note, "", *grid(header, rows), ""]
 
 
 def _methods(methods: Mapping[str, Any]) -> list[str]:
@@ -260,16 +248,16 @@ def _methods(methods: Mapping[str, Any]) -> list[str]:
             columns = [key for key in _COLUMNS if any(key in e for e in entries.values())]
             rows = [[n, *(_cell(e, key) for key in columns)] for n, e in entries.items()]
             header = ["model", *(_COLUMNS[key][0] for key in columns)]
-            lines += [f"From {_name(label)}:", "", *_grid(header, rows), ""]
+            lines += [f"From {_name(label)}:", "", *grid(header, rows), ""]
     rows = []
     for name, entry in methods.items():
         prior = entry["subsets"].get("prior", {})
         values = (prior.get(f"{modality}_log_likelihood") for modality in ALL)
-        rows.append([name, *(_NONE if value is None else f"{value:.1f}" for value in values)])
-    if any(cell != _NONE for row in rows for cell in row[1:]):
+        rows.append([name, *(NONE if value is None else f"{value:.1f}" for value in values)])
+    if any(cell != NONE for row in rows for cell in row[1:]):
         header = ["model", *(f"log p({name})" for name in ALL)]
         lines += ["Log-likelihood of each modality in nats, by importance sampling:", ""]
-        lines += [*_grid(header, rows), ""]
+        lines += [*grid(header, rows), ""]
     return lines
 
 
@@ -296,7 +284,7 @@ def _next_step(table: Mapping[str, Any]) -> list[str]:
         "On the real data CoMM (2024) reports a position MSE of 4.55e-4 m² by a linear probe and "
         "1.34e-4 m² supervised; this data is simulated."
     )
-    return ["## The next step", "", *_grid(header, rows), "", note, ""]
+    return ["## The next step", "", *grid(header, rows), "", note, ""]
 
 
 def _violations(found: Mapping[str, Any]) -> list[str]:
@@ -314,7 +302,7 @@ def _violations(found: Mapping[str, Any]) -> list[str]:
                 [v["predicted"], _name(v["from"]), _name(v["worse_from"]), f"{v['skill_lost']:.3f}"]
                 for v in notable[:LISTED]
             ]
-            lines += [*_grid(["predicted", "from", "worse from", "skill lost"], rows), ""]
+            lines += [*grid(["predicted", "from", "worse from", "skill lost"], rows), ""]
     return lines
 
 

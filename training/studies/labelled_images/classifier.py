@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -14,6 +11,7 @@ import numpy as np
 import safetensors
 import safetensors.torch
 import torch
+from filelock import FileLock
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d
 from tqdm import tqdm
@@ -24,8 +22,8 @@ from smvae_core.files import whole_file
 from smvae_core.modalities import Modality, Network
 from smvae_core.models.networks import build_embedding, initialise
 from smvae_core.preprocessing import to_tensor
-from training.studies.labelled_images.data_sets import Folders
 from training.studies.labelled_images.protocol import Protocol
+from training.studies.labelled_images.run_data import RunData
 
 _HIDDEN = 128
 _EPOCHS = 4
@@ -75,8 +73,8 @@ def agreement(first: Tensor, second: Tensor) -> float:
     return float((first == second).double().mean())
 
 
-def trained_classifier(protocol: Protocol, folders: Folders) -> Classifier:
-    """The data set's classifier, from FOLDERS.derived if it is there.
+def trained_classifier(data: RunData) -> Classifier:
+    """The data set's classifier, from the folder of what is derived if it is there.
 
     It sees the original values of pixels, whatever the protocol's are, and pale and blurred ones,
     too: what it judges are means of p(x|z), as grey as the originals or greyer.
@@ -84,16 +82,14 @@ def trained_classifier(protocol: Protocol, folders: Folders) -> Classifier:
     Raises:
         DataSetError: where the data set cannot be used.
     """
-    pixels = "grey" if "grey" in protocol.data_set.pixels else protocol.pixels
-    # No more than it depends on: many protocols share one classifier.
-    own = Protocol.usual(protocol.dataset, pixels=pixels, validation=protocol.validation)
-    samples = own.data_set.open(own, 0, folders).load()
+    own, samples = data.original  # no more than it depends on: many protocols share one classifier
     image, label = (
         Modality(name, **vars(own.modalities()[name])) for name in ("image", own.data_set.label)
     )
     network = _network(image, label)
-    path = folders.derived / f"classifier_{_digest(own)}.safetensors"
-    with _alone(path):
+    path = data.folders.derived / f"classifier_{_digest(own)}.safetensors"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(path.with_suffix(".lock")):  # a second process waits until the first has trained
         if not _restore(network, path):
             _train(network, image, label, samples, f"classifier of {own.data_set.title}")
             _save(network, path)
@@ -150,15 +146,6 @@ def _digest(protocol: Protocol) -> str:
         (sorted(asdict(protocol).items()), _HIDDEN, _STEPS, _BATCH, _RATE, _SHIFT, _CONTRAST, _BLUR)
     )
     return f"{protocol.dataset}_{hashlib.sha256(text.encode()).hexdigest()[:8]}"
-
-
-@contextmanager
-def _alone(path: Path) -> Iterator[None]:
-    """Lets a second process wait until the first has trained it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with open(path.with_suffix(".lock"), "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
 
 
 def _restore(network: nn.Module, path: Path) -> bool:

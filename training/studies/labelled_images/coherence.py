@@ -17,9 +17,8 @@ from training.studies.labelled_images.classifier import (
     likeliest,
     trained_classifier,
 )
-from training.studies.labelled_images.data_sets import Folders
 from training.studies.labelled_images.protocol import Run
-from training.studies.labelled_images.run_data import observations
+from training.studies.labelled_images.run_data import RunData
 
 MEASURES = ("image_given_label", "label_given_image", "joint")
 _DRAWS = 5  # of z for each test image
@@ -27,7 +26,7 @@ _JOINT = 10_000  # draws of z from the prior
 _CHUNK = 1000
 
 
-def coherence(model: MultimodalVAE, run: Run, folders: Folders) -> dict[str, Any]:
+def coherence(model: MultimodalVAE, run: Run, data: RunData) -> dict[str, Any]:
     """Whether what a model generates for one modality fits the other.
 
     A generated image is the mean of p(x|z), a generated label the likeliest y of p(y|z), each for
@@ -42,8 +41,8 @@ def coherence(model: MultimodalVAE, run: Run, folders: Folders) -> dict[str, Any
         frequent class in its place. A CVAE has only the first.
     """
     protocol = run.protocol
-    classifier = trained_classifier(protocol, folders)
-    observed = observations(model, run, folders, "test", protocol.test_images)
+    classifier = trained_classifier(data)
+    observed = data.observations(model, "test", protocol.test_images)
     shares = _shares(model, classifier, observed, protocol.data_set.label, run.seed)
     return {
         **{measure: round(value, 4) for measure, value in shares.items()},

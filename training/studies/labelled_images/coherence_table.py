@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from training.studies.labelled_images.coherence import MEASURES
+from training.studies.tables import NONE, grid, over_seeds
 
 _TITLES = {
     "image_given_label": "image given {y}",
     "label_given_image": "{y} given image",
     "joint": "both from the prior",
 }
-_NONE = "\N{EN DASH}"
 
 
 def coherence_entry(records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -26,7 +25,7 @@ def coherence_entry(records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     ):
         if sections:
             measures = [m for m in sections[0] if name == "probe" or m in MEASURES]
-            entry[name] = {m: _over_seeds([section[m] for section in sections]) for m in measures}
+            entry[name] = {m: over_seeds([section[m] for section in sections], 4) for m in measures}
     return entry
 
 
@@ -76,23 +75,14 @@ def coherence_lines(table: Mapping[str, Any], label: str) -> list[str]:
         f"on test images. Given the {label}, too, a latent space may just hold it; the column that "
         "says something is that of the image alone.",
         "",
-        "| " + " | ".join(header) + " |",
-        "|---" * len(header) + "|",
-        *("| " + " | ".join(row) + " |" for row in rows),
+        *grid(header, rows),
         "",
     ]
     return lines
 
 
-def _over_seeds(values: Sequence[float]) -> dict[str, float | None]:
-    return {
-        "mean": round(statistics.fmean(values), 4),
-        "std": round(statistics.stdev(values), 4) if len(values) > 1 else None,
-    }
-
-
 def _cell(entry: Mapping[str, float | None] | None) -> str:
     if entry is None:
-        return _NONE
+        return NONE
     std = entry["std"]
     return f"{100 * entry['mean']:.1f}" + ("" if std is None else f" ± {100 * std:.1f}")

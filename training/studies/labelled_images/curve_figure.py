@@ -27,7 +27,7 @@ def curve_figure(protocol: Protocol, records: Sequence[Mapping[str, Any]]) -> Fi
 
     Args:
         protocol: of the runs.
-        records: see :func:`training.studies.run_file.runs_of`.
+        records: see :func:`training.studies.ledger.runs_of`.
 
     Returns:
         None where there is nothing to draw.

@@ -1,4 +1,4 @@
-"""The data sets of the study by name: what their modalities are, and how they are opened.
+"""The data sets of the study by name: their modalities, and how they are opened.
 
 Most have two modalities, x = ``image`` and y = ``label`` or ``attributes``. The views have six and
 no y.
@@ -6,18 +6,17 @@ no y.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from smvae_core.data.images.celeba import ATTRIBUTES
-from smvae_core.data.images.celeba_views import VIEWS
-from smvae_core.fit.data import FaceData, ImageData, SampleData
+from smvae_core.data.images.celeba import ATTRIBUTES, LAYOUTS, CelebA, celeba_samples
+from smvae_core.data.images.celeba_views import VIEWS, celeba_views
+from smvae_core.data.images.labelled_images import load_labelled_images
+from smvae_core.data.samples import Samples
 from smvae_core.modalities import ModalityOptions, Network
-
-if TYPE_CHECKING:  # it imports this file
-    from training.studies.labelled_images.protocol import Protocol
 
 FACE_SIZE = 64  # pixels
 _DIGITS = tuple("0123456789")
@@ -60,9 +59,9 @@ class DataSet:
         pixels: kinds of pixels that there are, the usual one first; see
             :attr:`training.studies.labelled_images.protocol.Protocol.pixels`.
         widths: network of the image → its usual widths.
-        modalities: protocol → modality → its options.
-        open: protocol, seed and folders → the data, not loaded yet.
-        stages: of :data:`training.studies.labelled_images.study.STAGES`, those that it has.
+        modalities: networks of images and of y → modality → its options.
+        open: folders, kind of pixels, number of validation images and seed of what is drawn → the
+            data.
         usual: fields of the protocol in which it differs from others.
         caution: what pages and pictures say of it.
     """
@@ -72,19 +71,16 @@ class DataSet:
     classes: tuple[str, ...]
     pixels: tuple[str, ...]
     widths: Mapping[str, tuple[int, ...]]
-    modalities: Callable[[Protocol], dict[str, ModalityOptions]]
-    open: Callable[[Protocol, int, Folders], SampleData]
-    stages: tuple[str, ...] = ("likelihoods", "coherence", "probe")
+    modalities: Callable[[Network, Network], dict[str, ModalityOptions]]
+    open: Callable[[Folders, str, int, int], Samples]
     usual: Mapping[str, Any] = field(default_factory=dict)
     caution: str = ""
 
 
-def _labelled(title: str, pixels: tuple[str, ...], classes: tuple[str, ...]) -> DataSet:
+def _labelled(name: str, title: str, pixels: tuple[str, ...], classes: tuple[str, ...]) -> DataSet:
     """MNIST, or a data set in its format."""
 
-    def modalities(protocol: Protocol) -> dict[str, ModalityOptions]:
-        image = Network(protocol.image_network, protocol.image_widths)
-        label = Network("mlp", protocol.label_widths)
+    def modalities(image: Network, label: Network) -> dict[str, ModalityOptions]:
         return {
             "image": _image((1, 28, 28), image),
             "label": ModalityOptions(
@@ -92,16 +88,8 @@ def _labelled(title: str, pixels: tuple[str, ...], classes: tuple[str, ...]) -> 
             ),
         }
 
-    def data(protocol: Protocol, seed: int, folders: Folders) -> ImageData:
-        return ImageData(
-            str(folders.data),
-            protocol.dataset,
-            protocol.pixels,
-            protocol.batch_size,
-            protocol.validation,
-            draw_seed=seed,
-            order_seed=seed,
-        )
+    def data(folders: Folders, kind: str, validation: int, seed: int) -> Samples:
+        return load_labelled_images(name, folders.data, kind, validation, seed)
 
     widths = {"mlp": (512, 512), "convolution": (32, 64)}  # 28 pixels can be halved twice
     return DataSet(title, "label", classes, pixels, widths, modalities, data)
@@ -116,12 +104,10 @@ def _faces(
 ) -> DataSet:
     """CelebA, or a data set in its layout: image and attributes, or with ``None`` six views."""
 
-    def modalities(protocol: Protocol) -> dict[str, ModalityOptions]:
-        image = Network(protocol.image_network, protocol.image_widths)
+    def modalities(image: Network, vector: Network) -> dict[str, ModalityOptions]:
         if attributes is None:
             shapes = {name: (_VIEW_CHANNELS.get(name, 3), FACE_SIZE, FACE_SIZE) for name in VIEWS}
             return {name: _image(shape, image) for name, shape in shapes.items()}
-        vector = Network("mlp", protocol.label_widths)
         return {
             "image": _image((3, FACE_SIZE, FACE_SIZE), image),
             "attributes": ModalityOptions(
@@ -133,16 +119,13 @@ def _faces(
             ),
         }
 
-    def data(protocol: Protocol, seed: int, folders: Folders) -> FaceData:
-        return FaceData(
-            str(folders.data),
-            layout,
-            attributes,
-            FACE_SIZE,
-            str(folders.derived / f"{layout}_{FACE_SIZE}"),
-            protocol.batch_size,
-            order_seed=seed,
-        )
+    def data(folders: Folders, kind: str, validation: int, seed: int) -> Samples:
+        faces = CelebA(folders.data, LAYOUTS[layout])
+        cache, bars = folders.derived / f"{layout}_{FACE_SIZE}", sys.stderr.isatty()
+        if attributes is None:
+            return celeba_views(faces, FACE_SIZE, cache, progress=bars)
+        images = cache / "images"  # the same as of the views
+        return celeba_samples(faces, attributes, FACE_SIZE, images, bars)
 
     widths = {"convolution": (32, 64, 128, 256), "mlp": (512, 512)}
     return DataSet(
@@ -153,7 +136,6 @@ def _faces(
         widths,
         modalities,
         data,
-        stages=("views",) if attributes is None else DataSet.stages,
         # The partition file says what is for validation.
         usual={"image_network": "convolution", "validation": 0, **usual},
         caution=caution,
@@ -179,8 +161,8 @@ _PORTRAITS = {
 _CHECK = "631 grey portraits: a check of the pipeline, not comparable with CelebA"
 
 DATA_SETS: dict[str, DataSet] = {
-    "mnist": _labelled("MNIST", ("dynamic", "grey"), _DIGITS),
-    "fashion_mnist": _labelled("FashionMNIST", ("grey", "dynamic"), _CLOTHES),
+    "mnist": _labelled("mnist", "MNIST", ("dynamic", "grey"), _DIGITS),
+    "fashion_mnist": _labelled("fashion_mnist", "FashionMNIST", ("grey", "dynamic"), _CLOTHES),
     "celeba": _faces("CelebA", "celeba", ATTRIBUTES, _CELEBA),
     "faces": _faces(
         "Portraits", "faces", ("Male", "Mouth_Slightly_Open", "Young"), _PORTRAITS, _CHECK

@@ -28,20 +28,15 @@ from smvae_core.files import check_output
 from smvae_core.models.multimodal_vae import MultimodalVAE
 from smvae_core.preprocessing import to_raw
 from training.programs import run_program
+from training.studies.command import RESULTS, add_methods
 from training.studies.labelled_images.coherence import draws
 from training.studies.labelled_images.curve_figure import curve_figure
 from training.studies.labelled_images.data_sets import LABELLED, DataSet, Folders
-from training.studies.labelled_images.options import (
-    add_methods,
-    chosen_protocol,
-    page_name,
-    study_parser,
-)
-from training.studies.labelled_images.protocol import Run
-from training.studies.labelled_images.run_data import observations
+from training.studies.labelled_images.options import chosen_protocol, page_name, study_parser
+from training.studies.labelled_images.protocol import METHODS, Run
+from training.studies.labelled_images.run_data import RunData
+from training.studies.ledger import runs_of
 from training.studies.pictures import save_figure, show_mosaic
-from training.studies.run_file import runs_of
-from training.studies.table_file import RESULTS
 
 _POINTS = 1000  # test images in a t-SNE picture
 _ROWS = 6  # images for each label
@@ -58,7 +53,7 @@ _PALETTE = (
 def parser() -> argparse.ArgumentParser:
     """The command line."""
     parser = study_parser("python -m training.studies.labelled_images.figures", __doc__, LABELLED)
-    add_methods(parser)
+    add_methods(parser, tuple(METHODS))
     add = parser.add_argument
     add("--seed", type=int, default=0, help="of the runs (default: 0)")
     add(
@@ -94,11 +89,10 @@ def _run(options: argparse.Namespace) -> int:
     if not models:
         print(f"No model of these runs in {options.work}", file=sys.stderr)
         return 1
-    run = runs[next(iter(models))]
-    folders = Folders(options.data_dir, options.work / "derived")
-    model = next(iter(models.values()))
-    test = observations(model, run, folders, "test", _POINTS, at_most=True)
-    training = observations(model, run, folders, "training", 10 * _POINTS, at_most=True)
+    method, model = next(iter(models.items()))
+    data = RunData(runs[method], Folders(options.data_dir, options.work / "derived"))
+    test = data.observations(model, "test", _POINTS, at_most=True)
+    training = data.observations(model, "training", 10 * _POINTS, at_most=True)
     label = protocol.data_set.label
     conditions = _conditions(training[label], protocol.data_set)
     data_set, seed = protocol.data_set, options.seed

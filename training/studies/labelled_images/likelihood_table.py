@@ -1,4 +1,4 @@
-"""Finished runs of the likelihood study → one table, beside the published figures."""
+"""Finished runs → one table of likelihoods, beside the published figures."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 from training.studies.labelled_images.coherence_table import coherence_entry, coherence_lines, judge
 from training.studies.labelled_images.likelihoods import MEASURES, PROPOSALS
 from training.studies.labelled_images.protocol import METHODS, Protocol
+from training.studies.tables import NONE, grid, origin, over_seeds
 
 # Wu & Goodman 2018: log p(x), log p(x, y), log p(x|y).
 PUBLISHED: dict[tuple[str, str], dict[str, tuple[float | None, float | None, float]]] = {
@@ -32,7 +33,6 @@ _PAPER = (
     'above log p(x) by 5.6 to 87 nats, which is impossible for a discrete y, and its "p(z|x)" '
     "columns of JMVAE and MVAE equal the table of Wu & Goodman 2018 digit for digit."
 )
-_NONE = "\N{EN DASH}"
 _MINUS = "\N{MINUS SIGN}"
 _COLUMNS = {"log_p_x": "log p(x)", "log_p_xy": "log p(x, y)", "log_p_x_given_y": "log p(x\\|y)"}
 _PIXELS = {
@@ -59,7 +59,7 @@ def tabulate(
 
     Args:
         protocol: of the runs.
-        records: runs, see :func:`training.studies.run_file.runs_of`.
+        records: runs, see :func:`training.studies.ledger.runs_of`.
         command: that makes them.
         commit: of the checkout that makes the table.
         legacy: runs of the same on grey values, where ours are binarised; a column beside theirs.
@@ -76,13 +76,8 @@ def tabulate(
                 "seeds": list(measured),
                 **{name: _over_seeds([m[name] for m in measured.values()]) for name in MEASURES},
             }
-    sections = [record["training"] for record in records]
-    sections += [section for record in records for section in record["measured"].values()]
     return {
-        "command": command,
-        "commit": commit,
-        "run_commits": sorted({section["commit"] for section in sections}),
-        "seeds": sorted({record["configuration"]["seed"] for record in records}),
+        **origin(records, command, commit),
         **identity(protocol),
         **({"classifier": classifier} if (classifier := judge(records)) else {}),
         "methods": methods,
@@ -128,10 +123,8 @@ def _of_method(records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def _over_seeds(summaries: Sequence[Mapping[str, float]]) -> dict[str, float | None]:
-    means = [summary["mean"] for summary in summaries]
     return {
-        "mean": round(statistics.fmean(means), 3),
-        "std": round(statistics.stdev(means), 3) if len(means) > 1 else None,
+        **over_seeds([summary["mean"] for summary in summaries], 3),
         **{
             error: round(statistics.fmean(summary[error] for summary in summaries), 4)
             for error in ("standard_error", "monte_carlo_error")
@@ -205,9 +198,7 @@ def to_markdown(protocol: Protocol, table: Mapping[str, Any]) -> str:
         "",
         f"    {table['command']}",
         "",
-        "| " + " | ".join(header) + " |",
-        "|---" * len(header) + "|",
-        *("| " + " | ".join(row) + " |" for row in rows),
+        *grid(header, rows),
         "",
         *_judgement(methods),
         f"log p(x|y) = log p(x, y) {_MINUS} log p(y), where the proposal of log p(y) is the prior, "
@@ -237,9 +228,10 @@ def _published(protocol: Protocol) -> list[str]:
         f"Published by Wu & Goodman 2018, with other networks and another budget{stated}. The "
         "comparison that decides is the one above.",
         "",
-        "| method | " + " | ".join(_COLUMNS.values()) + " |",
-        "|---" * (1 + len(_COLUMNS)) + "|",
-        *("| " + " | ".join([name, *map(_number, values)]) + " |" for name, values in rows.items()),
+        *grid(
+            ["method", *_COLUMNS.values()],
+            [[name, *map(_number, values)] for name, values in rows.items()],
+        ),
         "",
     ]
 
@@ -269,10 +261,10 @@ def _judgement(methods: Mapping[str, Any]) -> list[str]:
 
 def _cell(entry: Mapping[str, float | None] | None) -> str:
     if entry is None:
-        return _NONE
+        return NONE
     std = entry["std"]
     return _number(entry["mean"]) + ("" if std is None else f" ± {std:.2f}")
 
 
 def _number(value: float | None) -> str:
-    return _NONE if value is None else f"{value:.2f}".replace("-", _MINUS)
+    return NONE if value is None else f"{value:.2f}".replace("-", _MINUS)

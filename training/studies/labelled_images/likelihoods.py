@@ -8,16 +8,16 @@ import torch
 
 from smvae_core.metrics.importance_sampling import Estimate, ImportanceSampler
 from smvae_core.models.multimodal_vae import MultimodalVAE
-from training.studies.labelled_images.data_sets import Folders
-from training.studies.labelled_images.protocol import Run, RunFailed
-from training.studies.labelled_images.run_data import observations
+from training.studies.labelled_images.protocol import Run
+from training.studies.labelled_images.run_data import RunData
+from training.studies.ledger import RunFailed
 
 PROPOSALS = ("proposal_xy", "proposal_x")  # what q(z|·) of the estimates sees
 MEASURES = ("log_p_xy", "log_p_x", "log_p_x_given_y")
 _LABEL_SEED = 1_000_000  # so that the draws of log p(y) are not those of log p(x, y)
 
 
-def log_likelihoods(model: MultimodalVAE, run: Run, folders: Folders) -> dict[str, Any]:
+def log_likelihoods(model: MultimodalVAE, run: Run, data: RunData) -> dict[str, Any]:
     """log p(x, y), log p(x) and log p(x|y) with both proposals on the first test images.
 
     log p(x, y) and log p(x) share their z_k. In log p(x|y) = log p(x, y) − log p(y) the proposal of
@@ -32,7 +32,7 @@ def log_likelihoods(model: MultimodalVAE, run: Run, folders: Folders) -> dict[st
         does not have is missing.
     """
     protocol = run.protocol
-    observed = observations(model, run, folders, "test", protocol.test_images)
+    observed = data.observations(model, "test", protocol.test_images)
     samples = protocol.importance_samples
     y = protocol.data_set.label
     sampler = ImportanceSampler(model, samples, run.seed)

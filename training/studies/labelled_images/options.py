@@ -6,9 +6,9 @@ import argparse
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from training.studies.command import changed_options
 from training.studies.labelled_images.data_sets import DATA_SETS
-from training.studies.labelled_images.protocol import METHODS, Protocol
-from training.studies.table_file import RESULTS
+from training.studies.labelled_images.protocol import Protocol
 
 NUMBERS = {  # fields of the protocol that are options
     "epochs": "of training",
@@ -87,44 +87,6 @@ def study_parser(
     return parser
 
 
-def add_methods(parser: argparse.ArgumentParser, methods: Sequence[str] = tuple(METHODS)) -> None:
-    """Adds the option for the methods to work on, all by default."""
-    parser.add_argument(
-        "--methods",
-        nargs="+",
-        choices=methods,
-        default=list(methods),
-        metavar="METHOD",
-        help=f"of {', '.join(methods)} (default: all)",
-    )
-
-
-def add_runs(parser: argparse.ArgumentParser, stages: Sequence[str], tables: str) -> None:
-    """Adds the options of a command that completes runs: seeds, stages and results.
-
-    Args:
-        parser: to add to.
-        stages: what can be measured.
-        tables: what the command makes of finished runs, for its help.
-    """
-    add = parser.add_argument
-    add("--seeds", nargs="+", type=int, default=[0], metavar="SEED", help="default: 0")
-    add(
-        "--stages",
-        nargs="+",
-        choices=stages,
-        metavar="STAGE",
-        help=f"what is measured, of {', '.join(stages)} (default: all)",
-    )
-    add(
-        "--results",
-        type=Path,
-        default=RESULTS,
-        help=f"folder of the {tables} and of the runs' files (default: {RESULTS})",
-    )
-    add("--only-table", action="store_true", help=f"make the {tables} of what has been measured")
-
-
 def _listed(usual: Mapping[str, float]) -> str:
     """Data set → number, as words; the first one's without a name."""
     first, *others = usual.items()
@@ -149,20 +111,13 @@ def chosen_protocol(options: argparse.Namespace) -> Protocol:
 
 def protocol_options(protocol: Protocol) -> list[str]:
     """The shortest options that name this protocol."""
-    options = ["--dataset", protocol.dataset]
     usual = Protocol.usual(protocol.dataset)
-    if protocol.pixels != usual.pixels:
-        options += ["--pixels", protocol.pixels]
-    if protocol.image_network != usual.image_network:
-        options += ["--image-network", protocol.image_network]
-        usual = Protocol.usual(protocol.dataset, image_network=protocol.image_network)
-    if protocol.image_widths != usual.image_widths:
-        options += ["--image-widths", *map(str, protocol.image_widths)]
-    for field in NUMBERS:
-        value = getattr(protocol, field)
-        if value != getattr(usual, field):
-            options += ["--" + field.replace("_", "-"), str(value)]
-    return options
+    like = Protocol.usual(protocol.dataset, image_network=protocol.image_network)
+    return [
+        *("--dataset", protocol.dataset),
+        *changed_options(protocol, usual, ("pixels", "image_network")),
+        *changed_options(protocol, like, ("image_widths", *NUMBERS)),
+    ]
 
 
 def page_name(protocol: Protocol) -> str:

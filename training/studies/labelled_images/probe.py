@@ -11,15 +11,14 @@ import torch
 from smvae_core.metrics.subset_errors import Subset, all_subsets
 from smvae_core.models.multimodal_vae import MultimodalVAE
 from training.studies.labelled_images.classifier import likeliest
-from training.studies.labelled_images.data_sets import Folders
 from training.studies.labelled_images.protocol import Run
-from training.studies.labelled_images.run_data import observations
+from training.studies.labelled_images.run_data import RunData
 
 _TRAINING = 10_000  # the first training images
 _CHUNK = 1000
 
 
-def probe(model: MultimodalVAE, run: Run, folders: Folders) -> dict[str, Any]:
+def probe(model: MultimodalVAE, run: Run, data: RunData) -> dict[str, Any]:
     """Accuracy of logistic regression from the posterior's mean to y, on the first test images, for
     every subset of modalities that the posterior can do with (Sutter et al. 2021, section 4).
 
@@ -31,8 +30,8 @@ def probe(model: MultimodalVAE, run: Run, folders: Folders) -> dict[str, Any]:
     """
     label = run.protocol.data_set.label
     modality = model.modalities[label]
-    train = observations(model, run, folders, "training", _TRAINING, at_most=True)
-    test = observations(model, run, folders, "test", run.protocol.test_images)
+    train = data.observations(model, "training", _TRAINING, at_most=True)
+    test = data.observations(model, "test", run.protocol.test_images)
     labels = [likeliest(modality, part[label]).numpy() for part in (train, test)]
     accuracy = {}
     for subset in _subsets(model):

@@ -1,14 +1,15 @@
-"""What a line of the likelihood study is: a method, a seed, and the protocol that all share."""
+"""A line of the study: a method, a seed, and the protocol that all share."""
 
 from __future__ import annotations
 
-import hashlib
 import json
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
-from smvae_core.modalities import ModalityOptions
-from training.studies.labelled_images.data_sets import DATA_SETS, DataSet
+from smvae_core.data.samples import Samples
+from smvae_core.modalities import ModalityOptions, Network
+from training.studies import study
+from training.studies.labelled_images.data_sets import DATA_SETS, DataSet, Folders
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,8 @@ class Protocol:
 
     Attributes:
         dataset: name in :data:`training.studies.labelled_images.data_sets.DATA_SETS`.
-        pixels: ``dynamic`` or ``grey``, see :class:`smvae_core.fit.data.ImageData`; of faces
+        pixels: ``dynamic`` or ``grey``, see
+            :func:`smvae_core.data.images.labelled_images.load_labelled_images`; of faces
             ``colour``: values in 0..1 under a Bernoulli likelihood, too.
         epochs: of training; the learning rate falls to zero along a cosine over them.
         batch_size: samples in a step.
@@ -104,15 +106,22 @@ class Protocol:
 
     def modalities(self) -> dict[str, ModalityOptions]:
         """The modalities, with the networks that all methods share."""
-        return self.data_set.modalities(self)
+        image = Network(self.image_network, self.image_widths)
+        return self.data_set.modalities(image, Network("mlp", self.label_widths))
+
+    def open(self, folders: Folders, seed: int) -> Samples:
+        """The data set; the seed is of the pixels that are drawn in training.
+
+        Raises:
+            DataSetError: where it cannot be used.
+        """
+        return self.data_set.open(folders, self.pixels, self.validation, seed)
 
 
 @dataclass(frozen=True)
-class Run:
+class Run(study.Run):
     """One line of the study: a method, a seed and the protocol."""
 
-    method: str
-    seed: int
     protocol: Protocol
 
     @property
@@ -121,13 +130,3 @@ class Run:
         chosen = {key: value for key, value in asdict(METHODS[self.method]).items() if value}
         own = {"method": self.method, **chosen, "seed": self.seed}
         return json.loads(json.dumps({**own, "protocol": asdict(self.protocol)}))
-
-    @property
-    def key(self) -> str:
-        """Hash of the configuration: 16 hexadecimal digits."""
-        text = json.dumps(self.configuration, sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-class RunFailed(RuntimeError):
-    """A run did not come to a result; the message says why."""

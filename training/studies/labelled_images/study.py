@@ -1,78 +1,77 @@
-"""The likelihood study: every method on the same networks, data and budget, each run a small file.
-
-A run is one method with one seed. Its weights stay in WORK/<key>/model, and what was measured of it
-is in RUNS/<key>.json, see :mod:`training.studies.run_file`.
-"""
+"""The study of labelled images: every method on the same networks, data and budget."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from smvae_core.checkpoint import Checkpoint, CheckpointError, load_checkpoint
-from smvae_core.models.multimodal_vae import MultimodalVAE
+from smvae_core.checkpoint import Checkpoint
 from training.provenance import commit
 from training.studies.labelled_images.coherence import coherence
 from training.studies.labelled_images.data_sets import Folders
+from training.studies.labelled_images.likelihood_table import identity, tabulate, to_markdown
 from training.studies.labelled_images.likelihoods import log_likelihoods
+from training.studies.labelled_images.options import page_name, protocol_options
 from training.studies.labelled_images.probe import probe
-from training.studies.labelled_images.protocol import Run
+from training.studies.labelled_images.protocol import METHODS, Protocol, Run
+from training.studies.labelled_images.run_data import RunData
 from training.studies.labelled_images.training_run import train
 from training.studies.labelled_images.view_errors import view_errors
-from training.studies.run_file import fill
+from training.studies.ledger import Record, runs_of
+from training.studies.study import Stage, Study
 
-# Model, run and folders of the data → what the section holds.
-Stage = Callable[[MultimodalVAE, Run, Folders], dict[str, Any]]
 STAGES: dict[str, Stage] = {
     "likelihoods": log_likelihoods,
     "coherence": coherence,
     "probe": probe,
-    "views": view_errors,
 }
+STAGES_OF_VIEWS: dict[str, Stage] = {"views": view_errors}
 
 
-def complete(
-    run: Run, data: Path, runs: Path, work: Path, stages: Sequence[str] | None = None
-) -> bool:
-    """Trains and measures what is missing of a run.
+class LabelledImages(Study):
+    """The study of one data set.
 
     Args:
-        run: what to do.
-        data: folder of the data set.
-        runs: folder of the runs' files.
-        work: folder of unfinished runs, of trained models and of what is computed from the data
-            once. Without the model the run is trained again if there is anything to measure.
-        stages: of :data:`STAGES`, the wanted ones; by default all that the data set has.
-
-    Returns:
-        Whether there was anything to do.
-
-    Raises:
-        RunFailed: where training diverged, or another process works on the run.
-        DataSetError, ValueError: where data, configuration or the run's file cannot be used.
+        protocol: what all runs have in common.
+        folders: of the data.
     """
-    folder, folders = work / run.key, Folders(data, work / "derived")
-    chosen = run.protocol.data_set.stages if stages is None else stages
-    return fill(
-        runs / f"{run.key}.json",
-        run.configuration,
-        folder,
-        {stage: _stage(stage, run, folders) for stage in chosen},
-        lambda: _trained(run, folders, folder),
-        lambda checkpoint: {**checkpoint.training, "weights": checkpoint.weights_hash},
-    )
 
+    program = "training.studies.labelled_images"
+    methods = tuple(METHODS)
 
-def _stage(name: str, run: Run, folders: Folders) -> Callable[[MultimodalVAE], dict[str, Any]]:
-    return lambda model: STAGES[name](model, run, folders)
+    def __init__(self, protocol: Protocol, folders: Folders) -> None:
+        self.protocol = protocol
+        self.folders = folders
+        self.usual_name = page_name(protocol)
+        self.identity = identity(protocol)
 
+    def runs(self, methods: Sequence[str], seeds: Sequence[int]) -> list[Run]:
+        return [Run(method, seed, self.protocol) for seed in seeds for method in methods]
 
-def _trained(run: Run, folders: Folders, folder: Path) -> Checkpoint:
-    """The run's model; trained, or trained to the end, where it is not there."""
-    model = folder / "model"
-    try:
-        return load_checkpoint(model)
-    except CheckpointError:
-        train(run, folders, folder, commit())
-    return load_checkpoint(model)
+    def open(self, run: Run) -> RunData:
+        return RunData(run, self.folders)
+
+    def train(self, run: Run, data: RunData, folder: Path) -> None:
+        train(run, data, folder)
+
+    def stages(self, run: Run) -> Mapping[str, Stage]:
+        return STAGES if run.protocol.data_set.label else STAGES_OF_VIEWS
+
+    def training(self, checkpoint: Checkpoint) -> dict[str, Any]:
+        return {**checkpoint.training, "weights": checkpoint.weights_hash}
+
+    def records(self, runs: Path) -> list[Record]:
+        return runs_of(runs, self.protocol)
+
+    def tabulate(self, records: Sequence[Record], command: str, runs: Path) -> dict[str, Any]:
+        legacy = self.protocol.legacy
+        beside = runs_of(runs, legacy) if legacy else ()
+        return tabulate(self.protocol, records, command, commit(), beside)
+
+    def to_markdown(self, table: Mapping[str, Any], name: str) -> str:
+        return to_markdown(self.protocol, table)
+
+    def words(self) -> list[str]:
+        dataset, own, *options = protocol_options(self.protocol)
+        return [dataset, own, "--data-dir", "DIR", *options]

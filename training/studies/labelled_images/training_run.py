@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import sys
 import time
+import warnings
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -15,9 +17,10 @@ from lightning.pytorch.callbacks import ModelCheckpoint, TQDMProgressBar
 
 from smvae_core.checkpoint import save_checkpoint
 from smvae_core.fit.module import SetFitting, StopAtBatchEnd, WholeFiles
-from training.studies.labelled_images.data_sets import Folders
-from training.studies.labelled_images.protocol import METHODS, Run, RunFailed
-from training.studies.labelled_images.run_data import run_data
+from training.provenance import commit
+from training.studies.labelled_images.protocol import METHODS, Run
+from training.studies.labelled_images.run_data import RunData
+from training.studies.ledger import RunFailed
 
 
 class ValidationCurve(L.Callback):
@@ -42,20 +45,20 @@ class ValidationCurve(L.Callback):
         self.points = [tuple(point) for point in state_dict["points"]]
 
 
-def train(run: Run, folders: Folders, folder: Path, commit: str) -> None:
+def train(run: Run, data: RunData, folder: Path) -> None:
     """Trains for the whole budget and saves FOLDER/model; until then the last state is in
     FOLDER/last.ckpt, from which an interrupted run continues.
 
     Args:
         run: what to train.
-        folders: of the data.
+        data: its data.
         folder: of this run alone.
-        commit: of the code, for the record.
 
     Raises:
         RunFailed: where training diverged.
         DataSetError, ValueError: where data or configuration cannot be used.
     """
+    _quieten()
     protocol = run.protocol
     method = METHODS[run.method]
     module = SetFitting(
@@ -100,7 +103,7 @@ def train(run: Run, folders: Folders, folder: Path, commit: str) -> None:
     trainer.strategy.checkpoint_io = WholeFiles()
     begin = time.monotonic()
     resumed = zipfile.is_zipfile(last)  # not one whose writing was cut short
-    source = run_data(run, folders)
+    source = data.loader()
     trainer.fit(module, source, ckpt_path=last if resumed else None)
     seconds = round(time.monotonic() - begin, 1)
     # Not what fit() measured last: a run that was killed after its last epoch measures nothing.
@@ -118,7 +121,14 @@ def train(run: Run, folders: Folders, folder: Path, commit: str) -> None:
         "seconds": None if resumed else seconds,
         "threads": torch.get_num_threads(),
         "torch": str(torch.__version__),
-        "commit": commit,
+        "commit": commit(),
     }
     save_checkpoint(folder / "model", module.model, record)
     last.unlink(missing_ok=True)
+
+
+def _quieten() -> None:
+    """Keeps what Lightning says of itself with every run out of the log."""
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    for message in (".*does not have many workers", ".*LeafSpec", ".*directory .* exists"):
+        warnings.filterwarnings("ignore", message)

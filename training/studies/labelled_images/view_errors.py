@@ -6,14 +6,14 @@ from typing import Any
 
 from tqdm import tqdm
 
+from smvae_core.data.samples import SampleBatches
 from smvae_core.metrics.subset_errors import Subset, SubsetErrors
 from smvae_core.models.multimodal_vae import MultimodalVAE
-from training.studies.labelled_images.data_sets import Folders
 from training.studies.labelled_images.protocol import Run
-from training.studies.labelled_images.run_data import run_data
+from training.studies.labelled_images.run_data import RunData
 
 
-def view_errors(model: MultimodalVAE, run: Run, folders: Folders) -> dict[str, Any]:
+def view_errors(model: MultimodalVAE, run: Run, data: RunData) -> dict[str, Any]:
     """Errors of every view on all test images, from each view alone, from all but the original, and
     from all.
 
@@ -21,10 +21,11 @@ def view_errors(model: MultimodalVAE, run: Run, folders: Folders) -> dict[str, A
         ``subsets``: as :meth:`smvae_core.metrics.subset_errors.SubsetErrors.summary`, rounded; and
         the number of ``test_images``.
     """
-    data = run_data(run, folders)
-    data.open(list(model.modalities.values()))
+    samples, size = data.samples, run.protocol.batch_size
+    samples.check(list(model.modalities.values()))
     errors = SubsetErrors(model, view_subsets(model.names))
-    for batch in tqdm(data.batches("test"), "views", unit="batch", disable=None, leave=False):
+    batches = SampleBatches(samples, model.names, samples.split["test"], size)
+    for batch in tqdm(batches, "views", unit="batch", disable=None, leave=False):
         errors.add(batch.prepared, batch.present)
     subsets = {
         subset: {measure: round(value, 4) for measure, value in entry.items()}

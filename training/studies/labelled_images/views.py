@@ -10,7 +10,6 @@ Progress goes to standard error, the table of errors to standard output.
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -27,14 +26,14 @@ from smvae_core.metrics.subset_errors import print_summary
 from smvae_core.models.multimodal_vae import MultimodalVAE
 from smvae_core.preprocessing import to_raw
 from training.programs import run_program
-from training.studies.labelled_images.__main__ import quieten
+from training.studies.command import RESULTS
 from training.studies.labelled_images.data_sets import DATA_SETS, DataSet, Folders
 from training.studies.labelled_images.options import chosen_protocol, page_name, study_parser
 from training.studies.labelled_images.protocol import METHODS, Run
-from training.studies.labelled_images.run_data import observations
-from training.studies.labelled_images.study import complete
+from training.studies.labelled_images.study import LabelledImages
+from training.studies.ledger import read
 from training.studies.pictures import save_figure, show_mosaic
-from training.studies.table_file import RESULTS
+from training.studies.study import complete
 
 DATA_SETS_OF_VIEWS = tuple(name for name in DATA_SETS if DATA_SETS[name].label is None)
 _FACES = 5
@@ -73,7 +72,6 @@ def parser() -> argparse.ArgumentParser:
 def main(arguments: list[str] | None = None) -> int:
     """Trains and measures what is missing, and draws; returns the exit code."""
     options = parser().parse_args(arguments)
-    quieten()
     return run_program("training.studies.labelled_images.views", lambda: _run(options))
 
 
@@ -82,12 +80,11 @@ def _run(options: argparse.Namespace) -> int:
     runs, work = options.results / "runs", options.work
     path = options.results / "figures" / f"{page_name(run.protocol)}.png"
     check_output(path)
-    complete(run, options.data_dir, runs, work)
-    record = json.loads((runs / f"{run.key}.json").read_text())
-    print_summary(record["views"]["subsets"])
+    study = LabelledImages(run.protocol, Folders(options.data_dir, work / "derived"))
+    complete(study, run, runs, work)
+    print_summary(read(runs / f"{run.key}.json")["views"]["subsets"])
     model = load_checkpoint(work / run.key / "model").model
-    folders = Folders(options.data_dir, work / "derived")
-    faces = observations(model, run, folders, "test", _FACES, at_most=True)
+    faces = study.open(run).observations(model, "test", _FACES, at_most=True)
     save_figure(views_figure(model, faces, run.protocol.data_set), path)
     print(f"Saved {path}", file=sys.stderr)
     return 0

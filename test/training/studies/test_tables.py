@@ -8,13 +8,14 @@ from pathlib import Path
 import pytest
 
 from places import ROOT
+from training.studies.command import RESULTS
 from training.studies.insertion import __main__ as insertion
 from training.studies.labelled_images import __main__ as benchmark
 from training.studies.labelled_images import figures as benchmark_figures
 from training.studies.labelled_images import views
 from training.studies.labelled_images.likelihood_table import identity
 from training.studies.labelled_images.protocol import Protocol
-from training.studies.table_file import RESULTS, check_table, write_table
+from training.studies.tables import check_table, write_table
 
 ADVICE = "give another --results"
 

@@ -1,15 +1,16 @@
-"""The files of a study's table: NAME.json for programs, NAME.md for people."""
+"""Tables of a study: NAME.json for programs, NAME.md for people, and what both are made of."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import statistics
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from smvae_core.files import check_output, write_text
 
-RESULTS = Path("out/results")  # where studies write unless told otherwise
+NONE = "\N{EN DASH}"  # in the place of what was not measured
 
 
 def check_table(path: Path, own: Mapping[str, Any], advice: str) -> None:
@@ -51,3 +52,35 @@ def write_table(path: Path, table: Mapping[str, Any], page: str) -> None:
     """Writes both files, see :func:`smvae_core.files.write_text`."""
     write_text(path.with_name(f"{path.name}.json"), json.dumps(table, indent=1) + "\n")
     write_text(path.with_name(f"{path.name}.md"), page)
+
+
+def origin(records: Sequence[Mapping[str, Any]], command: str, commit: str) -> dict[str, Any]:
+    """The first entries of a table: what made it, and what its runs were made with.
+
+    Args:
+        records: runs, see :func:`training.studies.ledger.runs_of`.
+        command: that makes them.
+        commit: of the checkout that makes the table.
+    """
+    sections = [record["training"] for record in records]
+    sections += [section for record in records for section in record.get("measured", {}).values()]
+    return {
+        "command": command,
+        "commit": commit,
+        "run_commits": sorted({section["commit"] for section in sections}),
+        "seeds": sorted({record["configuration"]["seed"] for record in records}),
+    }
+
+
+def over_seeds(values: Sequence[float], digits: int) -> dict[str, float | None]:
+    """``mean`` and ``std`` of a measure, rounded; ``std`` is null for one run."""
+    return {
+        "mean": round(statistics.fmean(values), digits),
+        "std": round(statistics.stdev(values), digits) if len(values) > 1 else None,
+    }
+
+
+def grid(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    """A table as lines of Markdown."""
+    cells = ["| " + " | ".join(row) + " |" for row in [header, *rows]]
+    return [cells[0], "|---" * len(header) + "|", *cells[1:]]
