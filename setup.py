@@ -38,6 +38,7 @@ setup(
     ],
     zip_safe=False,
     install_requires=[
+        "filelock>=3.12",
         "h5py>=3.8",
         "numpy>=1.23",
         "opencv-python-headless>=4.6",
