@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from log_files import STAMP, log_arrays, log_modalities
-from places import ROOT
+from places import PYTHONPATH, ROOT
 from smvae_core.data.logs.conversion import convert_logs
 from smvae_core.data.logs.dataset import CacheError
 from smvae_core.data.logs.hdf5 import Hdf5Error, explained, open_hdf5
@@ -71,7 +71,7 @@ def writing(path: Path, how: str) -> Iterator[subprocess.Popen[str]]:
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        env={**os.environ, "PYTHONPATH": PYTHONPATH},
         cwd=ROOT,
     )
     assert process.stdin is not None
@@ -155,7 +155,7 @@ def test_a_filter_of_hdf5plugin_is_used_where_it_is_installed(path: Path) -> Non
         "    for key, array in log_arrays().items():\n"
         "        file.create_dataset(key, data=array, **hdf5plugin.LZ4())\n"
     )
-    paths = [str(ROOT), os.environ.get("PYTHONPATH", "")]
+    paths = [PYTHONPATH, os.environ.get("PYTHONPATH", "")]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
     folder = ROOT
     subprocess.run([sys.executable, "-c", program, path], check=True, cwd=folder, env=environment)

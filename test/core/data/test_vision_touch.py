@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from log_files import STAMP, log_arrays
-from places import ROOT
+from places import PYTHONPATH, ROOT
 from smvae_core.data.logs.log_file import open_log
 from smvae_core.data.logs.validation import validate_log
 from smvae_core.data.logs.vision_touch import (
@@ -138,7 +138,7 @@ def test_a_full_disk_is_one_error(small_disk: Path, compression: str | None):
     finished = subprocess.run(
         [sys.executable, "-c", program, small_disk, compression or ""],
         cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        env={**os.environ, "PYTHONPATH": PYTHONPATH},
         capture_output=True,
         text=True,
     )

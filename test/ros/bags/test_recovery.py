@@ -17,7 +17,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from places import HELPERS
+from places import PYTHONPATH
 from ros_processes import ros_environment, start, unique_domain_id
 from smvae_ros.bags import BagError, BagReader, BagWriter
 from smvae_ros.bags.recovery import RecoveredBag
@@ -77,7 +77,8 @@ def test_kill_9_takes_nothing_that_was_a_second_old(
 ) -> None:
     bag, partial = tmp_path / "bag", tmp_path / "bag.partial"
     with subprocess.Popen(
-        [sys.executable, "-c", WRITER, str(HELPERS), str(bag), storage],
+        [sys.executable, "-c", WRITER, str(Path(__file__).parent), str(bag), storage],
+        env={**os.environ, "PYTHONPATH": PYTHONPATH},
         stdout=subprocess.PIPE,
         text=True,
     ) as process:

@@ -206,7 +206,7 @@ def test_what_is_refused(bag, tmp_path, environment):
         ("replay", (str(bag), "--cut", "/wrench:2:1"), "no cut; write TOPIC:FROM:TO"),
         ("replay", (str(bag), "--remap", "/wrench"), "write FROM:=TO"),
     ):
-        with start(f"smvae_ros.{module}", *arguments, env=environment) as process:
+        with start(f"smvae_ros.cli.{module}", *arguments, env=environment) as process:
             process.wait_for_line(complaint)
             assert process.finish() in (1, 2)
             assert "Traceback" not in process.text
