@@ -3,13 +3,18 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-READY := $(VENV)/.ready
+# The distribution whose wheels are installed, jazzy or kilted: README.md says why.
+ROS ?= kilted
+READY := $(VENV)/.ready-$(ROS)
+EXTRAS := sim,train,report,benchmarks,test,check
 # Pinned: README.md says how to choose another build.
 TORCH ?= torch==2.13.0
+# Pins all else; `make CONSTRAINTS=/dev/null` takes the newest of everything.
+CONSTRAINTS ?= constraints.txt
 # More for pytest, such as PYTEST='-k latent -x'.
 PYTEST ?=
 
-.PHONY: demo test test-fast check setup clean
+.PHONY: demo test test-fast check setup constraints clean
 
 demo: $(READY) ## replay the bundled bag into the live node and write out/demo/report.html
 	$(BIN)/python -m smvae_ros.cli.demo
@@ -28,11 +33,22 @@ check: $(READY) ## style, imports and types
 
 setup: $(READY) ## only set up .venv
 
-$(READY): setup.py
+constraints: ## pin the newest of everything anew, for each Python and distribution (needs uv)
+	for ros in jazzy kilted; do \
+		printf '%s\n' "$(TORCH)" colcon-common-extensions ".[$$ros,$(EXTRAS),landmarks]" \
+			| uv pip compile --quiet --upgrade --universal --python-version 3.11 --no-header \
+				--no-annotate --no-emit-package smvae-ros --output-file constraints.$$ros - || exit 1; \
+	done
+	# Not torch, with all of CUDA that it brings, and of ROS only what names a distribution.
+	sort --unique constraints.jazzy constraints.kilted | grep -vP \
+		'^(ros-(?!jazzy-|kilted-)|(torch|triton|nvidia|cuda|setuptools|colorama)(-|==))' > constraints.txt
+	rm constraints.jazzy constraints.kilted
+
+$(READY): setup.py $(CONSTRAINTS)
 	$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' \
 		|| { echo "Python 3.11, 3.12 or 3.13 is needed: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install "$(TORCH)" --editable ".[ros,sim,train,report,benchmarks,test,check]"
+	$(BIN)/pip install --constraint $(CONSTRAINTS) "$(TORCH)" --editable ".[$(ROS),$(EXTRAS)]"
 	touch $@
 
 clean:

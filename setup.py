@@ -5,6 +5,19 @@ from glob import glob
 from setuptools import find_packages, setup
 
 package_name = "smvae_ros"
+# What the package takes of a ROS 2 distribution, for machines without an installation of it:
+# rclpy and the interfaces as wheels.
+ros_packages = (
+    "rclpy",
+    "rmw-fastrtps-cpp",
+    "diagnostic-msgs",
+    "geometry-msgs",
+    "lifecycle-msgs",
+    "rosgraph-msgs",
+    "sensor-msgs",
+    "std-msgs",
+    "std-srvs",
+)
 programs = (
     "perception_node",
     "record",
@@ -23,7 +36,7 @@ setup(
     license="Apache-2.0",
     author="The smvae_ros authors",
     maintainer="The smvae_ros authors",
-    maintainer_email="maintainers@smvae-ros.example",
+    maintainer_email="maintainers@smvae-ros.invalid",  # see package.xml
     python_requires=">=3.10",
     packages=find_packages(include=["smvae_core*", "smvae_ros*"]),
     package_data={"smvae_ros": ["resources/**/*"]},
@@ -69,18 +82,8 @@ setup(
             "types-PyYAML",
             "types-tqdm",
         ],
-        # For machines without a ROS 2 installation: rclpy and the interfaces as wheels.
-        "ros": [
-            "ros-rclpy",
-            "ros-rmw-fastrtps-cpp",
-            "ros-diagnostic-msgs",
-            "ros-geometry-msgs",
-            "ros-lifecycle-msgs",
-            "ros-rosgraph-msgs",
-            "ros-sensor-msgs",
-            "ros-std-msgs",
-            "ros-std-srvs",
-        ],
+        "jazzy": [f"ros-jazzy-{name}" for name in ros_packages],
+        "kilted": [f"ros-kilted-{name}" for name in ros_packages],
     },
     entry_points={"console_scripts": [f"{name} = smvae_ros.cli.{name}:main" for name in programs]},
 )
