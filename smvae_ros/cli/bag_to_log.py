@@ -24,6 +24,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -48,11 +49,12 @@ from smvae_core.modalities import Modality
 from smvae_core.preprocessing import prepare
 from smvae_ros.bags import BagError, BagReader
 from smvae_ros.cli.programs import interruptible, print_error
-from smvae_ros.messages import ForeignMessage, MessageError, stamp_ns
+from smvae_ros.messages import ForeignMessage, MessageError
 from smvae_ros.offline.bag_topics import missing_sources
 from smvae_ros.offline.step_sampler import LEADER, LogStep, StepSampler
 from smvae_ros.parameters.configuration import add_parameters_options, make_sources, read_values
-from smvae_ros.sensors.absence import Absences, describe_unusable
+from smvae_ros.sensors.absence import Absences, describe_strayed, describe_unusable
+from smvae_ros.sensors.arrivals import strays
 from smvae_ros.sensors.topic_inputs import Source
 
 log = logging.getLogger(__name__)
@@ -89,6 +91,7 @@ class BagConversion:
         invalid: modality → unusable messages.
         reasons: modality → why the latest of them was unusable.
         absences: why modalities were not in steps.
+        strays: modality → messages of another frame, and in words of which.
     """
 
     files: list[Path] = field(default_factory=list)
@@ -98,6 +101,7 @@ class BagConversion:
     invalid: Counter[str] = field(default_factory=Counter)
     reasons: dict[str, str] = field(default_factory=dict)
     absences: Absences = field(default_factory=Absences)
+    strays: dict[str, tuple[int, str]] = field(default_factory=dict)
 
     def refuse(self, name: str, error: ValueError) -> None:
         """Counts an unusable message; one about something else is none."""
@@ -173,6 +177,7 @@ def convert_bag(
             report.files.append(target)
             report.steps += len(steps)
             report.trajectories = steps[0].trajectory + 1
+    report.strays = strays(sampler.counters)
     if not report.steps:
         reason = report.reasons.get(LEADER, "there are none")
         raise BagError(f"{path}: no usable image on {sources[LEADER].topic}: {reason}")
@@ -225,20 +230,24 @@ def _steps(
 ) -> Iterator[LogStep]:
     """Reads the bag once, in the order in which it was recorded."""
     names = {source.topic: name for name, source in sources.items()}
+    readers = {
+        name: source.reader(partial(reader.deserialise, source.adapter.type_name))
+        for name, source in sources.items()
+    }
     total = sum(reader.topics[topic].count for topic in names)
     messages = reader.messages(names.keys())
-    for topic, type_name, received_ns, data in tqdm(
+    for topic, _, received_ns, data in tqdm(
         messages, desc=reader.path.name, total=total, unit="message", disable=None
     ):
         name = names[topic]
         modality, source = MODALITIES[name], sources[name]
+        message = readers[name](data)
         try:
-            message = reader.deserialise(type_name, data)
             value = source.decode(message)
             if modality.kind != "series":
                 value = prepare(modality, value)
-            stamp = stamp_ns(message) or received_ns
-            yield from sampler.add(name, value, stamp, received_ns)
+            stamp = message.stamp_ns or received_ns
+            yield from sampler.add(name, value, stamp, received_ns, message.frame_id)
         except ValueError as error:
             report.refuse(name, error)
             sampler.refuse(name, error, received_ns)
@@ -292,6 +301,8 @@ def _print_report(report: BagConversion) -> None:
         print(f"{name:<{width}}  {value}")
     for name, count in report.invalid.items():
         print(describe_unusable(name, count, report.reasons[name]))
+    for name, (count, why) in report.strays.items():
+        print(describe_strayed(name, count, why))
 
 
 def _rate(text: str) -> float:

@@ -16,7 +16,7 @@ import logging
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -44,7 +44,14 @@ from smvae_ros.parameters.configuration import (
 )
 from smvae_ros.reports.frame_records import VISUAL, FrameRecords
 from smvae_ros.reports.health_records import HealthRecords
-from smvae_ros.sensors.absence import Absences, Cause, Connection, describe_unusable
+from smvae_ros.sensors.absence import (
+    Absences,
+    Cause,
+    Connection,
+    describe_strayed,
+    describe_unusable,
+)
+from smvae_ros.sensors.arrivals import strays
 from smvae_ros.sensors.encoding import encode
 from smvae_ros.sensors.sensor_set import SensorSet
 from smvae_ros.sensors.topic_inputs import Observations, Source, observe
@@ -67,6 +74,7 @@ class BagFrames:
         last_errors: modality → why the last of them was.
         absences: why modalities were not in frames.
         failed: frames that are left out, since what the model makes of them is not finite.
+        strays: modality → messages of another frame, and in words of which.
     """
 
     stamps: np.ndarray
@@ -77,6 +85,7 @@ class BagFrames:
     last_errors: dict[str, str]
     absences: Absences
     failed: int = 0
+    strays: dict[str, tuple[int, str]] = field(default_factory=dict)
 
 
 def bag_events(
@@ -92,9 +101,11 @@ def bag_events(
         name = names[topic]
         message = readers[name](data)
         try:
-            yield received_ns, name, sources[name].incoming(message), message.stamp_ns
+            value = sources[name].incoming(message)
         except ValueError as error:
             sensors.refuse(name, error, received_ns)
+        else:
+            yield received_ns, name, value, message.stamp_ns, message.frame_id
 
 
 def evaluate_bag(
@@ -172,6 +183,7 @@ def evaluate_bag(
         {name: counter.last_error for name, counter in counters.items() if counter.invalid},
         absences,
         failed,
+        strays(counters),
     )
 
 
@@ -282,6 +294,7 @@ def _describe(frames: BagFrames, health: HealthRecords | None) -> dict[str, Any]
         "invalid": frames.invalid,
         "failed": frames.failed,
         "last_errors": frames.last_errors,
+        "strayed": {n: {"messages": count, "reason": w} for n, (count, w) in frames.strays.items()},
         "absent": frames.absences.summary(),
     }
 
@@ -290,6 +303,8 @@ def _absences(frames: BagFrames) -> Iterator[str]:
     """What was unusable, and why the sensors are missing that no frame used."""
     for name, error in frames.last_errors.items():
         yield describe_unusable(name, frames.invalid[name], error)
+    for name, (count, why) in frames.strays.items():
+        yield describe_strayed(name, count, why)
     used = {name for subset in frames.subsets for name in subset.split("+")}
     for name in frames.absences.counts:
         absence = frames.absences.main(name)

@@ -16,6 +16,7 @@ from diagnostic_msgs.msg import DiagnosticStatus
 
 from smvae_core.health.hysteresis import Level
 from smvae_core.health.monitor import Judgement
+from smvae_core.words import counted
 from smvae_ros.node.frame_times import Times
 from smvae_ros.node.key_values import make_status
 from smvae_ros.node.worker import Progress
@@ -164,7 +165,10 @@ class HealthReport:
         usable = max(0, counters.usable - before.usable)
         invalid = max(0, counters.invalid - before.invalid)
         used = max(0, counters.used - before.used)
-        level, message = _judge(health, arrived, used, bool(usable or used), invalid, seconds)
+        strayed = counters.strayed > before.strayed
+        level, message = _judge(
+            health, arrived, used, bool(usable or used), invalid, strayed, seconds
+        )
         age = health.evidence.age
         values = {
             "topic": health.connection.topic,
@@ -213,16 +217,23 @@ def _health_values(health: SensorHealth, calibrated: bool) -> dict[str, object]:
 
 
 def _judge(
-    health: SensorHealth, arrived: int, used: int, usable: bool, invalid: int, seconds: float
+    health: SensorHealth,
+    arrived: int,
+    used: int,
+    usable: bool,
+    invalid: int,
+    strayed: bool,
+    seconds: float,
 ) -> tuple[bytes, str]:
     """Level and message of one modality, of which ``arrived`` messages were kept and ``invalid``
-    found to be unusable, and which ``used`` frames had; ``usable`` where any is known to be so."""
+    found to be unusable, and which ``used`` frames had; ``usable`` where any is known to be so,
+    ``strayed`` where others were of another frame."""
     evidence = health.evidence
     if not health.connection.topic:
         return DiagnosticStatus.OK, explain(evidence, health.connection).text
     if invalid:
         level = DiagnosticStatus.WARN if usable else DiagnosticStatus.ERROR
-        return level, f"{invalid} unusable messages: {health.counters.last_error}"
+        return level, f"{counted(invalid, 'unusable message')}: {health.counters.last_error}"
     if not evidence.live or (evidence.apart is not None and not used):
         absence = explain(evidence, health.connection)
         return _ABSENT.get(absence.cause, DiagnosticStatus.WARN), absence.text
@@ -230,9 +241,11 @@ def _judge(
         came = evidence.unusable
         return (
             DiagnosticStatus.ERROR,
-            f"{came.count} unusable messages since the last usable one: {came.why}",
+            f"{counted(came.count, 'unusable message')} since the last usable one: {came.why}",
         )
     message = f"live at {arrived / seconds:.1f} Hz"
+    if strayed:
+        return DiagnosticStatus.WARN, f"{message}, but {health.counters.last_stray}"
     if evidence.repeated >= STUCK:
         return DiagnosticStatus.WARN, f"{message}, but {describe_stuck(evidence.repeated)}"
     judgement = health.judgement

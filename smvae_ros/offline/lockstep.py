@@ -7,7 +7,8 @@ from typing import Any
 
 from smvae_ros.sensors.sensor_set import SensorSample, SensorSet
 
-Event = tuple[int, str, Any, "int | None"]  # received_ns, modality, value, stamp_ns
+# received_ns, modality, value, stamp_ns, and where there is one the frame_id
+Event = tuple[int, str, Any, "int | None"] | tuple[int, str, Any, "int | None", str]
 
 
 def lockstep(events: Iterable[Event], sensors: SensorSet) -> Iterator[SensorSample]:
@@ -16,8 +17,8 @@ def lockstep(events: Iterable[Event], sensors: SensorSet) -> Iterator[SensorSamp
     Messages received at the same time are stored together, before the sensor set is asked.
 
     Args:
-        events: (received_ns, modality, value, stamp_ns) as :meth:`SensorSet.store` takes them, in
-            order of ``received_ns``; for a bag, the time at which it was recorded.
+        events: (received_ns, modality, value, stamp_ns[, frame_id]) as :meth:`SensorSet.store`
+            takes them, in order of ``received_ns``; for a bag, the time at which it was recorded.
         sensors: a fresh sensor set. Unusable readings are counted in it.
 
     Yields:
@@ -27,7 +28,7 @@ def lockstep(events: Iterable[Event], sensors: SensorSet) -> Iterator[SensorSamp
         ValueError: where ``received_ns`` runs backwards.
     """
     now: int | None = None
-    for received_ns, name, value, stamp_ns in events:
+    for received_ns, name, value, stamp_ns, *frame_id in events:
         if now is not None and received_ns < now:
             raise ValueError(
                 f"{name} at {received_ns} ns comes after {now} ns; sort the events by receipt"
@@ -36,7 +37,7 @@ def lockstep(events: Iterable[Event], sensors: SensorSet) -> Iterator[SensorSamp
             yield from _until(received_ns, now, sensors)
         now = received_ns
         try:
-            sensors.store(name, value, stamp_ns, received_ns)
+            sensors.store(name, value, stamp_ns, received_ns, *frame_id)
         except ValueError as error:
             sensors.refuse(name, error, received_ns)
     if now is not None:

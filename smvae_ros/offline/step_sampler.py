@@ -16,7 +16,7 @@ import numpy as np
 
 from smvae_core.modalities import Modality
 from smvae_ros.sensors.absence import STUCK, Absence, Apart, describe_stuck, explain
-from smvae_ros.sensors.arrivals import Arrivals
+from smvae_ros.sensors.arrivals import Arrivals, Counters
 from smvae_ros.sensors.buffers import NANOSECONDS, nanoseconds
 from smvae_ros.sensors.series_history import SeriesHistory
 from smvae_ros.sensors.settings import SlotSettings
@@ -90,7 +90,9 @@ class StepSampler:
         self._start_ns = 0
         self._index = 0  # of the next step in its trajectory
 
-    def add(self, name: str, value: np.ndarray, stamp_ns: int, received_ns: int) -> list[LogStep]:
+    def add(
+        self, name: str, value: np.ndarray, stamp_ns: int, received_ns: int, frame_id: str = ""
+    ) -> list[LogStep]:
         """Takes a usable reading, in order of receipt; returns the steps that are complete now.
 
         Args:
@@ -98,10 +100,13 @@ class StepSampler:
             value: array in the log's shape, of a series one reading (channels,).
             stamp_ns: when it was measured.
             received_ns: when it was recorded.
+            frame_id: of the message's header.
 
         Raises:
+            ForeignMessage: for a reading of another frame than those before it.
             ValueError: for an unusable reading of a series, which is left out.
         """
+        self._arrivals[name].check_frame(frame_id, received_ns)
         steps: list[LogStep] = []
         reading = _Reading(stamp_ns, received_ns, value)
         if name == LEADER:
@@ -111,7 +116,7 @@ class StepSampler:
         else:
             ignored = not self._keep(name, reading)
         self._arrivals[name].store(
-            stamp_ns, received_ns, dropped=ignored, ignored=ignored, usable=True
+            stamp_ns, received_ns, frame_id, dropped=ignored, ignored=ignored, usable=True
         )
         while self._pending and self._is_complete(self._pending[0][0], received_ns):
             steps.append(self._take())
@@ -120,6 +125,11 @@ class StepSampler:
     def refuse(self, name: str, error: ValueError, received_ns: int) -> None:
         """Takes note of a message that is unusable or somebody else's: the one before it counts."""
         self._arrivals[name].refuse(error, received_ns)
+
+    @property
+    def counters(self) -> dict[str, Counters]:
+        """What became of each modality's messages."""
+        return {name: arrivals.copy_counters() for name, arrivals in self._arrivals.items()}
 
     @property
     def problem(self) -> str:

@@ -13,6 +13,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
+from smvae_core.words import counted
+
 NANOSECONDS = 1_000_000_000
 STUCK = 8  # messages in a row with one stamp; some drivers send a reading twice, none this often
 RECENT = (
@@ -186,9 +188,23 @@ def describe_stuck(repeated: int, stamps: str = "its stamps") -> str:
     )
 
 
+def describe_stray(frame_id: str, other: str) -> str:
+    """What is wrong with a topic that has messages of two frames, and what to do."""
+    return (
+        f"messages of two frames come on its topic, and only those of {frame_id or 'no frame_id'}, "
+        f"which were first, count, not those of {other or 'no frame_id'}: see who publishes there "
+        "(`ros2 topic info -v`), and correct a name or a remapping"
+    )
+
+
 def describe_unusable(name: str, count: int, why: str) -> str:
     """The line about a modality's unusable messages at the end of a program."""
-    return f"{count} unusable messages of {name}, the last: {why}"
+    return f"{counted(count, 'unusable message')} of {name}, the last: {why}"
+
+
+def describe_strayed(name: str, count: int, why: str) -> str:
+    """The line about a modality's messages of another frame at the end of a program."""
+    return f"{counted(count, 'message')} of {name} left out: {why}"
 
 
 def _describe_unusable(came: Came) -> str:

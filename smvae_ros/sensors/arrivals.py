@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from smvae_ros.messages.fields import ForeignMessage
-from smvae_ros.sensors.absence import RECENT, Apart, Came, Evidence, Window
+from smvae_ros.sensors.absence import RECENT, Apart, Came, Evidence, Window, describe_stray
 
 NANOSECONDS = 1_000_000_000
 
@@ -23,8 +24,10 @@ class Counters:
         lost: never reached a callback, according to the middleware.
         invalid: unusable; of images those, too, that had been stored before a frame noticed.
         foreign: good, but about something else, such as another arm's joints.
+        strayed: of these, messages of another frame_id than that of the messages that count.
         skewed: frames that the modality was left out of because of its stamp.
         last_error: why the latest invalid one was unusable.
+        last_stray: of which two frames messages come.
     """
 
     received: int = 0
@@ -34,8 +37,19 @@ class Counters:
     lost: int = 0
     invalid: int = 0
     foreign: int = 0
+    strayed: int = 0
     skewed: int = 0
     last_error: str = ""
+    last_stray: str = ""
+
+
+def strays(counters: Mapping[str, Counters]) -> dict[str, tuple[int, str]]:
+    """Modality → messages of another frame, and in words of which, where there were some."""
+    return {
+        name: (counter.strayed, counter.last_stray)
+        for name, counter in counters.items()
+        if counter.strayed
+    }
 
 
 class Arrivals:
@@ -45,22 +59,41 @@ class Arrivals:
         counters: since they were last reset.
         apart: of the latest frame, where it left the modality out because of its stamp.
         repeated: how often in a row a stamp was the one before.
+        frame_id: of the latest one that was kept; empty where it has none, None before any.
     """
 
     def __init__(self) -> None:
         self.counters = Counters()
         self.apart: Apart | None = None
         self.repeated = 0
+        self.frame_id: str | None = None
         self._stamp_ns: int | None = None
         self._received_ns = 0
         # Since the last usable one: how many, why the latest, and when that was received.
         self._unusable: tuple[int, str, int] | None = None
         self._foreign: tuple[int, str, int] | None = None
 
+    def check_frame(self, frame_id: str, received_ns: int) -> None:
+        """Refuses a message of another frame than those before it, as long as the last of these is
+        not older than two seconds: it is another sensor's, on the same topic by mistake. A driver
+        that comes back with another frame is quiet for longer.
+
+        Raises:
+            ForeignMessage: for such a message.
+        """
+        known = self.frame_id
+        if known in (None, frame_id) or received_ns - self._received_ns > RECENT * NANOSECONDS:
+            return
+        stray = ForeignMessage(describe_stray(known, frame_id))
+        self.counters.strayed += 1
+        self.counters.last_stray = str(stray)
+        raise stray
+
     def store(
         self,
         stamp_ns: int | None,
         received_ns: int,
+        frame_id: str = "",
         *,
         dropped: bool,
         ignored: bool,
@@ -71,6 +104,7 @@ class Arrivals:
         Args:
             stamp_ns: its stamp; None where it has none.
             received_ns: its receipt.
+            frame_id: empty where it has none.
             dropped: whether one was lost by that: the one before, unused, or this one.
             ignored: whether it was not kept.
             usable: whether it is known to be so; otherwise :meth:`use` tells.
@@ -81,6 +115,7 @@ class Arrivals:
         self.repeated = self.repeated + 1 if stamp_ns == self._stamp_ns is not None else 0
         self._stamp_ns = stamp_ns
         self._received_ns = received_ns
+        self.frame_id = frame_id
         if usable and not ignored:
             counters.usable += 1
             self._unusable = self._foreign = None

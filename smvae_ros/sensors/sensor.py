@@ -25,22 +25,22 @@ class Sensor:
         name: as given.
         slot: what is kept.
         arrivals: what became of the messages.
-        frame_id: of the latest one that was kept; empty before any and where it has none.
     """
 
     def __init__(self, name: str, modality: Modality) -> None:
         self.name = name
         self.arrivals = Arrivals()
-        self.frame_id = ""
         self.slot = SeriesHistory(modality) if modality.kind == "series" else NewestSlot()
 
     def store(self, value: Any, stamp_ns: int | None, received_ns: int, frame_id: str = "") -> None:
-        """Keeps a message; ValueError refuses it, and nothing is counted."""
+        """Keeps a message; ValueError refuses it, to be counted by whoever hears that."""
+        self.arrivals.check_frame(frame_id, received_ns)
         dropped = self.slot.store(value, stamp_ns, received_ns)
-        self.frame_id = frame_id
         ignored = dropped and isinstance(self.slot, SeriesHistory)
         usable = isinstance(value, np.ndarray)  # what is decoded later is not known to be
-        self.arrivals.store(stamp_ns, received_ns, dropped=dropped, ignored=ignored, usable=usable)
+        self.arrivals.store(
+            stamp_ns, received_ns, frame_id, dropped=dropped, ignored=ignored, usable=usable
+        )
 
     def fits(self, leader: Sensor) -> bool:
         """Whether its stamp is near enough to the leader's, whose stamp is the frame's moment.

@@ -204,7 +204,7 @@ class SensorSet:
             now,
             waited,
             absent,
-            {name: sensor.frame_id for name, sensor in sensors.items()},
+            {name: sensor.arrivals.frame_id or "" for name, sensor in sensors.items()},
             self.camera_info,
         )
 

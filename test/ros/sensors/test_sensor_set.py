@@ -457,9 +457,9 @@ def test_frame_ids_and_camera_info_go_with_the_snapshot_also_of_what_is_absent()
     sensors = sensor_set()
     sensors.camera_info = "calibration"
     sensors.store("rgb", 0, EPOCH, 0, "old_camera")
-    sensors.store("rgb", 1, EPOCH + MS, MS, "camera")
-    sensors.store("action", 0, EPOCH + SECOND, SECOND)
-    sample = sensors.poll(SECOND)
+    sensors.store("rgb", 1, EPOCH + 3 * SECOND, 3 * SECOND, "camera")  # started again
+    sensors.store("action", 0, EPOCH + 4 * SECOND, 4 * SECOND)
+    sample = sensors.poll(4 * SECOND)
     assert sample is not None
     assert list(sample.inputs) == ["action"]
     assert sample.frame_ids == {"rgb": "camera", "depth": "", "force": "", "action": ""}

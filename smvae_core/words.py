@@ -1,0 +1,8 @@
+"""Numbers and nouns in what people read."""
+
+from __future__ import annotations
+
+
+def counted(count: int, noun: str, plural: str = "") -> str:
+    """``1 message``, ``2 messages``; nouns that do not take an s are given their ``plural``."""
+    return f"{count} {noun if count == 1 else plural or noun + 's'}"
