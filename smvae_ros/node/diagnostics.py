@@ -58,33 +58,44 @@ class SensorHealth:
 
 @dataclass(frozen=True)
 class NodeHealth:
-    """What is known of the node at one time.
+    """What is known of the node at one time, configured or not.
 
     Attributes:
         state: of its life cycle.
         failure: why it could not be configured, or empty.
-        progress: of its worker.
-        model: hash of the model's weights, or empty.
-        device: where the model runs, or empty.
-        times: of the frames since the last report.
+        transport: why the middleware's transport is not the one that was asked for, or empty.
         late_limits: late frames in a row that are a WARN, and an ERROR.
         deadline: seconds after which a frame is late.
-        calibrated: whether the model says what is normal for sensors.
-        health_seconds: spent on checking sensors since the last report.
-        transport: why the middleware's transport is not the one that was asked for, or empty.
     """
 
     state: str
     failure: str
-    progress: Progress
-    model: str
-    device: str
+    transport: str
+    late_limits: tuple[int, int]
+    deadline: float
+
+
+@dataclass(frozen=True)
+class PipelineHealth:
+    """What is known of the node's pipeline at one time; as it is made, that there is none.
+
+    Attributes:
+        progress: of its worker.
+        model: hash of the model's weights, or empty.
+        device: where the model runs, or empty.
+        times: of the frames since the last report.
+        calibrated: whether the model says what is normal for sensors.
+        health_seconds: spent on checking sensors so far.
+        sensors: by modality.
+    """
+
+    progress: Progress = field(default_factory=Progress)
+    model: str = ""
+    device: str = ""
     times: Times = field(default_factory=Times)
-    late_limits: tuple[int, int] = (5, 50)
-    deadline: float = 0.0
     calibrated: bool = False
     health_seconds: float = 0.0
-    transport: str = ""
+    sensors: Mapping[str, SensorHealth] = field(default_factory=dict)
 
 
 class HealthReport:
@@ -98,27 +109,26 @@ class HealthReport:
     def __init__(self, prefix: str) -> None:
         self._prefix = prefix
         self._before_ns = 0
-        self._progress = Progress()
-        self._counters: dict[str, Counters] = {}
+        self._before = PipelineHealth()
 
     def __call__(
-        self, node: NodeHealth, sensors: Mapping[str, SensorHealth], now_ns: int
+        self, node: NodeHealth, pipeline: PipelineHealth, now_ns: int
     ) -> list[DiagnosticStatus]:
         """The statuses for the time since the last call; ``now_ns`` is monotonic."""
         seconds = max(1e-3, (now_ns - self._before_ns) / 1e9)
-        statuses = [self._node_status(node, sensors, seconds)]
-        for name, health in sensors.items():
-            statuses.append(self._sensor_status(name, health, node.calibrated, seconds))
-        self._before_ns = now_ns
-        self._progress = node.progress
-        self._counters = {name: health.counters for name, health in sensors.items()}
+        statuses = [self._node_status(node, pipeline, seconds)]
+        for name, health in pipeline.sensors.items():
+            statuses.append(self._sensor_status(name, health, pipeline.calibrated, seconds))
+        self._before_ns, self._before = now_ns, pipeline
         return statuses
 
     def _node_status(
-        self, node: NodeHealth, sensors: Mapping[str, SensorHealth], seconds: float
+        self, node: NodeHealth, pipeline: PipelineHealth, seconds: float
     ) -> DiagnosticStatus:
-        progress = node.progress
-        rate = max(0, progress.frames - self._progress.frames) / seconds
+        progress, before, times = pipeline.progress, self._before, pipeline.times
+        rate = max(0, progress.frames - before.progress.frames) / seconds
+        checking = max(0.0, pipeline.health_seconds - before.health_seconds)
+        evidence = [health.evidence for health in pipeline.sensors.values()]
         values = {
             "state": node.state,
             "rate_hz": rate,
@@ -126,31 +136,31 @@ class HealthReport:
             "latency_ms": 1000 * progress.latency,
             "frames": progress.frames,
             "failures": progress.failures,
-            "model": node.model,
-            "device": node.device,
-            "sensor_health": "calibrated" if node.calibrated else NOT_CALIBRATED,
-            "sensor_health_share": node.health_seconds / seconds,
-            "late_in_a_row": node.times.late,
+            "model": pipeline.model,
+            "device": pipeline.device,
+            "sensor_health": "calibrated" if pipeline.calibrated else NOT_CALIBRATED,
+            "sensor_health_share": checking / seconds,
+            "late_in_a_row": times.late,
         }
-        for stage, mean in node.times.mean.items():
+        for stage, mean in times.mean.items():
             values[f"{stage}_ms_mean"] = 1000 * mean
-            values[f"{stage}_ms_max"] = 1000 * node.times.longest[stage]
+            values[f"{stage}_ms_max"] = 1000 * times.longest[stage]
         level, message = DiagnosticStatus.OK, f"{values['subset']} at {rate:.1f} Hz"
         if node.failure:
             level, message = DiagnosticStatus.ERROR, node.failure
         elif node.state != "active":
             message = node.state
-        elif progress.failures > self._progress.failures:
+        elif progress.failures > before.progress.failures:
             level, message = DiagnosticStatus.ERROR, f"frames fail: {progress.last_error}"
-        elif not any(health.evidence.live for health in sensors.values()):
+        elif not any(known.live for known in evidence):
             # The transport may be why.
             level, message = DiagnosticStatus.WARN, node.transport or "no modality is live"
-        elif not rate and not any(_may_be_used(health.evidence) for health in sensors.values()):
+        elif not rate and not any(_may_be_used(known) for known in evidence):
             level, message = DiagnosticStatus.WARN, "no modality that is live is usable"
-        elif node.times.late >= min(node.late_limits):
-            failed = node.times.late >= node.late_limits[1]
+        elif times.late >= min(node.late_limits):
+            failed = times.late >= node.late_limits[1]
             level = DiagnosticStatus.ERROR if failed else DiagnosticStatus.WARN
-            message = _late(node, rate)
+            message = _late(times, node.deadline, rate)
         elif node.transport:
             level, message = DiagnosticStatus.WARN, node.transport
         elif progress.idle:
@@ -160,7 +170,8 @@ class HealthReport:
     def _sensor_status(
         self, name: str, health: SensorHealth, calibrated: bool, seconds: float
     ) -> DiagnosticStatus:
-        counters, before = health.counters, self._counters.get(name, Counters())
+        counters, known = health.counters, self._before.sensors.get(name)
+        before = Counters() if known is None else known.counters
         arrived = max(0, counters.received - before.received)
         usable = max(0, counters.usable - before.usable)
         invalid = max(0, counters.invalid - before.invalid)
@@ -193,13 +204,13 @@ def _may_be_used(evidence: Evidence) -> bool:
     return evidence.live and evidence.unusable is None
 
 
-def _late(node: NodeHealth, rate: float) -> str:
+def _late(times: Times, deadline: float, rate: float) -> str:
     """What is said of frames that come too late, with the stage that takes most of the time."""
-    stages = {name: mean for name, mean in node.times.mean.items() if name != "total"}
+    stages = {name: mean for name, mean in times.mean.items() if name != "total"}
     slowest = max(stages, key=stages.__getitem__)
     return (
-        f"{node.times.late} frames in a row took longer than deadline_ms "
-        f"({1000 * node.deadline:.0f} ms), at {rate:.1f} Hz; most of it is {slowest} "
+        f"{times.late} frames in a row took longer than deadline_ms "
+        f"({1000 * deadline:.0f} ms), at {rate:.1f} Hz; most of it is {slowest} "
         f"({1000 * stages[slowest]:.0f} ms)"
     )
 

@@ -10,13 +10,10 @@ in units of the training data's standard deviation.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import cv2
 import numpy as np
 
 from smvae_core.health.hysteresis import Level
-from smvae_core.health.monitor import Judgement
 from smvae_core.modalities import Modality
 from smvae_ros.node.frame import Frame
 
@@ -46,25 +43,19 @@ _CURVES = (
 )
 
 
-def draw_overview(
-    frame: Frame,
-    modalities: Mapping[str, Modality],
-    judgements: Mapping[str, Judgement] | None = None,
-) -> np.ndarray:
+def draw_overview(frame: Frame) -> np.ndarray:
     """The picture, uint8 (height, width, 3) RGB.
 
     Args:
         frame: with the predictions of whatever is to be shown; others are left empty.
-        modalities: the model's, each of which gets a column.
-        judgements: of the sensors' health; of others nothing is said.
     """
     step = TILE + GAP
     height = HEADER + CAPTION + 2 * step
-    picture = np.full((height, GAP + step * len(modalities), 3), _BACKGROUND, np.uint8)
+    picture = np.full((height, GAP + step * len(frame.modalities), 3), _BACKGROUND, np.uint8)
     milliseconds = 1000 * sum(frame.timings.values())
     live = "+".join(frame.sample.inputs)
     _write(picture, f"live: {live}   {milliseconds:.1f} ms", (GAP, HEADER - 7), _TEXT)
-    for column, (name, modality) in enumerate(modalities.items()):
+    for column, (name, modality) in enumerate(frame.modalities.items()):
         left, top = GAP + step * column, HEADER + CAPTION
         entry = frame.sample.inputs.get(name)
         if entry is not None:
@@ -73,7 +64,7 @@ def draw_overview(
             absence = frame.sample.absent.get(name)
             state = "left out" if absence is not None and absence.arrives else "not live"
             colour = _ABSENT
-        judgement = None if entry is None else (judgements or {}).get(name)
+        judgement = None if entry is None else frame.judgements.get(name)
         _write(picture, f"{name} {state}", (left, top - 21), colour)
         arrays = (frame.arrays.get(name), frame.prediction.observations.get(name))
         for row, (array, label) in enumerate(zip(arrays, ("live", "predicted"), strict=True)):

@@ -1,8 +1,8 @@
 """The lifecycle node: topics → sensor set → inference → topics.
 
-configure loads the model that the parameter ``checkpoint`` names, warms every network up and
-subscribes (and from then on only while somebody listens); activate only starts publishing.
-Callbacks only store; a :class:`Worker` owns the model.
+configure loads the model that the parameter ``checkpoint`` names, warms every network up and makes
+the :class:`Pipeline`, which subscribes; activate only starts publishing. Callbacks only store; a
+worker owns the model.
 Nothing depends on ROS time: being live is a matter of monotonic time, and outputs carry the stamps
 of the inputs.
 """
@@ -23,32 +23,19 @@ from rclpy.logging import LoggingSeverity
 from rclpy.utilities import get_rmw_implementation_identifier
 
 from smvae_core.checkpoint import CheckpointError
-from smvae_core.health.monitor import HealthMonitor
 from smvae_core.inference.inference import Inference
 from smvae_core.precision import precision_advice
 from smvae_ros.cli.programs import Interrupts
-from smvae_ros.node.diagnostics import HealthReport, NodeHealth, SensorHealth
-from smvae_ros.node.frame_times import Times
+from smvae_ros.node.diagnostics import HealthReport, NodeHealth, PipelineHealth
 from smvae_ros.node.guarded_node import GuardedCallbacks
 from smvae_ros.node.key_values import status_prefix
 from smvae_ros.node.model_folder import ModelFolder
-from smvae_ros.node.publishers import Outputs
+from smvae_ros.node.pipeline import Pipeline
 from smvae_ros.node.reload import ReloadService
-from smvae_ros.node.subscriptions import Inputs, make_profile
 from smvae_ros.node.throttle import Throttle
 from smvae_ros.node.transport import transport_problem
-from smvae_ros.node.waiting import SharedSensors
-from smvae_ros.node.worker import Progress, Worker
-from smvae_ros.parameters.configuration import (
-    NODE_NAME,
-    health_settings,
-    make_sources,
-    sensor_settings,
-    with_absolute_topics,
-)
+from smvae_ros.parameters.configuration import NODE_NAME, with_absolute_topics
 from smvae_ros.parameters.node_parameters import NodeParameters
-from smvae_ros.sensors.absence import Connection
-from smvae_ros.sensors.sensor_set import SensorSet
 
 DIAGNOSTICS_PERIOD = 1.0  # seconds
 EVENTS_PERIOD = 0.2  # seconds
@@ -64,16 +51,11 @@ class PerceptionNode(GuardedCallbacks, LifecycleNode):
     def __init__(self, interrupted: Interrupts) -> None:
         super().__init__(NODE_NAME)
         self._interrupted = interrupted
-        self._sensors: SharedSensors | None = None
-        self._inputs: Inputs | None = None
-        self._outputs: Outputs | None = None
-        self._worker: Worker | None = None
+        self._pipeline: Pipeline | None = None
         self._failure = ""
         self._transport_problem = transport_problem(os.environ, get_rmw_implementation_identifier())
-        self._health = HealthMonitor()
-        self._health_seconds = 0.0  # that it had spent at the last report
         self._warn = Throttle(self.get_logger().warning)
-        self._settings = NodeParameters(self, lambda: self._worker is not None, self._apply)
+        self._settings = NodeParameters(self, lambda: self._pipeline is not None, self._apply)
         self._model_folder = ModelFolder(
             self._settings["model_folder"], self._settings["checkpoint"]
         )
@@ -100,8 +82,7 @@ class PerceptionNode(GuardedCallbacks, LifecycleNode):
     @property
     def rests(self) -> bool:
         """Whether there are fewer frames than messages arrive, since nobody listens."""
-        worker, inputs = self._worker, self._inputs
-        return worker is not None and worker.progress.idle and inputs.subscribed_since is not None
+        return self._pipeline is not None and self._pipeline.rests
 
     # -- life cycle --------------------------------------------------------------------------------
 
@@ -123,12 +104,12 @@ class PerceptionNode(GuardedCallbacks, LifecycleNode):
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         result = super().on_activate(state)
-        self._worker.start()
+        self._pipeline.start()
         self.get_logger().info("active")
         return result
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
-        self._worker.stop()
+        self._pipeline.stop()
         self.get_logger().info("inactive")
         return super().on_deactivate(state)
 
@@ -161,43 +142,14 @@ class PerceptionNode(GuardedCallbacks, LifecycleNode):
         parameters.declare_modalities(modalities.values())
         if parameters.problem:
             raise ValueError(parameters.problem)
-        names = ", ".join(modalities)
         if unknown := parameters.describe_unknown(modalities):
             self.get_logger().warning(unknown)
         values = with_absolute_topics(parameters.values, self.get_fully_qualified_name())
-        sources = make_sources(modalities, values)
-        if not any(source.topic for source in sources.values()):
-            raise ValueError(f"no modality has a topic: set the topic of one of {names}")
-        connections = {name: Connection(source.topic) for name, source in sources.items()}
-        settings = sensor_settings(modalities, parameters.values)
-        self._sensors = SharedSensors(SensorSet(modalities, settings, connections))
-        profiles = {
-            name: make_profile(parameters[f"{name}.reliability"], parameters[f"{name}.queue_size"])
-            for name in sources
-        }
-        self._health = HealthMonitor(health_settings(parameters.values))
-        self._outputs = Outputs(
-            self,
-            sources,
-            self._warn,
-            lambda: self._health.judgements,
-        )
-        self._outputs.frame_id = parameters["frame_id"]
-        self._outputs.camera_frame = parameters["camera_frame"]
-        self._worker = Worker(
-            inference, self._sensors, sources, self._outputs, self._warn, self._health
-        )
-        self._worker.times.deadline = parameters["deadline_ms"] / 1000
-        self._worker.idle_rate = parameters["idle_rate"]
-        self._inputs = Inputs(
-            self, sources, profiles, self._sensors, values["camera_info_topic"], self._warn
-        )
-        self._worker.awaits_sensors = self._inputs.are_awaited
-        self._worker.debug = self._debug
+        self._pipeline = Pipeline(self, inference, values, self._warn, self._debug)
         self.get_logger().info(
-            f"model {inference.model_hash} of {names} on {inference.device} is ready after "
-            f"{time.monotonic() - start:.1f} s; subscribed to "
-            + ", ".join(self._inputs.topic(name) for name in sources if sources[name].topic)
+            f"model {inference.model_hash} of {', '.join(modalities)} on {inference.device} is "
+            f"ready after {time.monotonic() - start:.1f} s; subscribed to "
+            + ", ".join(self._pipeline.topics.values())
         )
         if self._transport_problem:
             self.get_logger().warning(self._transport_problem)
@@ -233,12 +185,9 @@ class PerceptionNode(GuardedCallbacks, LifecycleNode):
             logger.debug(line())
 
     def _release(self) -> None:
-        if self._worker is not None:
-            self._worker.stop()
-        for part in (self._inputs, self._outputs):
-            if part is not None:
-                part.destroy()
-        self._worker = self._inputs = self._outputs = self._sensors = None
+        if self._pipeline is not None:
+            self._pipeline.destroy()
+        self._pipeline = None
 
     # -- while configured --------------------------------------------------------------------------
 
@@ -247,14 +196,8 @@ class PerceptionNode(GuardedCallbacks, LifecycleNode):
         self._debug(lambda: f"parameters: {_changes(self._settings.values, values)}")
         if values["checkpoint"] != self._settings["checkpoint"]:
             self._model_folder.resolve(values["checkpoint"])
-        if self._worker is not None:
-            self._health.settings = health_settings(values)
-            self._worker.times.deadline = values["deadline_ms"] / 1000
-            modalities = self._worker.inference.modalities
-            self._sensors.configure(sensor_settings(modalities, values))
-            self._worker.idle_rate = values["idle_rate"]
-            self._outputs.frame_id = values["frame_id"]
-            self._outputs.camera_frame = values["camera_frame"]
+        if self._pipeline is not None:
+            self._pipeline.configure(values)
 
     def _reload(self) -> str:
         """Loads ``checkpoint`` beside the running model, and swaps them between two frames.
@@ -262,65 +205,41 @@ class PerceptionNode(GuardedCallbacks, LifecycleNode):
         Raises:
             ValueError, CheckpointError: where the old model has to stay.
         """
-        worker = self._worker
-        if worker is None:
+        pipeline = self._pipeline
+        if pipeline is None:
             raise ValueError("there is none yet; configure the node first")
         inference = self._load()
-        if differences := _differences(worker.inference.modalities, inference.modalities):
+        if differences := _differences(pipeline.inference.modalities, inference.modalities):
             raise ValueError(
                 f"the new one has {differences}; to change that, deactivate, clean up, configure "
                 "and activate"
             )
-        if worker is not self._worker:
+        if pipeline is not self._pipeline:
             raise ValueError("the node was cleaned up while the new one was being loaded")
-        worker.exchange(inference)
+        pipeline.exchange(inference)
         return f"model {inference.model_hash} is in use"
 
     def _attend(self) -> None:
-        inputs = self._inputs
-        if inputs is None:
-            return
-        diagnosed = self._diagnostics.get_subscription_count() > 0
-        heard = diagnosed or self._outputs.are_heard() or not self._settings["lazy"]
-        before = inputs.subscribed_since
-        inputs.attend(heard)
-        if before is None and inputs.subscribed_since is not None:
-            self.get_logger().info("sensors are subscribed again")
-        elif before is not None and inputs.subscribed_since is None:
-            self.get_logger().info("nobody listens: sensors are not subscribed meanwhile (lazy)")
-        inputs.poll_events()
+        if self._pipeline is not None:
+            diagnosed = self._diagnostics.get_subscription_count() > 0
+            self._pipeline.attend(diagnosed or not self._settings["lazy"])
 
     def _publish_diagnostics(self) -> None:
-        now = time.monotonic_ns()
-        worker, sensors, inputs = self._worker, self._sensors, self._inputs
-        if inputs is not None and inputs.subscribed_since is None:
+        now, pipeline = time.monotonic_ns(), self._pipeline
+        if pipeline is not None and pipeline.subscribed_since is None:
             return  # nobody listens
-        healths = {}
-        if worker is not None:
-            judgements = self._health.judgements
-            with sensors as stored:
-                counters, evidences = stored.counters(), stored.evidence(now)
-            for name, evidence in evidences.items():
-                connection = inputs.connection(name, examined=not evidence.live)
-                healths[name] = SensorHealth(
-                    connection, evidence, counters[name], judgements.get(name)
-                )
-        node = NodeHealth(
-            self._state_machine.current_state[1],
-            self._failure,
-            Progress() if worker is None else worker.progress,
-            "" if worker is None else worker.inference.model_hash,
-            "" if worker is None else str(worker.inference.device),
-            Times() if worker is None else worker.times.take(),
-            (self._settings["late_warn"], self._settings["late_error"]),
-            self._settings["deadline_ms"] / 1000,
-            worker is not None and worker.inference.calibration is not None,
-            max(0.0, self._health.seconds - self._health_seconds),
-            self._transport_problem,
+        statuses = self._report(
+            NodeHealth(
+                self._state_machine.current_state[1],
+                self._failure,
+                self._transport_problem,
+                (self._settings["late_warn"], self._settings["late_error"]),
+                self._settings["deadline_ms"] / 1000,
+            ),
+            PipelineHealth() if pipeline is None else pipeline.health(now),
+            now,
         )
-        self._health_seconds = self._health.seconds
-        statuses = self._report(node, healths, now)
-        if inputs is not None and now < (inputs.subscribed_since + DIAGNOSTICS_PERIOD) * 1e9:
+        if pipeline is not None and now < (pipeline.subscribed_since + DIAGNOSTICS_PERIOD) * 1e9:
             return  # sensors had less than the time that rates are of
         message = DiagnosticArray(status=statuses)
         message.header.stamp = self.get_clock().now().to_msg()

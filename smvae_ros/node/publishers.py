@@ -20,7 +20,6 @@ from rclpy.serialization import serialize_message
 from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import Float32MultiArray
 
-from smvae_core.health.monitor import Judgement
 from smvae_core.inference.inference import Encoding
 from smvae_core.modalities import Modality
 from smvae_ros.messages import (
@@ -56,7 +55,6 @@ class Outputs:
         sources: by modality; predictions are sent in the source's message type, images always as
             sensor_msgs/Image.
         warn: given a subject and a text.
-        judgements: returns the latest about each sensor's health, for the overview.
 
     Attributes:
         frame_id: of the latent, and of predictions whose sensor has none.
@@ -68,10 +66,8 @@ class Outputs:
         node: LifecycleNode,
         sources: Mapping[str, Source],
         warn: Callable[[str, str], None],
-        judgements: Callable[[], Mapping[str, Judgement]] = dict,
     ) -> None:
         self._node, self._sources, self._warn = node, sources, warn
-        self._judgements = judgements
         self.frame_id = self.camera_frame = ""
         self._images = [n for n, s in sources.items() if s.modality.kind in _IMAGE_KINDS]
         self._adapters = {
@@ -168,9 +164,8 @@ class Outputs:
         )
 
     def _make_overview(self, frame: Frame) -> Image:
-        modalities = {name: source.modality for name, source in self._sources.items()}
         return adapter("sensor_msgs/msg/Image").to_message(
-            draw_overview(frame, modalities, self._judgements()),
+            draw_overview(frame),
             _PICTURE,
             installed_types,
             stamp_ns=frame.stamp_ns,

@@ -56,6 +56,8 @@ class Inputs:
         warn: given a subject and a text.
 
     Attributes:
+        sources: as given; others of the same topics and types may take their place.
+        topics: modality → the topic that is subscribed for it, with remappings applied.
         subscribed_since: monotonic time in seconds; None while nothing is subscribed.
 
     Raises:
@@ -71,16 +73,16 @@ class Inputs:
         camera_info_topic: str,
         warn: Warn,
     ) -> None:
-        self._node, self._sources, self._sensors, self._warn = node, sources, sensors, warn
+        self.sources = sources
+        self._node, self._sensors, self._warn = node, sensors, warn
         self._profiles, self._camera_info_topic = profiles, camera_info_topic
         self._subscriptions: dict[str, Subscription] = {}
-        self._topics: dict[str, str] = {}
+        self.topics: dict[str, str] = {}
         self._events: list[PolledEvents] = []
         self.subscribed_since: float | None = None
-        self._awaited_until = math.inf  # monotonic; known once a sensor is live
-        self._heard = 0.0  # when somebody last listened, monotonic
+        self._heard = time.monotonic()  # when somebody last listened
         try:
-            self.attend(True)
+            self._subscribe_all()
         except InvalidTopicNameException as error:
             self.destroy()
             raise ValueError(f"cannot subscribe: {error}") from error
@@ -96,11 +98,13 @@ class Inputs:
         if heard:
             self._heard = now
             if self.subscribed_since is None:
-                self.subscribed_since = now
-                self._awaited_until = math.inf
                 self._subscribe_all()
+                self._node.get_logger().info("sensors are subscribed again")
         elif self.subscribed_since is not None and now > self._heard + UNHEARD_SECONDS:
             self.destroy()
+            self._node.get_logger().info(
+                "nobody listens: sensors are not subscribed meanwhile (lazy)"
+            )
 
     def are_awaited(self) -> bool:
         """Whether sensors that have a publisher may not have been received yet, as the first ones
@@ -115,12 +119,12 @@ class Inputs:
         self._awaited_until = min(self._awaited_until, now + FIRST_SECONDS)
         return any(
             name not in live and self._node.count_publishers(topic) > 0
-            for name, topic in self._topics.items()
+            for name, topic in self.topics.items()
         )
 
     def topic(self, name: str) -> str:
         """The topic of a modality, with remappings applied; empty where there is none."""
-        return self._topics.get(name, "")
+        return self.topics.get(name, "")
 
     def connection(self, name: str, examined: bool) -> Connection:
         """What is known of a modality's topic and publishers; only where they are ``examined`` what
@@ -135,7 +139,7 @@ class Inputs:
         subscription = self._subscriptions.get(name)
         if subscription is None:
             return ""
-        wanted = self._sources[name].adapter.type_name
+        wanted = self.sources[name].adapter.type_name
         publishers = self._node.get_publishers_info_by_topic(subscription.topic_name)
         texts = (_mismatch(name, found, wanted, subscription.qos_profile) for found in publishers)
         return "; ".join(dict.fromkeys(text for text in texts if text))
@@ -156,10 +160,12 @@ class Inputs:
         self._subscriptions.clear()
 
     def _subscribe_all(self) -> None:
-        for name, source in self._sources.items():
+        self.subscribed_since = time.monotonic()
+        self._awaited_until = math.inf  # monotonic; known once a sensor is live
+        for name, source in self.sources.items():
             if source.topic:
                 self._subscribe(name, source, self._profiles[name])
-                self._topics[name] = self._subscriptions[name].topic_name
+                self.topics[name] = self._subscriptions[name].topic_name
         if self._camera_info_topic:
             self._subscriptions["camera_info"] = self._node.create_subscription(
                 installed_types("sensor_msgs/msg/CameraInfo"),
@@ -204,7 +210,7 @@ class Inputs:
     def _store(self, name: str, read: Read, data: bytes, received_ns: int) -> None:
         message = read(data)
         try:
-            value = self._sources[name].incoming(message)
+            value = self.sources[name].incoming(message)
             self._sensors.store(name, value, message.stamp_ns, received_ns, message.frame_id)
         except ValueError as error:
             self._sensors.refuse(name, error, received_ns)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -52,50 +52,44 @@ class Worker:
     """Works from :meth:`start` to :meth:`stop`.
 
     Args:
-        inference: a model that has been warmed up; :meth:`exchange` gives another one.
+        inference: a model that has been warmed up.
+        sources: by modality.
         sensors: where frames come from.
-        sources: by modality; exchanged together with the model.
         outputs: where predictions go.
+        health: given every frame after it has been published.
         warn: given a subject and a text.
-        health: called with every frame after it has been published; None for nothing.
+        debug: given what makes a line of the log, which it calls only where somebody wants it.
 
     Attributes:
+        model: the inference with the sources of its modalities; can be exchanged as a whole between
+            two frames.
         times: of the stages of frames.
         progress: what it has done so far; replaced as a whole after each frame.
         idle_rate: frames per second at most while nobody listens.
         awaits_sensors: tells whether frames shall wait for sensors that are yet to be received.
-        debug: given what makes a line of the log, which it calls only where somebody wants it.
     """
 
     def __init__(
         self,
         inference: Inference,
+        sources: Mapping[str, Source],
         sensors: SharedSensors,
-        sources: dict[str, Source],
         outputs: Outputs,
+        health: HealthMonitor,
         warn: Callable[[str, str], None],
-        health: HealthMonitor | None = None,
+        debug: Callable[[Callable[[], str]], object],
     ) -> None:
-        self.inference = inference
+        self.model = (inference, sources)
         self.progress = Progress()
         self.times = FrameTimes()
         self.idle_rate = 1.0
         self.awaits_sensors: Callable[[], bool] = lambda: False
-        self.debug: Callable[[Callable[[], str]], object] = lambda line: None
-        self._health = health
         self._worked = 0.0  # when a frame was last begun, monotonic
         self._ask_at = 0.0  # when to look again whether somebody listens, monotonic
-        self._sensors, self._sources, self._outputs = sensors, sources, outputs
-        self._warn = warn
+        self._sensors, self._outputs, self._health = sensors, outputs, health
+        self._warn, self._debug = warn, debug
         self._running = False
         self._thread: threading.Thread | None = None
-
-    def exchange(self, inference: Inference) -> None:
-        """Takes another model of the same modalities from the next frame on. Readings are judged by
-        its statistics at once."""
-        for name, modality in inference.modalities.items():
-            self._sources[name] = dataclasses.replace(self._sources[name], modality=modality)
-        self.inference = inference
 
     def start(self) -> None:
         """Begins to work; counting starts anew."""
@@ -153,21 +147,21 @@ class Worker:
             idle = not self._outputs.are_heard()
             if idle != self.progress.idle:
                 self.progress = dataclasses.replace(self.progress, idle=idle)
-                self.debug(lambda: "nobody listens to frames" if idle else "somebody listens")
+                self._debug(lambda: "nobody listens to frames" if idle else "somebody listens")
         if self.progress.idle:
             return self._worked + 1 / self.idle_rate - now
         return LISTENERS_PERIOD if self.awaits_sensors() else 0.0
 
     def _work(self, sample: SensorSample) -> None:
-        inference, outputs = self.inference, self._outputs
-        observations = observe(sample, self._sources)
+        (inference, sources), outputs = self.model, self._outputs
+        observations = observe(sample, sources)
         timings = {"gather": sample.waited, **observations.timings}
         with _timed(timings, "encode"):
             encoding, observations = encode(inference, observations)
         with self._sensors as sensors:
             sensors.settle(observations.sample, observations.unusable)
         for name, _, reason in observations.unusable:
-            self._warn(name, f"unusable message on {self._sources[name].topic}: {reason}")
+            self._warn(name, f"unusable message on {sources[name].topic}: {reason}")
         if encoding is None:
             return
         sample = observations.sample
@@ -176,7 +170,15 @@ class Worker:
         with _timed(timings, "decode"):
             predicted = inference.decode(encoding, outputs.wanted())
         prediction = Prediction(encoding.mean, encoding.log_variance, predicted, timings)
-        frame = Frame(sample, observations.arrays, prediction, inference.model_hash, timings)
+        frame = Frame(
+            sample,
+            observations.arrays,
+            prediction,
+            inference.modalities,
+            inference.model_hash,
+            timings,
+            self._health.judgements,
+        )
         with _timed(timings, "publish"):
             outputs.publish(frame)
         timings["total"] = sample.waited + (time.monotonic_ns() - sample.taken_ns) / 1e9
@@ -184,16 +186,15 @@ class Worker:
             counters = sensors.counters()
         outputs.publish_status(frame, counters)
         self.times.add(timings)
-        self.debug(lambda: _describe(frame))
+        self._debug(lambda: _describe(frame))
         self.progress = dataclasses.replace(
             self.progress,
             frames=self.progress.frames + 1,
             subset=tuple(observations.arrays),
             latency=timings["total"],
         )
-        if self._health is not None:
-            now = sample.taken_ns / 1e9
-            self._health.check(inference, encoding, observations.arrays, sample.receipts, now)
+        now = sample.taken_ns / 1e9
+        self._health.check(inference, encoding, observations.arrays, sample.receipts, now)
 
 
 def _describe(frame: Frame) -> str:

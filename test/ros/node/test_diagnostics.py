@@ -12,7 +12,7 @@ from diagnostic_msgs.msg import DiagnosticStatus
 
 from smvae_core.health.hysteresis import Level
 from smvae_core.health.monitor import Judgement
-from smvae_ros.node.diagnostics import HealthReport, NodeHealth, SensorHealth
+from smvae_ros.node.diagnostics import HealthReport, NodeHealth, PipelineHealth, SensorHealth
 from smvae_ros.node.frame_times import FrameTimes, Times
 from smvae_ros.node.worker import Progress
 from smvae_ros.sensors.absence import Apart, Came, Connection, Evidence
@@ -22,10 +22,8 @@ SECOND = 10**9
 OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
 
 
-def node_health(times: Times | None = None, **others: object) -> NodeHealth:
-    progress = Progress(frames=20, subset=("rgb",), latency=0.01)
-    values = {"calibrated": True, "late_limits": (5, 50), "deadline": 0.1, **others}
-    return NodeHealth("active", "", progress, "hash", "cpu", times or Times(), **values)
+PROGRESS = Progress(frames=20, subset=("rgb",), latency=0.01)
+WORKING = PipelineHealth(PROGRESS, "hash", "cpu", calibrated=True)
 
 
 def sensor_health(**values: object) -> SensorHealth:
@@ -47,8 +45,12 @@ def _fields(kind: type) -> list[str]:
     return [field.name for field in dataclasses.fields(kind)]
 
 
-def report(node: NodeHealth, **sensors: SensorHealth) -> dict[str, DiagnosticStatus]:
-    statuses = HealthReport("node")(node, sensors, SECOND)
+def report(
+    pipeline: PipelineHealth = WORKING, transport: str = "", **sensors: SensorHealth
+) -> dict[str, DiagnosticStatus]:
+    node = NodeHealth("active", "", transport, late_limits=(5, 50), deadline=0.1)
+    pipeline = dataclasses.replace(pipeline, sensors=sensors)
+    statuses = HealthReport("node")(node, pipeline, SECOND)
     assert all(status.hardware_id for status in statuses)
     assert all(status.name.startswith("node: ") for status in statuses)
     return {status.name.removeprefix("node: "): status for status in statuses}
@@ -78,7 +80,8 @@ def test_rows_of_late_frames_are_counted_over_reports() -> None:
 @pytest.mark.parametrize(("late", "level"), [(4, OK), (5, WARN), (49, WARN), (50, ERROR)])
 def test_late_frames_are_a_warning_and_then_an_error(late: int, level: bytes) -> None:
     mean = {"gather": 0.01, "encode": 0.15, "total": 0.17}
-    status = report(node_health(Times(mean, mean, late)), rgb=sensor_health())["perception"]
+    working = dataclasses.replace(WORKING, times=Times(mean, mean, late))
+    status = report(working, rgb=sensor_health())["perception"]
     assert status.level == level
     assert values(status)["encode_ms_mean"] == values(status)["encode_ms_max"] == "150.000"
     if level != OK:
@@ -90,19 +93,20 @@ def test_late_frames_are_a_warning_and_then_an_error(late: int, level: bytes) ->
 def test_what_is_said_when_several_things_are_wrong() -> None:
     """The transport may be why nothing is live; what is late matters more while something is."""
     mean = {"encode": 0.15, "total": 0.17}
-    late, transport = Times(mean, mean, 9), "the transport has no effect"
+    late = dataclasses.replace(WORKING, times=Times(mean, mean, 9))
+    transport = "the transport has no effect"
 
-    def message(live: bool, **others: object) -> str:
-        return report(node_health(**others), rgb=sensor_health(live=live))["perception"].message
+    def message(live: bool, pipeline: PipelineHealth = WORKING, transport: str = "") -> str:
+        return report(pipeline, transport, rgb=sensor_health(live=live))["perception"].message
 
-    assert message(live=False, times=late) == "no modality is live"
-    assert message(live=False, times=late, transport=transport) == transport
+    assert message(False, late) == "no modality is live"
+    assert message(False, late, transport) == transport
     unusable = sensor_health(live=True, unusable=Came(7, "NaN", 0.1))
-    at_rest = dataclasses.replace(node_health(), progress=Progress(idle=True))
+    at_rest = dataclasses.replace(WORKING, progress=Progress(idle=True))
     status = report(at_rest, rgb=unusable)["perception"]
     assert (status.level, status.message) == (WARN, "no modality that is live is usable")
-    assert "frames in a row" in message(live=True, times=late, transport=transport)
-    assert message(live=True, transport=transport) == transport
+    assert "frames in a row" in message(True, late, transport)
+    assert message(True, transport=transport) == transport
 
 
 def judgement(level: Level) -> Judgement:
@@ -111,7 +115,7 @@ def judgement(level: Level) -> Judgement:
 
 @pytest.mark.parametrize(("level", "expected"), [*zip(Level, (OK, WARN, ERROR), strict=True)])
 def test_a_sensor_that_contradicts_the_others_is_named(level: Level, expected: bytes) -> None:
-    status = report(node_health(), force=sensor_health(judgement=judgement(level)))["force"]
+    status = report(force=sensor_health(judgement=judgement(level)))["force"]
     assert status.level == expected
     assert ("differs from what rgb, depth predict" in status.message) == (expected != OK)
     found = values(status)
@@ -121,23 +125,23 @@ def test_a_sensor_that_contradicts_the_others_is_named(level: Level, expected: b
 
 def test_a_sensor_that_stopped_is_stale_whatever_was_said_of_it() -> None:
     sensor = sensor_health(live=False, received=0, judgement=judgement(Level.ERROR))
-    assert report(node_health(), force=sensor)["force"].level == DiagnosticStatus.STALE
+    assert report(force=sensor)["force"].level == DiagnosticStatus.STALE
 
 
 def test_a_model_without_calibration_says_how_to_get_one() -> None:
-    statuses = report(node_health(calibrated=False), rgb=sensor_health())
+    statuses = report(dataclasses.replace(WORKING, calibrated=False), rgb=sensor_health())
     assert statuses["rgb"].level == OK
     for name, key in (("rgb", "health"), ("perception", "sensor_health")):
         assert "training.calibrate" in values(statuses[name])[key]
-    assert values(report(node_health(), rgb=sensor_health())["rgb"])["health"] == "not judged"
+    assert values(report(rgb=sensor_health())["rgb"])["health"] == "not judged"
 
 
 def test_a_publisher_that_cannot_be_heard_is_an_error_with_its_cure() -> None:
     nothing = {"live": False, "age": None, "received": 0}
     mismatch = "/cam offers RELIABILITY BEST_EFFORT: set rgb.reliability to best_effort"
-    status = report(node_health(), rgb=sensor_health(problem=mismatch, **nothing))["rgb"]
+    status = report(rgb=sensor_health(problem=mismatch, **nothing))["rgb"]
     assert (status.level, status.message) == (ERROR, f"nothing arrived on /t: {mismatch}")
-    status = report(node_health(), rgb=sensor_health(**nothing))["rgb"]
+    status = report(rgb=sensor_health(**nothing))["rgb"]
     assert status.level == WARN
     assert "has publishers (1)" in status.message
     assert "ros2 topic hz" in status.message
@@ -148,19 +152,19 @@ APART = Apart("rgb", 37.0, 0.2, "max_skew", 10**18, 10**18 + 37 * 10**9)
 
 def test_a_sensor_that_arrives_and_that_no_frame_uses_is_a_warning_with_the_reason() -> None:
     sensor = {"apart": APART, "live": True, "skewed": 20}
-    status = report(node_health(), rgb=sensor_health(used=0, **sensor))["rgb"]
+    status = report(rgb=sensor_health(used=0, **sensor))["rgb"]
     assert status.level == WARN
     assert "its stamps are 37.0 s behind those of rgb" in status.message
     assert "TAI" in status.message
     assert values(status)["used_hz"] == "0.000"
     # One that is left out of the latest frame alone is used.
-    assert report(node_health(), rgb=sensor_health(used=19, **sensor))["rgb"].level == OK
+    assert report(rgb=sensor_health(used=19, **sensor))["rgb"].level == OK
 
 
 def test_stamps_that_do_not_advance_are_a_warning_though_frames_use_the_sensor() -> None:
-    status = report(node_health(), rgb=sensor_health(used=20, repeated=20))["rgb"]
+    status = report(rgb=sensor_health(used=20, repeated=20))["rgb"]
     assert (status.level, "stamps do not advance" in status.message) == (WARN, True)
-    assert report(node_health(), rgb=sensor_health(used=20, repeated=1))["rgb"].level == OK
+    assert report(rgb=sensor_health(used=20, repeated=1))["rgb"].level == OK
 
 
 @pytest.mark.parametrize(
@@ -177,7 +181,7 @@ def test_why_a_sensor_stopped_is_said(
 ) -> None:
     gone = {"live": False, "age": 7.8, "received": 0}
     sensor = sensor_health(publishers=publishers, problem=problem, **gone)
-    status = report(node_health(), rgb=sensor)["rgb"]
+    status = report(rgb=sensor)["rgb"]
     assert status.level == level
     assert status.message.startswith("stopped 7.8 s ago")
     assert words in status.message
@@ -185,9 +189,9 @@ def test_why_a_sensor_stopped_is_said(
 
 def test_unusable_messages_are_an_error_only_where_nothing_else_comes() -> None:
     came = {"invalid": 50, "last_error": "NaN", "received": 20}
-    assert report(node_health(), rgb=sensor_health(used=20, **came))["rgb"].level == WARN
+    assert report(rgb=sensor_health(used=20, **came))["rgb"].level == WARN
     none = sensor_health(live=False, unusable=Came(50, "NaN", 0.1), used=0, **came)
-    status = report(node_health(), rgb=none)["rgb"]
+    status = report(rgb=none)["rgb"]
     assert (status.level, "50 unusable messages: NaN" in status.message) == (ERROR, True)
 
 
@@ -196,10 +200,10 @@ def test_images_that_no_frame_has_looked_at_are_not_taken_for_usable() -> None:
     resting = {"received": 30, "live": True, "unusable": Came(7, "NaN", 0.1)}
     for invalid in (5, 0):
         sensor = sensor_health(invalid=invalid, last_error="NaN", **resting)
-        status = report(node_health(), rgb=sensor)["rgb"]
+        status = report(rgb=sensor)["rgb"]
         assert (status.level, "unusable messages" in status.message) == (ERROR, True)
     known = sensor_health(usable=1, invalid=5, last_error="NaN", **resting)
-    assert report(node_health(), rgb=known)["rgb"].level == WARN
+    assert report(rgb=known)["rgb"].level == WARN
 
 
 def test_one_unusable_message_is_one() -> None:
@@ -218,6 +222,13 @@ def test_messages_of_a_second_frame_are_a_warning_as_long_as_they_come() -> None
 
 
 def test_messages_about_something_else_are_no_fault() -> None:
-    status = report(node_health(), rgb=sensor_health(used=20, foreign=100))["rgb"]
+    status = report(rgb=sensor_health(used=20, foreign=100))["rgb"]
     assert status.level == OK
     assert values(status)["foreign"] == "100"
+
+
+def test_a_node_that_could_not_be_configured_says_why() -> None:
+    node = NodeHealth("unconfigured", "no such model", "", (5, 50), 0.1)
+    (status,) = HealthReport("node")(node, PipelineHealth(), SECOND)
+    assert (status.level, status.message) == (ERROR, "no such model")
+    assert values(status)["state"] == "unconfigured"

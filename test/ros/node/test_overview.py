@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 
 import numpy as np
@@ -42,7 +43,8 @@ def make_frame(
     prediction = Prediction(
         np.zeros(6, np.float32), np.zeros(6, np.float32), {n: expected[n] for n in predicted}, {}
     )
-    return Frame(sample, {n: arrays[n] for n in live}, prediction, "hash", {"encode": 0.002})
+    observations = {name: arrays[name] for name in live}
+    return Frame(sample, observations, prediction, MODALITIES, "hash", {"encode": 0.002})
 
 
 def tiles(picture: np.ndarray) -> dict[tuple[str, str], np.ndarray]:
@@ -61,7 +63,7 @@ def tiles(picture: np.ndarray) -> dict[tuple[str, str], np.ndarray]:
 def test_what_is_live_and_what_is_predicted_is_shown_and_nothing_else(
     live: tuple[str, ...],
 ) -> None:
-    picture = draw_overview(make_frame(live, ("depth", "force")), MODALITIES)
+    picture = draw_overview(make_frame(live, ("depth", "force")))
     assert picture.dtype == np.uint8
     assert picture.nbytes < 512 * 1024
     for (label, name), tile in tiles(picture).items():
@@ -71,20 +73,20 @@ def test_what_is_live_and_what_is_predicted_is_shown_and_nothing_else(
 
 def test_an_image_is_shown_as_it_is() -> None:
     frame = make_frame(("rgb",), ())
-    shown = tiles(draw_overview(frame, MODALITIES))["live", "rgb"]
+    shown = tiles(draw_overview(frame))["live", "rgb"]
     np.testing.assert_array_equal(shown[::7, ::7], frame.arrays["rgb"][: len(shown[::7])])
 
 
 def test_depth_without_a_reading_is_grey() -> None:
     frame = make_frame(("depth",), ())
-    shown = tiles(draw_overview(frame, MODALITIES))["live", "depth"][::7, ::7].astype(int)
+    shown = tiles(draw_overview(frame))["live", "depth"][::7, ::7].astype(int)
     grey = np.ptp(shown, axis=-1) == 0
     np.testing.assert_array_equal(grey, np.isnan(frame.arrays["depth"])[: len(shown)])
 
 
 def test_why_a_sensor_is_absent_makes_a_difference() -> None:
-    absent = draw_overview(make_frame(("rgb",), ()), MODALITIES)
-    left_out = draw_overview(make_frame(("rgb",), (), left_out=("depth",)), MODALITIES)
+    absent = draw_overview(make_frame(("rgb",), ()))
+    left_out = draw_overview(make_frame(("rgb",), (), left_out=("depth",)))
     rows, columns = np.nonzero((absent != left_out).any(axis=-1))
     assert rows.max() < absent.shape[0] - 2 * TILE
     assert GAP + TILE < columns.min() <= columns.max() < 2 * (TILE + GAP)
@@ -98,8 +100,9 @@ def test_values_outside_the_training_data_and_one_category_can_be_drawn() -> Non
         "action": np.full(4, -1e30, np.float32),
         "label": np.eye(10, dtype=np.float32)[3],
     }
-    frame = Frame(frame.sample, extreme, frame.prediction, "hash", {})
-    picture = draw_overview(frame, {**MODALITIES, "label": label})
+    modalities = {**MODALITIES, "label": label}
+    frame = Frame(frame.sample, extreme, frame.prediction, modalities, "hash", {})
+    picture = draw_overview(frame)
     assert picture.shape[1] == GAP + 6 * (TILE + GAP)
 
 
@@ -109,7 +112,8 @@ def test_the_health_of_a_live_sensor_is_written_and_frames_what_is_not_ok(level:
     judgements = {
         name: Judgement(level, 6.2, "surprise", ("action",), 0, 0.0) for name in ("rgb", "depth")
     }
-    plain, drawn = draw_overview(frame, MODALITIES), draw_overview(frame, MODALITIES, judgements)
+    plain = draw_overview(frame)
+    drawn = draw_overview(dataclasses.replace(frame, judgements=judgements))
     assert drawn.nbytes < 512 * 1024
     changed = (plain != drawn).any(-1)
     left = GAP + NAMES.index("rgb") * (TILE + GAP)
