@@ -9,9 +9,11 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any, NoReturn
+
+from smvae_ros.node.interrupts import Interrupts
 
 
 @contextmanager
@@ -128,42 +130,6 @@ def interruptible() -> Iterator[None]:
         for number, handler in before.items():
             if signal.getsignal(number) is interrupt:
                 signal.signal(number, handler)
-
-
-class Interrupts:
-    """Whether SIGINT or SIGTERM has come; call it to know."""
-
-    def __init__(self) -> None:
-        self._came = False
-        self._action: Callable[[], object] = _nothing
-
-    def __call__(self) -> bool:
-        return self._came
-
-    def come(self, *_: object) -> None:
-        """Handles a signal, in the main thread."""
-        self._came = True
-        action, self._action = self._action, _nothing  # once, that it is not torn apart itself
-        action()
-
-    @contextmanager
-    def cause(self, action: Callable[[], object]) -> Iterator[None]:
-        """While the context lasts, an interrupt is not only remembered, but calls this at once. For
-        the main thread, for work that may be torn apart. The action may raise an exception.
-
-        An interrupt that has come before calls it, too.
-        """
-        self._action = action
-        try:
-            if self._came:
-                self.come()
-            yield
-        finally:
-            self._action = _nothing
-
-
-def _nothing() -> None:
-    pass
 
 
 @contextmanager

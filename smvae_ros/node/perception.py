@@ -9,6 +9,7 @@ of the inputs.
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from collections.abc import Callable
@@ -25,9 +26,9 @@ from rclpy.utilities import get_rmw_implementation_identifier
 from smvae_core.checkpoint import CheckpointError
 from smvae_core.inference.inference import Inference
 from smvae_core.precision import precision_advice
-from smvae_ros.cli.programs import Interrupts
 from smvae_ros.node.diagnostics import HealthReport, NodeHealth, PipelineHealth
 from smvae_ros.node.guarded_node import GuardedCallbacks
+from smvae_ros.node.interrupts import Interrupts
 from smvae_ros.node.key_values import status_prefix
 from smvae_ros.node.model_folder import ModelFolder
 from smvae_ros.node.pipeline import Pipeline
@@ -226,7 +227,8 @@ class PerceptionNode(GuardedCallbacks, LifecycleNode):
 
     def _publish_diagnostics(self) -> None:
         now, pipeline = time.monotonic_ns(), self._pipeline
-        if pipeline is not None and pipeline.subscribed_since is None:
+        since = 0.0 if pipeline is None else pipeline.subscribed_since
+        if since == math.inf:
             return  # nobody listens
         statuses = self._report(
             NodeHealth(
@@ -239,7 +241,7 @@ class PerceptionNode(GuardedCallbacks, LifecycleNode):
             PipelineHealth() if pipeline is None else pipeline.health(now),
             now,
         )
-        if pipeline is not None and now < (pipeline.subscribed_since + DIAGNOSTICS_PERIOD) * 1e9:
+        if now < (since + DIAGNOSTICS_PERIOD) * 1e9:
             return  # sensors had less than the time that rates are of
         message = DiagnosticArray(status=statuses)
         message.header.stamp = self.get_clock().now().to_msg()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -82,14 +83,14 @@ class Pipeline:
         return self._inputs.topics
 
     @property
-    def subscribed_since(self) -> float | None:
-        """Monotonic time in seconds; None while nothing is subscribed."""
+    def subscribed_since(self) -> float:
+        """Monotonic time in seconds; infinite while nothing is subscribed."""
         return self._inputs.subscribed_since
 
     @property
     def rests(self) -> bool:
         """Whether there are fewer frames than messages arrive, since nobody listens."""
-        return self._worker.progress.idle and self._inputs.subscribed_since is not None
+        return self._worker.progress.idle and self._inputs.subscribed_since < math.inf
 
     def configure(self, values: Mapping[str, Any]) -> None:
         """New values of the parameters that are not structural.

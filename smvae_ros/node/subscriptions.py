@@ -58,7 +58,7 @@ class Inputs:
     Attributes:
         sources: as given; others of the same topics and types may take their place.
         topics: modality → the topic that is subscribed for it, with remappings applied.
-        subscribed_since: monotonic time in seconds; None while nothing is subscribed.
+        subscribed_since: monotonic time in seconds; infinite while nothing is subscribed.
 
     Raises:
         ValueError: for a topic that cannot be subscribed, saying why.
@@ -79,7 +79,7 @@ class Inputs:
         self._subscriptions: dict[str, Subscription] = {}
         self.topics: dict[str, str] = {}
         self._events: list[PolledEvents] = []
-        self.subscribed_since: float | None = None
+        self.subscribed_since = math.inf
         self._heard = time.monotonic()  # when somebody last listened
         try:
             self._subscribe_all()
@@ -97,10 +97,10 @@ class Inputs:
         now = time.monotonic()
         if heard:
             self._heard = now
-            if self.subscribed_since is None:
+            if self.subscribed_since == math.inf:
                 self._subscribe_all()
                 self._node.get_logger().info("sensors are subscribed again")
-        elif self.subscribed_since is not None and now > self._heard + UNHEARD_SECONDS:
+        elif self.subscribed_since < math.inf and now > self._heard + UNHEARD_SECONDS:
             self.destroy()
             self._node.get_logger().info(
                 "nobody listens: sensors are not subscribed meanwhile (lazy)"
@@ -110,7 +110,7 @@ class Inputs:
         """Whether sensors that have a publisher may not have been received yet, as the first ones
         after the subscription were received just now."""
         now = time.monotonic()
-        if self.subscribed_since is None or now > self._awaited_until:
+        if self.subscribed_since == math.inf or now > self._awaited_until:
             return False
         with self._sensors as sensors:
             live = sensors.live(time.monotonic_ns())
@@ -151,7 +151,7 @@ class Inputs:
 
     def destroy(self) -> None:
         """Ends all subscriptions."""
-        self.subscribed_since = None
+        self.subscribed_since = math.inf
         for events in self._events:
             events.destroy()
         self._events.clear()
