@@ -208,17 +208,23 @@ def test_images_that_no_frame_has_looked_at_are_not_taken_for_usable() -> None:
 
 def test_one_unusable_message_is_one() -> None:
     sensor = sensor_health(usable=19, invalid=1, last_error="NaN")
-    assert report(node_health(), rgb=sensor)["rgb"].message == "1 unusable message: NaN"
+    assert report(rgb=sensor)["rgb"].message == "1 unusable message: NaN"
 
 
 def test_messages_of_a_second_frame_are_a_warning_as_long_as_they_come() -> None:
     reporter = HealthReport("node")
+    node = NodeHealth("active", "", "", (5, 50), 0.1)
+
+    def status(now: int, **values: object) -> DiagnosticStatus:
+        sensors = {"rgb": sensor_health(**values)}
+        return reporter(node, dataclasses.replace(WORKING, sensors=sensors), now)[1]
+
     stray = {"usable": 20, "used": 20, "foreign": 9, "strayed": 9, "last_stray": "left and right"}
-    first = reporter(node_health(), {"rgb": sensor_health(**stray)}, SECOND)[1]
+    first = status(SECOND, **stray)
     assert first.level == WARN
     assert first.message == "live at 20.0 Hz, but left and right"
-    later = sensor_health(**{**stray, "received": 40, "usable": 40, "used": 40})
-    assert reporter(node_health(), {"rgb": later}, 2 * SECOND)[1].level == OK
+    later = {**stray, "received": 40, "usable": 40, "used": 40}
+    assert status(2 * SECOND, **later).level == OK
 
 
 def test_messages_about_something_else_are_no_fault() -> None:
