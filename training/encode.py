@@ -152,7 +152,7 @@ def _run(options: argparse.Namespace) -> int:
     latents["modalities"] = np.array(list(inference.modalities))
     latents["model_hash"] = np.array(inference.model_hash)
     with whole_file(output) as partial, open(partial, "wb") as file:
-        np.savez(file, **latents)
+        np.savez(file, **latents)  # type: ignore[arg-type]  # numpy's stubs take them for options
     count, size = latents["mean"].shape
     print(f"Wrote {count} latents of {size} numbers to {output} (model {inference.model_hash})")
     return 0

@@ -90,11 +90,12 @@ class Settings:
 
 def log_arrays(steps: Sequence[Step]) -> dict[str, np.ndarray]:
     """The datasets of a Vision&Touch log of T rendered steps, in the format's shapes and dtypes."""
-    names = ("action", "proprio", "ee_pos", "ee_ori", "ee_vel", "ee_vel_ori")
-    names += ("ee_yaw", "ee_yaw_delta", "joint_pos", "joint_vel")
+    names = ["action", "proprio", "ee_pos", "ee_ori", "ee_vel", "ee_vel_ori"]
+    names += ["ee_yaw", "ee_yaw_delta", "joint_pos", "joint_vel"]
+    depth = np.stack([step.depth for step in steps if step.depth is not None])
     return {
-        "image": np.stack([step.image for step in steps]),
-        "depth_data": np.stack([step.depth[..., None] for step in steps]),
+        "image": np.stack([step.image for step in steps if step.image is not None]),
+        "depth_data": depth[..., None],
         "ee_forces_continuous": np.stack([step.forces for step in steps]),
         "contact": np.stack([step.contact for step in steps]).astype(np.uint8),
         **{name: np.stack([getattr(step, name) for step in steps]) for name in names},
@@ -207,7 +208,8 @@ def _run_worker(*arguments: Any) -> None:
         before = steps
         if _stop.is_set():
             return
-        if not multiprocessing.parent_process().is_alive():
+        parent = multiprocessing.parent_process()
+        if parent is not None and not parent.is_alive():
             os._exit(1)  # the parent was killed and nobody is left to say stop
 
 

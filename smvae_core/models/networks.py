@@ -24,7 +24,7 @@ def initialise(layer: nn.Module) -> None:
     and decoder are ten layers one behind the other, and hardly begin to learn from it.
     """
     if isinstance(layer, nn.Linear):
-        inputs = layer.in_features
+        inputs = float(layer.in_features)
     elif isinstance(layer, _ConvNd):
         inputs = layer.in_channels * math.prod(layer.kernel_size)
         if layer.transposed:  # the stride keeps that share of them away from a pixel
@@ -32,6 +32,7 @@ def initialise(layer: nn.Module) -> None:
     else:
         return
     nn.init.normal_(layer.weight, std=math.sqrt(2 / inputs))
+    assert layer.bias is not None  # the networks here all have one
     nn.init.zeros_(layer.bias)
 
 

@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
 from rosbags.rosbag2 import ReaderError
@@ -106,16 +106,16 @@ class McapFile:
             raise DamagedBagError(self.path, error) from error
 
     def _open(self) -> None:
-        self._end = data_end(self._file)
-        if self._end is not None and self._read_summary():
-            return
-        if self._end is None and self._closed:
+        end = data_end(self._file)
+        if end is None and self._closed:
             raise DamagedBagError(self.path, "it has no end")
+        if end is not None and self._read_summary():
+            self._end = end
+            return
         self._schemas.clear()
         self._channels.clear()
         self._chunks.clear()
-        if self._end is None:
-            self._end = (record_ends(self._file) or [len(MAGIC)])[-1]
+        self._end = (record_ends(self._file) or [len(MAGIC)])[-1] if end is None else end
         try:
             # Who reads an unclosed file is told of its damage by scan().
             pass_over = None if self._closed else lambda _: None
@@ -328,7 +328,7 @@ class McapFile:
         self._file.close()
 
 
-def data_end(file: io.BufferedReader) -> int | None:
+def data_end(file: BinaryIO) -> int | None:
     """Where the end of a file's data begins to be looked for; None for a file that has no end."""
     size = file.seek(0, 2)
     if size < len(MAGIC) + _FOOTER_SIZE:
@@ -339,7 +339,7 @@ def data_end(file: io.BufferedReader) -> int | None:
     return size - _FOOTER_SIZE if whole else None
 
 
-def record_ends(file: io.BufferedReader | io.FileIO) -> list[int]:
+def record_ends(file: BinaryIO) -> list[int]:
     """Where the whole records of an unclosed file's data end, from the first to the last."""
     size = _written(file, file.seek(0, 2))
     ends = []
@@ -354,7 +354,7 @@ def record_ends(file: io.BufferedReader | io.FileIO) -> list[int]:
     return ends
 
 
-def _written(file: io.BufferedReader | io.FileIO, size: int) -> int:
+def _written(file: BinaryIO, size: int) -> int:
     """The size without zeros at the end: after a crash they stand for what was never written, and
     would pass for the rest of a torn record."""
     while size:

@@ -19,7 +19,8 @@ from smvae_ros.bags.errors import BagError, BagFileError
 from smvae_ros.bags.files import find_bag, open_storage
 from smvae_ros.bags.storage import Channel, Part, merge
 from smvae_ros.bags.topics import Topic, group_topics
-from smvae_ros.messages.fields import NANOSECONDS, MessageError
+from smvae_ros.messages.fields import MessageError
+from smvae_ros.messages.serialised import NANOSECONDS
 from smvae_ros.messages.types import deserialise
 
 log = logging.getLogger(__name__)

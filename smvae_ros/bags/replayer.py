@@ -14,7 +14,8 @@ from itertools import chain, islice
 from typing import Any
 
 from smvae_ros.bags import BagError, BagReader, Topic
-from smvae_ros.messages.fields import NANOSECONDS, MessageError, make_message, make_stamp
+from smvae_ros.messages.fields import MessageError, make_message, make_stamp
+from smvae_ros.messages.serialised import NANOSECONDS
 from smvae_ros.messages.types import installed_types
 
 log = logging.getLogger(__name__)
@@ -290,6 +291,7 @@ class Replayer:
         return False
 
     def _publish_clock(self, seconds: float) -> None:
+        assert self._clock is not None
         nanoseconds = self.start_ns + round(seconds * self._rate * NANOSECONDS)
         self._clock.publish(
             make_message(

@@ -84,9 +84,11 @@ class Storage(Protocol):
     """
 
     path: Path
-    channels: Sequence[Channel]
     start_ns: int
     end_ns: int
+
+    @property
+    def channels(self) -> Sequence[Channel]: ...
 
     def parts(self, numbers: Collection[int]) -> list[Part]:
         """The parts that hold messages of these channels."""

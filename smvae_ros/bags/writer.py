@@ -71,7 +71,10 @@ class _Sqlite3Writer(Sqlite3Writer):
 
 
 class _Writer(Writer):
-    STORAGE_PLUGINS: ClassVar = {**Writer.STORAGE_PLUGINS, StoragePlugin.SQLITE3: _Sqlite3Writer}
+    STORAGE_PLUGINS: ClassVar = {  # type: ignore[misc]  # which rosbags leaves undeclared
+        **Writer.STORAGE_PLUGINS,
+        StoragePlugin.SQLITE3: _Sqlite3Writer,
+    }
 
 
 class BagWriter:
@@ -258,13 +261,10 @@ class BagWriter:
         self._opened.put(None)
         flushed, waiting = time.monotonic(), 0
         while True:
-            try:
+            with contextlib.suppress(queue.Empty):
                 entry = self._queue.get(timeout=FLUSH_PERIOD)
-            except queue.Empty:
-                entry = ()
-            if entry is None:
-                break
-            if entry:
+                if entry is None:
+                    break
                 self._attempt(self._write, *entry)
                 waiting += len(entry[-1])
             if waiting > FLUSH_BYTES or time.monotonic() >= flushed + FLUSH_PERIOD:

@@ -8,13 +8,13 @@ import numpy as np
 
 from smvae_core.modalities import Modality
 from smvae_ros.messages.fields import (
-    MAXIMUM_NAME,
     MessageError,
     frame_id,
     make_header,
     make_message,
     stamp_ns,
 )
+from smvae_ros.messages.serialised import MAXIMUM_NAME
 from smvae_ros.messages.types import Types
 
 MAXIMUM_DISTORTION = 64  # values; the largest model of OpenCV has 14

@@ -207,7 +207,7 @@ def make_message(types: Types, type_name: str, **fields: Any) -> Any:
         kept = getattr(message, name)
         if isinstance(kept, standard_array.array) and isinstance(value, np.ndarray):
             contiguous = np.ascontiguousarray(value, dtype=kept.typecode)
-            kept.frombytes(memoryview(contiguous).cast("B"))
+            kept.frombytes(contiguous.data.cast("B"))
         else:
             setattr(message, name, value)
     return message

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import sys
-from typing import Any
+from typing import Any, Literal
 
 import cv2
 import numpy as np
@@ -143,7 +143,7 @@ def pixels(message: Any, value_type: type[np.generic], channels: int) -> np.ndar
         MessageError: where size, step and data do not fit each other.
     """
     height, width, step = int(message.height), int(message.width), int(message.step)
-    order = ">" if message.is_bigendian else "<"
+    order: Literal[">", "<"] = ">" if message.is_bigendian else "<"
     kind = np.dtype(value_type).newbyteorder(order)
     row_bytes = width * channels * kind.itemsize
     if step < row_bytes:

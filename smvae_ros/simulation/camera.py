@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import weakref
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -105,7 +106,7 @@ STEREO = CameraNoise(
 class Camera:
     """Renders the fixed camera of a scene. Holds graphics memory until :meth:`close`."""
 
-    def __init__(self, model: object) -> None:
+    def __init__(self, model: Any) -> None:
         """``model`` is the ``mujoco.MjModel`` of a scene.
 
         Raises:
@@ -115,7 +116,7 @@ class Camera:
         # At the latest when Python ends, while the graphics library can still do it.
         self._finalizer = weakref.finalize(self, self._renderer.close)
 
-    def render(self, data: object) -> tuple[np.ndarray, np.ndarray]:
+    def render(self, data: Any) -> tuple[np.ndarray, np.ndarray]:
         """The present picture, uint8 (128, 128, 3) RGB, and depth, float32 (128, 128) metres."""
         self._renderer.update_scene(data, CAMERA)
         image = self._renderer.render()
@@ -124,7 +125,7 @@ class Camera:
         self._renderer.disable_depth_rendering()
         return image, depth
 
-    def segment(self, data: object) -> np.ndarray:
+    def segment(self, data: Any) -> np.ndarray:
         """The number of the geometry seen by each pixel, int32 (128, 128), -1 for none."""
         self._renderer.update_scene(data, CAMERA)
         self._renderer.enable_segmentation_rendering()

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from contextlib import suppress
 from types import ModuleType
+from typing import Any
 
 log = logging.getLogger(__name__)
 
@@ -48,7 +49,7 @@ def find_mujoco() -> ModuleType:
     return mujoco
 
 
-def open_renderer(model: object, height: int, width: int) -> object:
+def open_renderer(model: Any, height: int, width: int) -> Any:
     """A ``mujoco.Renderer`` of the given size in pixels.
 
     Raises:

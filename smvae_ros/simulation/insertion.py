@@ -133,7 +133,8 @@ class InsertionRobot:
 
     def reset(self) -> None:
         """Back to the start of the trajectory, which then runs again exactly as before."""
-        self.policy = Policy([*self.scene.box_position, self.scene.box_yaw], self._random(_POLICY))
+        box = np.array([*self.scene.box_position, self.scene.box_yaw])
+        self.policy = Policy(box, self._random(_POLICY))
         self._sensor = self._random(_SENSOR)
         self._bias = self._sensor.uniform(-_BIAS, _BIAS)
         self._index = 0
@@ -202,8 +203,8 @@ class InsertionRobot:
         """
         names = [self._model.geom(number).name for number in range(self._model.ngeom)]
         # The last name is that of -1; things made of several pieces have these numbered.
-        names = np.array([name.rstrip("0123456789") for name in [*names, ""]])
-        return names[self._open_camera().segment(self._data)]
+        bare = np.array([name.rstrip("0123456789") for name in [*names, ""]])
+        return bare[self._open_camera().segment(self._data)]
 
     def _advance(self, action: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Moves the command by ``action``, evenly over 50 ms; wrenches (50, 6), contacts (50,)."""

@@ -11,6 +11,7 @@ import colorsys
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from smvae_ros.simulation.textures import Texture
 
@@ -268,5 +269,5 @@ def _camera_axes() -> tuple[np.ndarray, np.ndarray]:
     return right / np.linalg.norm(right), up / np.linalg.norm(up)
 
 
-def _numbers(values: object) -> str:
+def _numbers(values: npt.ArrayLike) -> str:
     return " ".join(f"{value:.6f}" for value in np.ravel(values))

@@ -70,7 +70,7 @@ def step_messages(
     if step.image is None or step.depth is None:
         return
     image = adapter("sensor_msgs/msg/Image")
-    where = {"stamp_ns": now, "frame_id": CAMERA_FRAME}
+    where: dict[str, Any] = {"stamp_ns": now, "frame_id": CAMERA_FRAME}
     yield "/camera/color/image_raw", image.to_message(step.image, _COLOUR, types, **where), now
     depth = np.where(step.depth > 0, step.depth, np.float32(np.nan))
     yield "/camera/depth/image_raw", image.to_message(depth, _DEPTH, types, **where), now
