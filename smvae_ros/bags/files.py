@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import re
 from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -125,10 +126,20 @@ def is_storage_file(path: Path) -> bool:
 
 
 def storage_files(path: Path) -> list[Path]:
-    """All files of a bag: those anywhere in its folder, or the path itself if it is one."""
+    """All files of a bag: those anywhere in its folder, or the path itself if it is one.
+
+    Split bags number theirs, after the bag's name (``run_10.mcap``) or, since Lyrical, before it
+    (``10_run_2026_06_01-09_30_00.mcap``): 2 comes before 10.
+    """
     if path.is_file():
         return [path] if is_storage_file(path) else []
-    return sorted(file for file in path.glob("**/*") if is_storage_file(file))
+    return sorted(filter(is_storage_file, path.glob("**/*")), key=_with_numbers)
+
+
+def _with_numbers(path: Path) -> list[str | int]:
+    """Text and numbers of a path by turns, to sort by."""
+    parts = re.split(r"([0-9]+)", str(path))
+    return [int(part) if index % 2 else part for index, part in enumerate(parts)]
 
 
 def open_storage(path: Path, stack: ExitStack, closed: bool = True) -> Storage:

@@ -97,6 +97,15 @@ def split_sqlite(folder: Path) -> Path:
     return write_metadata(folder, ["run/run_0.db3", "run/run_1.db3"], ROWS)
 
 
+def numbered_first(folder: Path) -> Path:
+    """Named as by rosbag2 of Lyrical and later."""
+    names = [f"{number}_run_2026_06_01-09_30_00.mcap" for number in range(12)]
+    size = -(-len(ROWS) // len(names))
+    for number, name in enumerate(names):
+        write_mcap(folder / name, ROWS[number * size : (number + 1) * size])
+    return write_metadata(folder, names, ROWS)
+
+
 def overlapping_chunks(folder: Path) -> Path:
     first, second = overlapping()
     return write_mcap(folder / "run.mcap", [*first, *second], chunk_rows=len(first))
@@ -244,6 +253,7 @@ WHOLE: dict[str, Callable[[Path], Path]] = {
     "metadata": with_metadata("run.mcap"),
     "split with overlap": split,
     "split sqlite with overlap": split_sqlite,
+    "split with numbers first": numbered_first,
     "overlapping chunks": overlapping_chunks,
     "other QoS in metadata": with_metadata("run.mcap", qos=QOS.format(2, 2)),
     "other QoS in metadata, sqlite": with_metadata("run.db3", qos=QOS.format(2, 2)),

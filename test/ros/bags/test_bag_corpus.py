@@ -141,6 +141,19 @@ def test_equal_times_come_in_the_order_of_the_files(tmp_path: Path) -> None:
     assert read(tmp_path) == in_order(rows)
 
 
+@pytest.mark.parametrize("name", ["run_{}.mcap", "{}_run_2026_06_01-09_30_00.mcap"])
+def test_files_are_recovered_in_the_order_of_their_numbers(name: str, tmp_path: Path) -> None:
+    bag = tmp_path / "run"
+    bag.mkdir()
+    texts = [b"\0\1\0\0\2\0\0\0%c\0" % c for c in b"abcdefghijkl"]
+    for number, text in enumerate(texts):
+        row = Row(START, "/text", "std_msgs/msg/String", text)
+        write_mcap(bag / name.format(number), [row], closed=False)
+    assert recover([str(bag), str(tmp_path / "copy")]) == 0
+    assert [data for *_, data in read_as_it_stands(tmp_path / "copy")] == texts
+
+
+
 def test_only_what_overlaps_is_in_memory() -> None:
     """Parts are opened when their time has come."""
     opened: list[int] = []
