@@ -14,7 +14,7 @@ import numpy as np
 
 from benchmarks.memory_data import memory_data, timed_fit
 from smvae_core.modalities import Modality
-from training.train import command_line
+from training import train
 
 RECIPES = Path(__file__).parents[1] / "config" / "training"
 _RANGES = {"image": (0, 256), "depth": (0.2, 1.5)}  # others have a standard deviation of 1
@@ -32,7 +32,7 @@ def recipe_speed(recipe: Path, steps: int) -> dict[str, float]:
     """
     with tempfile.TemporaryDirectory() as folder:
         arguments = ["--config", str(recipe), "--output", folder, "--trainer.accelerator", "cpu"]
-        configured = command_line([*arguments, "--trainer.logger", "false"])
+        configured = train.configured([*arguments, "--trainer.logger", "false"])
     module, batch = configured.model, configured.datamodule.hparams.batch_size
     arrays = _random(module.configured, steps * batch)
     limit = configured.config.trainer.gradient_clip_val

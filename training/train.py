@@ -15,10 +15,11 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from jsonargparse import ArgumentError
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Trainer
 from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint, TQDMProgressBar
-from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
+from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 
 from smvae_core.checkpoint import (
@@ -44,6 +45,7 @@ from training.provenance import provenance
 from training.run_binding import CONFIGURATION, bind_run, check_run, check_state
 
 MONITOR = "validation/elbo"
+EXPECTED = (MisconfigurationException, ModuleNotFoundError)  # of an accelerator
 
 
 class TrainingCommand(LightningCLI):
@@ -124,15 +126,19 @@ def last_state(output: Path) -> Path:
     return output / "checkpoints" / "last.ckpt"
 
 
-def command_line(arguments: list[str] | None = None) -> TrainingCommand:
-    """The model, the data and the trainer that the arguments describe."""
+def configured(arguments: ArgsType = None) -> TrainingCommand:
+    """The model, the data and the trainer that arguments, or the content of a configuration,
+    describe."""
     return TrainingCommand(
         SetFitting,
         LogData,
         save_config_callback=None,
         seed_everything_default=0,
         trainer_defaults={"max_epochs": 50, "use_distributed_sampler": False},
-        parser_kwargs={"description": __doc__},
+        parser_kwargs={
+            "description": __doc__,
+            "exit_on_error": not isinstance(arguments, Mapping),
+        },
         args=arguments,
         run=False,
         load_from_checkpoint_support=False,
@@ -141,16 +147,38 @@ def command_line(arguments: list[str] | None = None) -> TrainingCommand:
 
 def main(arguments: list[str] | None = None) -> int:
     """Trains, or continues to, and exports the best state; returns the exit code."""
-    return run_program(
-        "training.train",
-        lambda: _train(arguments),
-        "what is not finished continues with --resume",
-        (MisconfigurationException, ModuleNotFoundError),  # of an accelerator
-    )
+
+    def program() -> int:
+        _train(configured(arguments), provenance("training.train", arguments))
+        return 0
+
+    advice = "what is not finished continues with --resume"
+    return run_program("training.train", program, advice, EXPECTED)
 
 
-def _train(arguments: list[str] | None) -> int:
-    cli = command_line(arguments)
+def train(configuration: Mapping[str, Any], output: Path) -> None:
+    """Trains as the command does and exports the best state to OUTPUT/model; what was begun in
+    OUTPUT continues.
+
+    Args:
+        configuration: content of a file for `--config`.
+        output: folder of this run's files.
+
+    Raises:
+        ValueError, OSError, CacheError, CheckpointError: where configuration, data or what stands
+            in OUTPUT cannot be used, or training comes to nothing; and those of :data:`EXPECTED`.
+        SystemExit: Lightning's way after Ctrl-C; the state is saved.
+    """
+    options = {"output": str(output), "resume": last_state(output).exists()}
+    words = ["--config", str(output / CONFIGURATION), "--output", str(output)]
+    try:
+        command = configured({**configuration, **options})
+    except ArgumentError as error:
+        raise ValueError(f"the configuration cannot be used: {error}") from error
+    _train(command, provenance("training.train", words))
+
+
+def _train(cli: TrainingCommand, origin: Mapping[str, str]) -> None:
     if len(cli.model.configured) > MAXIMUM_MODALITIES:
         raise ValueError(
             f"{len(cli.model.configured)} modalities; a checkpoint has at most {MAXIMUM_MODALITIES}"
@@ -172,14 +200,13 @@ def _train(arguments: list[str] | None) -> int:
     trainer.fit(cli.model, cli.datamodule, ckpt_path=last_state(output) if resume else None)
     metrics = trainer.validate(cli.model, cli.datamodule, ckpt_path="best", verbose=False)[0]
     if trainer.is_global_zero:
-        record = _record(cli, arguments, metrics, data)
+        record = _record(cli, origin, metrics, data)
         save_checkpoint(export, cli.model.model, record, cli.config.half)
         print(f"Exported the best state ({MONITOR} {metrics[MONITOR]:.1f}) to {export}")
         model = load_checkpoint(export).model.to(cli.model.device)  # as it was rounded
         _judge(cli, model)
         if cli.config.calibrate:
             _calibrate(cli, model, export)
-    return 0
 
 
 def _check_resumed(cli: TrainingCommand, data: Mapping[str, Any]) -> None:
@@ -223,14 +250,14 @@ def _calibrate(cli: TrainingCommand, model: MultimodalVAE, export: Path) -> None
 
 def _record(
     cli: TrainingCommand,
-    arguments: list[str] | None,
+    origin: Mapping[str, str],
     metrics: Mapping[str, float],
     data: Mapping[str, Any],
 ) -> dict[str, Any]:
     """What the checkpoint says of its making."""
     split = {part: len(rows) for part, rows in cli.datamodule.split.items()}
     return {
-        **provenance("training.train", arguments),
+        **origin,
         "model": dict(cli.model.hparams),
         "data": {
             **cli.datamodule.hparams,

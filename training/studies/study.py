@@ -163,5 +163,8 @@ def _trained(study: Study, run: Run, data: Any, folder: Path) -> Checkpoint:
     try:
         return load_checkpoint(folder / "model")
     except CheckpointError:
-        study.train(run, data, folder)
+        try:
+            study.train(run, data, folder)
+        except SystemExit:  # Lightning's way after Ctrl-C; the state is saved
+            raise KeyboardInterrupt from None
     return load_checkpoint(folder / "model")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from small_models import save_small_checkpoint
 from small_training import write_config
 from smvae_core.checkpoint import load_checkpoint
 from smvae_core.data.logs.dataset import open_cache
+from smvae_core.fit.module import SetFitting
 from smvae_core.metrics.subset_errors import all_subsets
 from smvae_ros.bundled import model_path, yardstick_path
 from training import train
@@ -134,7 +136,7 @@ def test_what_stands_is_not_made_again(
 ) -> None:
     before = {path: path.read_bytes() for path in (study / "results" / "runs").iterdir()}
     assert len(before) == 3
-    monkeypatch.setattr(train, "main", lambda _: pytest.fail("trained again"))
+    monkeypatch.setattr(train, "train", lambda *_: pytest.fail("trained again"))
     assert insertion.main(arguments(caches, study, "--methods", "smvae", "mopoe")) == 0
     assert capsys.readouterr().err.count("stands already") == 2
     assert {path: path.read_bytes() for path in before} == before
@@ -148,7 +150,7 @@ def test_a_stage_that_is_missing_is_filled_in_without_training(
     content = json.loads(record.read_text())
     expected = content.pop("probes")
     record.write_text(json.dumps(content))
-    monkeypatch.setattr(train, "main", lambda _: pytest.fail("trained again"))
+    monkeypatch.setattr(train, "train", lambda *_: pytest.fail("trained again"))
     assert insertion.main(arguments(caches, study, "--methods", "mopoe")) == 0
     assert json.loads(record.read_text())["probes"] == expected
 
@@ -159,21 +161,41 @@ def test_an_interrupted_training_is_said_and_kept(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    def interrupted(words: list[str]) -> int:
-        raise SystemExit(1)  # as Lightning ends after Ctrl-C
+    def interrupt(module: SetFitting, batch: object, number: int) -> None:
+        if number == 1:
+            signal.raise_signal(signal.SIGINT)
 
-    monkeypatch.setattr(train, "main", interrupted)
-    assert insertion.main(arguments(caches, tmp_path, "--methods", "smvae")) == 130
+    words = arguments(caches, tmp_path, "--methods", "smvae", "--stages", "errors")
+    handler = signal.getsignal(signal.SIGINT)
+    try:
+        with monkeypatch.context() as patch:
+            patch.setattr(SetFitting, "on_train_batch_start", interrupt)
+            assert insertion.main(words) == 130
+    finally:
+        signal.signal(signal.SIGINT, handler)
     assert "the same command continues" in capsys.readouterr().err
-    (folder,) = (path for path in (tmp_path / "work").iterdir())
+    assert not (tmp_path / "results").exists()
+    (folder,) = (tmp_path / "work").iterdir()
     last = train.last_state(folder)
-    last.parent.mkdir(parents=True)
-    last.write_bytes(b"a state")
-    resumed = []
-    monkeypatch.setattr(train, "main", lambda words: resumed.append(words) or 2)
-    assert insertion.main(arguments(caches, tmp_path, "--methods", "smvae")) == 1
-    assert "--resume" in resumed[0]
-    assert "training failed" in capsys.readouterr().err
+    whole = last.read_bytes()
+    last.write_bytes(whole[:1000])
+    assert insertion.main(words) == 1
+    assert "training failed: " in (error := capsys.readouterr().err)
+    assert "truncated" in error
+    last.write_bytes(whole)
+    assert insertion.main(words) == 0
+    record = json.loads(next((tmp_path / "results" / "runs").iterdir()).read_text())
+    assert record["training"]["steps"] > 2
+
+
+def test_a_configuration_that_cannot_be_used_is_said(
+    caches: Caches, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = arguments(caches, tmp_path, "--methods", "smvae", "--batch-size", "0")
+    assert insertion.main(words) == 1
+    message = capsys.readouterr().err
+    assert "smvae, seed 0: training failed: " in message
+    assert "Traceback" not in message
 
 
 def test_what_was_trained_on_is_not_measured_on(

@@ -9,11 +9,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from smvae_core.checkpoint import Checkpoint
-from smvae_core.files import write_text
 from training import train
+from training.programs import EXPECTED
 from training.provenance import commit
 from training.studies.command import changed_options
 from training.studies.insertion.measures import DEDICATED_STAGES, STAGES, Caches
@@ -64,22 +62,11 @@ class Insertion(Study):
         return self.caches
 
     def train(self, run: Run, data: Caches, folder: Path) -> None:
-        configuration = folder / "study.yaml"
-        content = run.training(str(data.training.path))
-        write_text(configuration, yaml.safe_dump(content, sort_keys=False))
-        arguments = ["--config", str(configuration), "--output", str(folder)]
-        resume = ["--resume"] if train.last_state(folder).exists() else []
         try:
             with redirect_stdout(sys.stderr):
-                failed = train.main([*arguments, *resume])
-        except SystemExit as end:
-            if end.code == 1:  # Lightning's way after Ctrl-C; the state is saved
-                raise KeyboardInterrupt from None
-            failed = True
-        if failed == 130:
-            raise KeyboardInterrupt from None
-        if failed:
-            raise RunFailed(f"{run.title}: training failed") from None
+                train.train(run.training(str(data.training.path)), folder)
+        except (*EXPECTED, *train.EXPECTED) as error:
+            raise RunFailed(f"{run.title}: training failed: {error}") from error
 
     def stages(self, run: Run) -> Mapping[str, Stage]:
         chosen = DEDICATED_STAGES if run.given else STAGES
