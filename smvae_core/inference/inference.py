@@ -182,6 +182,33 @@ class Inference:
             }
             return self._finite_posterior(embeddings)
 
+    def encode_finite(
+        self, sample: Mapping[str, np.ndarray]
+    ) -> tuple[Encoding | None, tuple[str, ...]]:
+        """The posterior of what the model makes something finite of.
+
+        A reading that is finite can still be so large that its embedding is not.
+
+        Args:
+            sample: as :meth:`encode` takes it; may be empty.
+
+        Returns:
+            The posterior, None where nothing is left; and the names of what was left out.
+
+        Raises:
+            NotFiniteError: where the posterior is not finite and no single reading is to blame.
+        """
+        arrays, broken = dict(sample), ()
+        while arrays:
+            try:
+                return self.encode(arrays), broken
+            except NotFiniteError as error:
+                if not error.names:
+                    raise
+                broken += tuple(error.names)
+                arrays = {name: array for name, array in arrays.items() if name not in broken}
+        return None, broken
+
     @torch.inference_mode()
     def leave_out(self, encoding: Encoding, name: str) -> Encoding:
         """The posterior of the sample's other modalities. No embedding network is run.

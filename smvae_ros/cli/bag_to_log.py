@@ -50,11 +50,10 @@ from smvae_core.preprocessing import prepare
 from smvae_ros.bags import BagError, BagReader
 from smvae_ros.cli.programs import interruptible, print_error
 from smvae_ros.messages import ForeignMessage, MessageError
+from smvae_ros.offline.absences import Absences, describe_strayed, describe_unusable, strays
 from smvae_ros.offline.bag_topics import missing_sources
 from smvae_ros.offline.step_sampler import LEADER, LogStep, StepSampler
 from smvae_ros.parameters.configuration import add_parameters_options, make_sources, read_values
-from smvae_ros.sensors.absence import Absences, describe_strayed, describe_unusable
-from smvae_ros.sensors.arrivals import strays
 from smvae_ros.sensors.topic_inputs import Source
 
 log = logging.getLogger(__name__)

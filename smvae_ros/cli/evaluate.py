@@ -33,6 +33,7 @@ from smvae_core.metrics.subset_errors import SubsetErrors, print_summary
 from smvae_ros.bags import BagError, BagReader
 from smvae_ros.bundled import model_path
 from smvae_ros.cli.programs import print_error
+from smvae_ros.offline.absences import Absences, describe_strayed, describe_unusable, strays
 from smvae_ros.offline.bag_topics import missing_sources
 from smvae_ros.offline.lockstep import Event, lockstep
 from smvae_ros.parameters.configuration import (
@@ -44,17 +45,11 @@ from smvae_ros.parameters.configuration import (
 )
 from smvae_ros.reports.frame_records import VISUAL, FrameRecords
 from smvae_ros.reports.health_records import HealthRecords
-from smvae_ros.sensors.absence import (
-    Absences,
-    Cause,
-    Connection,
-    describe_strayed,
-    describe_unusable,
-)
-from smvae_ros.sensors.arrivals import strays
-from smvae_ros.sensors.encoding import encode
+from smvae_ros.sensors.absence import Cause
+from smvae_ros.sensors.evidence import Connection
+from smvae_ros.sensors.observations import Observations, observe
 from smvae_ros.sensors.sensor_set import SensorSet
-from smvae_ros.sensors.topic_inputs import Observations, Source, observe
+from smvae_ros.sensors.topic_inputs import Source
 
 log = logging.getLogger(__name__)
 
@@ -147,7 +142,9 @@ def evaluate_bag(
         samples = lockstep(bag_events(reader, sources, sensors), sensors)
         for sample in tqdm(samples, desc=path.name, unit="frame", disable=None):
             try:
-                encoding, observations = encode(inference, observe(sample, sources))
+                observations = observe(sample, sources)
+                encoding, broken = inference.encode_finite(observations.arrays)
+                observations = observations.without_infinite(broken)
                 if encoding is not None:
                     for record in on_frame:
                         record(observations)

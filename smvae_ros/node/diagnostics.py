@@ -20,8 +20,9 @@ from smvae_core.words import counted
 from smvae_ros.node.frame_times import Times
 from smvae_ros.node.key_values import make_status
 from smvae_ros.node.worker import Progress
-from smvae_ros.sensors.absence import STUCK, Cause, Connection, Evidence, describe_stuck, explain
+from smvae_ros.sensors.absence import STUCK, Cause, describe_stuck, explain
 from smvae_ros.sensors.arrivals import Counters
+from smvae_ros.sensors.evidence import Connection, Evidence
 
 NOT_CALIBRATED = "not calibrated: run `python -m training.calibrate`"
 _LEVELS = {

@@ -17,7 +17,7 @@ from smvae_ros.node.subscriptions import Inputs, make_profile
 from smvae_ros.node.waiting import SharedSensors
 from smvae_ros.node.worker import Worker
 from smvae_ros.parameters.configuration import health_settings, make_sources, sensor_settings
-from smvae_ros.sensors.absence import Connection
+from smvae_ros.sensors.evidence import Connection
 from smvae_ros.sensors.sensor_set import SensorSet
 
 

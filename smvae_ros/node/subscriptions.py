@@ -26,7 +26,7 @@ from smvae_ros.messages import ForeignMessage, installed_types
 from smvae_ros.messages.serialised import SerialisedMessage
 from smvae_ros.node.polled_events import PolledEvents
 from smvae_ros.node.waiting import SharedSensors
-from smvae_ros.sensors.absence import Connection
+from smvae_ros.sensors.evidence import Connection
 from smvae_ros.sensors.topic_inputs import DECODED_LATE, Source
 
 try:

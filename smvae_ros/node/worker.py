@@ -20,9 +20,9 @@ from smvae_ros.node.frame import Frame
 from smvae_ros.node.frame_times import FrameTimes
 from smvae_ros.node.publishers import Outputs
 from smvae_ros.node.waiting import SharedSensors
-from smvae_ros.sensors.encoding import encode
+from smvae_ros.sensors.observations import observe
 from smvae_ros.sensors.snapshot import SensorSample
-from smvae_ros.sensors.topic_inputs import Source, observe
+from smvae_ros.sensors.topic_inputs import Source
 
 LISTENERS_PERIOD = 0.1  # seconds; how often it looks whether somebody listens
 
@@ -157,7 +157,8 @@ class Worker:
         observations = observe(sample, sources)
         timings = {"gather": sample.waited, **observations.timings}
         with _timed(timings, "encode"):
-            encoding, observations = encode(inference, observations)
+            encoding, broken = inference.encode_finite(observations.arrays)
+        observations = observations.without_infinite(broken)
         with self._sensors as sensors:
             sensors.settle(observations.sample, observations.unusable)
         for name, _, reason in observations.unusable:

@@ -11,7 +11,7 @@ from smvae_core.inference.inference import Inference
 from smvae_core.modalities import Modality
 from smvae_core.preprocessing import to_raw
 from smvae_ros.sensors.buffers import NANOSECONDS
-from smvae_ros.sensors.topic_inputs import Observations
+from smvae_ros.sensors.observations import Observations
 
 VISUAL = ("image", "depth")
 PICTURES = 24  # kept at most, evenly over the bag

@@ -8,7 +8,7 @@ from typing import Any
 from smvae_core.health.hysteresis import Level, Thresholds
 from smvae_core.health.monitor import HealthMonitor, HealthSettings
 from smvae_core.inference.inference import Inference
-from smvae_ros.sensors.topic_inputs import Observations
+from smvae_ros.sensors.observations import Observations
 
 
 class HealthRecords:

@@ -8,18 +8,13 @@ unusable or somebody else's, readings of a series make no window, nothing arrive
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import Enum
 
-from smvae_core.words import counted
+from smvae_ros.sensors.evidence import RECENT, Apart, Came, Connection, Evidence, Window
 
 NANOSECONDS = 1_000_000_000
 STUCK = 8  # messages in a row with one stamp; some drivers send a reading twice, none this often
-RECENT = (
-    2.0  # seconds for which what a message was like is what matters, and not that it was the last
-)
 SINCE_1970 = 10 * 365 * 86400 * NANOSECONDS  # earlier stamps count from the start of something
 TAI_AHEAD = 37.0  # seconds by which TAI, the time of PTP, is ahead of UTC, since 2017
 _SPANS = ((2.0, 0.001, "ms"), (120.0, 1.0, "s"), (7200.0, 60.0, "min"), (172_800.0, 3600.0, "h"))
@@ -56,102 +51,6 @@ class Absence:
     def arrives(self) -> bool:
         """Whether messages come all the same."""
         return self.cause not in _ABSENT_ALTOGETHER
-
-
-@dataclass(frozen=True)
-class Apart:
-    """A stamp too far from a frame's.
-
-    Attributes:
-        other: the modality that the frame's moment comes from.
-        seconds: by which the stamp is behind that moment; negative where it is ahead.
-        limit: that is allowed, in seconds.
-        setting: the parameter that says so, without the modality's name.
-        stamp_ns: the stamp.
-        moment_ns: the frame's.
-        other_repeated: as :attr:`Evidence.repeated`, of the other.
-    """
-
-    other: str
-    seconds: float
-    limit: float
-    setting: str
-    stamp_ns: int
-    moment_ns: int
-    other_repeated: int = 0
-
-
-@dataclass(frozen=True)
-class Window:
-    """What a series has of the window that it shall give out, in seconds.
-
-    Attributes:
-        covered: from its first reading to its newest.
-        length: needed.
-        jump: between the stamps where it began anew last: a gap, or negative where time ran
-            backwards; 0 where it never did.
-        max_gap: the widest gap that is interpolated.
-    """
-
-    covered: float
-    length: float
-    jump: float
-    max_gap: float
-
-
-@dataclass(frozen=True)
-class Came:
-    """Messages that came since the last usable one, and were none.
-
-    Attributes:
-        count: of them.
-        why: of the latest.
-        age: seconds since its receipt.
-    """
-
-    count: int
-    why: str
-    age: float
-
-
-@dataclass(frozen=True)
-class Evidence:
-    """What is known of a modality's messages at one time.
-
-    Attributes:
-        name: of the modality.
-        live: whether there is something to give out that is fresh enough.
-        age: seconds since the last usable message was received; None if there never was one.
-        unusable: messages since then that could not be used.
-        foreign: messages since then that were good, but about something else.
-        repeated: how often in a row a stamp was the one before; 0 where no message came lately.
-        apart: of the latest frame, where it left the modality out because of its stamp.
-        window: of a series whose fresh readings are no window (yet).
-    """
-
-    name: str
-    live: bool = False
-    age: float | None = None
-    unusable: Came | None = None
-    foreign: Came | None = None
-    repeated: int = 0
-    apart: Apart | None = None
-    window: Window | None = None
-
-
-@dataclass(frozen=True)
-class Connection:
-    """What is known of where messages should come from.
-
-    Attributes:
-        topic: empty where none is configured.
-        publishers: on it; None where that cannot be known, as of a recording.
-        problem: why nothing can be received from it, and what to do, or empty.
-    """
-
-    topic: str
-    publishers: int | None = None
-    problem: str = ""
 
 
 def explain(evidence: Evidence, connection: Connection | None = None) -> Absence:
@@ -195,16 +94,6 @@ def describe_stray(frame_id: str, other: str) -> str:
         f"which were first, count, not those of {other or 'no frame_id'}: see who publishes there "
         "(`ros2 topic info -v`), and correct a name or a remapping"
     )
-
-
-def describe_unusable(name: str, count: int, why: str) -> str:
-    """The line about a modality's unusable messages at the end of a program."""
-    return f"{counted(count, 'unusable message')} of {name}, the last: {why}"
-
-
-def describe_strayed(name: str, count: int, why: str) -> str:
-    """The line about a modality's messages of another frame at the end of a program."""
-    return f"{counted(count, 'message')} of {name} left out: {why}"
 
 
 def _describe_unusable(came: Came) -> str:
@@ -305,41 +194,3 @@ def span(seconds: float) -> str:
         if seconds < limit:
             return f"{seconds / unit:.1f} {name}"
     return f"{seconds / 86400:,.0f} days"
-
-
-@dataclass
-class Absences:
-    """Why modalities were not in frames or steps, counted over a recording.
-
-    Attributes:
-        counts: modality → cause → frames without it.
-    """
-
-    counts: dict[str, Counter[Cause]] = field(default_factory=dict)
-    _latest: dict[tuple[str, Cause], Absence] = field(default_factory=dict)
-
-    def add(self, absent: Mapping[str, Absence]) -> None:
-        """Counts the modalities that one frame is without."""
-        for name, absence in absent.items():
-            self.counts.setdefault(name, Counter())[absence.cause] += 1
-            self._latest[name, absence.cause] = absence
-
-    def frames(self, name: str) -> int:
-        """How many were without a modality."""
-        return sum(self.counts.get(name, {}).values())
-
-    def main(self, name: str) -> Absence:
-        """The latest of the most frequent reasons; of a modality that was not always there."""
-        ((cause, _),) = self.counts[name].most_common(1)
-        return self._latest[name, cause]
-
-    def summary(self) -> dict[str, dict[str, object]]:
-        """Modality → ``frames`` without it, ``causes`` with their counts, ``reason`` in words."""
-        return {
-            name: {
-                "frames": self.frames(name),
-                "causes": {cause.value: count for cause, count in causes.most_common()},
-                "reason": self.main(name).text,
-            }
-            for name, causes in self.counts.items()
-        }

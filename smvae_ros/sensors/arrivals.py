@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from smvae_ros.messages.fields import ForeignMessage
-from smvae_ros.sensors.absence import RECENT, Apart, Came, Evidence, Window, describe_stray
+from smvae_ros.sensors.absence import describe_stray
+from smvae_ros.sensors.evidence import RECENT, Apart, Came, Evidence, Window
 
 NANOSECONDS = 1_000_000_000
 
@@ -41,15 +41,6 @@ class Counters:
     skewed: int = 0
     last_error: str = ""
     last_stray: str = ""
-
-
-def strays(counters: Mapping[str, Counters]) -> dict[str, tuple[int, str]]:
-    """Modality → messages of another frame, and in words of which, where there were some."""
-    return {
-        name: (counter.strayed, counter.last_stray)
-        for name, counter in counters.items()
-        if counter.strayed
-    }
 
 
 class Arrivals:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import deque
 from typing import Any, NamedTuple
 
-from smvae_ros.sensors.absence import Window
+from smvae_ros.sensors.evidence import Window
 from smvae_ros.sensors.settings import SlotSettings
 
 NANOSECONDS = 1_000_000_000

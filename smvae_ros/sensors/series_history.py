@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from smvae_core.modalities import Modality
-from smvae_ros.sensors.absence import Window
 from smvae_ros.sensors.buffers import NANOSECONDS, NewestSlot, Sample, nanoseconds
+from smvae_ros.sensors.evidence import Window
 from smvae_ros.sensors.settings import SlotSettings
 
 HISTORY_SECONDS = 1.0  # a window may end so far behind its newest reading; more while there is room

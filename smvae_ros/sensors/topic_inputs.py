@@ -5,9 +5,7 @@ The node and offline tools turn messages into the model's input here, and so can
 
 from __future__ import annotations
 
-import dataclasses
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -19,8 +17,6 @@ from smvae_core.preprocessing import prepare
 from smvae_ros.messages.fields import Adapter
 from smvae_ros.messages.serialised import SerialisedMessage
 from smvae_ros.messages.vectors import JointStateAdapter
-from smvae_ros.sensors.absence import Absence, Cause
-from smvae_ros.sensors.snapshot import Input, SensorSample, Unusable
 
 DECODED_LATE = ("image", "depth")  # kinds that are decoded only if a frame uses them
 
@@ -86,52 +82,3 @@ class Source:
         return self.adapter.to_array(
             message, self.modality, scale=self.scale, joint_names=self.joint_names
         )
-
-
-@dataclass(frozen=True)
-class Observations:
-    """A frame as the model takes it.
-
-    Attributes:
-        sample: the frame with the inputs that were used.
-        arrays: modality → prepared array.
-        unusable: the messages that proved to be so.
-        timings: stage (``convert``: message → array, ``prepare``: → the model's size) → seconds.
-    """
-
-    sample: SensorSample
-    arrays: dict[str, np.ndarray]
-    unusable: tuple[Unusable, ...]
-    timings: dict[str, float]
-
-
-def observe(sample: SensorSample, sources: Mapping[str, Source]) -> Observations:
-    """Decodes and prepares the inputs of a frame. Values that are arrays already, in raw units, are
-    only prepared. Nothing is raised for bad messages: they are named, and where there is an earlier
-    one that is good it is used; :meth:`SensorSet.settle` is to be told."""
-    arrays: dict[str, np.ndarray] = {}
-    inputs: dict[str, Input] = {}
-    unusable: list[Unusable] = []
-    absent: dict[str, Absence] = {}
-    timings = {"convert": 0.0, "prepare": 0.0}
-    for name, newest in sample.inputs.items():
-        source = sources[name]
-        for entry in (newest, *newest.earlier):
-            start = time.perf_counter()
-            try:
-                value = entry.value
-                array = value if isinstance(value, np.ndarray) else source.decode(value)
-                converted = time.perf_counter()
-                arrays[name] = prepare(source.modality, array)
-            except ValueError as error:
-                unusable.append(Unusable(name, entry, str(error)))
-                absent.setdefault(name, Absence(Cause.UNUSABLE, str(error)))
-                continue
-            inputs[name] = entry
-            timings["convert"] += converted - start
-            timings["prepare"] += time.perf_counter() - converted
-            break
-    if unusable:
-        absent = {name: reason for name, reason in absent.items() if name not in inputs}
-        sample = dataclasses.replace(sample, inputs={**sample.inputs, **inputs}).without(absent)
-    return Observations(sample, arrays, tuple(unusable), timings)

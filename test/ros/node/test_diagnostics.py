@@ -15,8 +15,8 @@ from smvae_core.health.monitor import Judgement
 from smvae_ros.node.diagnostics import HealthReport, NodeHealth, PipelineHealth, SensorHealth
 from smvae_ros.node.frame_times import FrameTimes, Times
 from smvae_ros.node.worker import Progress
-from smvae_ros.sensors.absence import Apart, Came, Connection, Evidence
 from smvae_ros.sensors.arrivals import Counters
+from smvae_ros.sensors.evidence import Apart, Came, Connection, Evidence
 
 SECOND = 10**9
 OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR

@@ -25,7 +25,7 @@ from smvae_ros.messages import installed_types
 from smvae_ros.node import subscriptions as inputs
 from smvae_ros.node.waiting import SharedSensors
 from smvae_ros.parameters.configuration import make_sources, read_values, sensor_settings
-from smvae_ros.sensors.absence import Connection
+from smvae_ros.sensors.evidence import Connection
 from smvae_ros.sensors.sensor_set import SensorSet
 
 pytestmark = pytest.mark.dds

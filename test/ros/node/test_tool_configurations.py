@@ -25,8 +25,8 @@ from smvae_ros.node.diagnostics import HealthReport, NodeHealth, SensorHealth
 from smvae_ros.node.key_values import HARDWARE_ID
 from smvae_ros.node.worker import Progress
 from smvae_ros.parameters.configuration import NODE_NAME
-from smvae_ros.sensors.absence import Connection, Evidence
 from smvae_ros.sensors.arrivals import Counters
+from smvae_ros.sensors.evidence import Connection, Evidence
 
 CONFIGURATION = ROOT / "config"
 IMAGE = "sensor_msgs/msg/Image"

@@ -17,18 +17,10 @@ from smvae_ros.bundled import bag_path
 from smvae_ros.cli.bag_to_log import main as bag_to_log
 from smvae_ros.cli.evaluate import main as evaluate
 from smvae_ros.messages import bag_types, make_header, make_message
+from smvae_ros.offline.absences import Absences
 from smvae_ros.offline.lockstep import lockstep
-from smvae_ros.sensors.absence import (
-    Absences,
-    Apart,
-    Came,
-    Cause,
-    Connection,
-    Evidence,
-    Window,
-    explain,
-    span,
-)
+from smvae_ros.sensors.absence import Cause, explain, span
+from smvae_ros.sensors.evidence import Apart, Came, Connection, Evidence, Window
 from smvae_ros.sensors.sensor_set import SensorSet
 
 SECOND = 1000 * MS

@@ -24,9 +24,9 @@ from smvae_ros.bags import BagReader, BagWriter
 from smvae_ros.cli import bag_to_log, evaluate
 from smvae_ros.messages import adapter, bag_types
 from smvae_ros.offline.lockstep import lockstep
-from smvae_ros.sensors.encoding import TOO_LARGE, encode
+from smvae_ros.sensors.observations import TOO_LARGE, observe
 from smvae_ros.sensors.sensor_set import SensorSet
-from smvae_ros.sensors.topic_inputs import Source, observe
+from smvae_ros.sensors.topic_inputs import Source
 
 WRENCH = "geometry_msgs/msg/WrenchStamped"
 FORCE = next(modality for modality in small_modalities() if modality.name == "force")
@@ -114,7 +114,9 @@ def test_what_only_the_model_finds_too_large_is_left_out_and_named() -> None:
         array = np.full(source.modality.shape, value)
         message = source.adapter.to_message(array, source.modality, bag_types)
         sensors.store(name, source.incoming(message), EPOCH, 0)
-    encoding, observations = encode(inference, observe(sensors.take(0), sources))
+    observations = observe(sensors.take(0), sources)
+    encoding, broken = inference.encode_finite(observations.arrays)
+    observations = observations.without_infinite(broken)
     assert list(observations.arrays) == ["proprio"]
     assert np.isfinite(encoding.mean).all()
     assert [reason for _, _, reason in observations.unusable] == [TOO_LARGE]

@@ -16,9 +16,10 @@ from smvae_ros.messages import ForeignMessage, MessageError, adapter, bag_types,
 from smvae_ros.offline.lockstep import lockstep
 from smvae_ros.sensors.absence import Cause
 from smvae_ros.sensors.buffers import SPARE, NewestSlot
+from smvae_ros.sensors.observations import Observations, observe
 from smvae_ros.sensors.sensor_set import SensorSet
 from smvae_ros.sensors.snapshot import SensorSample
-from smvae_ros.sensors.topic_inputs import Observations, Source, observe
+from smvae_ros.sensors.topic_inputs import Source
 
 RGB = Modality("rgb", "image", (3, 2, 2))
 PROPRIO = Modality("proprio", "vector", (2,))
