@@ -153,7 +153,6 @@ def test_files_are_recovered_in_the_order_of_their_numbers(name: str, tmp_path: 
     assert [data for *_, data in read_as_it_stands(tmp_path / "copy")] == texts
 
 
-
 def test_only_what_overlaps_is_in_memory() -> None:
     """Parts are opened when their time has come."""
     opened: list[int] = []
