@@ -34,7 +34,7 @@ import torch
 from tqdm import tqdm
 
 from benchmarks.results import publish
-from smvae_core.data.batches import LogBatches
+from smvae_core.data.batches import Batches
 from smvae_core.data.logs.conversion import convert_logs
 from smvae_core.data.logs.dataset import open_cache
 from smvae_core.data.logs.vision_touch import DATASETS, STEPS_PER_FILE, log_file_name, write_log
@@ -111,7 +111,7 @@ def reading(paths: Sequence[Path], cache: Path) -> dict[str, Callable[[], Iterat
             yield 1
 
     opened = open_cache(cache)
-    batches = LogBatches(opened, MODALITIES, np.arange(len(opened)), BATCH, shuffle=True)
+    batches = Batches(opened, MODALITIES, np.arange(len(opened)), BATCH, shuffle=True)
 
     def ours() -> Iterator[int]:
         epoch = 0

@@ -17,7 +17,6 @@ import torch
 from places import RESULTS
 from single_precision import FLOAT32
 from smvae_core.checkpoint import load_checkpoint
-from smvae_core.data.logs.cache_identity import describe_cache
 from smvae_core.data.logs.dataset import open_cache
 from smvae_ros.bags.reader import BagReader
 from smvae_ros.bundled import bag_path, model_path, yardstick_path
@@ -98,7 +97,7 @@ def test_the_tables_of_the_robot_study_come_from_its_runs() -> None:
 def test_a_cache_is_read() -> None:
     cache = open_cache(CACHE)
     assert cache.names == ("rgb", "depth", "force", "action", "proprio")
-    assert describe_cache(cache) == {"steps": 6, "trajectories": 2, "digest": "dab3e86986d4e35a"}
+    assert cache.describe() == {"steps": 6, "trajectories": 2, "digest": "dab3e86986d4e35a"}
     assert cache.rate == 20.0
     assert cache.trajectories == (("20190408_183047", 0), ("20190408_183047", 1))
     assert (

@@ -16,8 +16,8 @@ from pathlib import Path
 from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
+from smvae_core.data.logs.cache_folder import CacheError
 from smvae_core.data.logs.conversion import ConversionReport, convert_logs
-from smvae_core.data.logs.dataset import CacheError
 from smvae_core.data.logs.validation import validate_log
 from smvae_core.data.logs.vision_touch import FORCE_RATE, Problem
 from smvae_core.modalities import Modality

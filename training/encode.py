@@ -27,7 +27,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from smvae_core.data.batches import LogBatches
+from smvae_core.data.batches import Batches
 from smvae_core.data.logs.cache_folder import MANIFEST_NAME, PLAN_NAME
 from smvae_core.data.logs.dataset import open_cache
 from smvae_core.files import check_output, whole_file
@@ -58,7 +58,7 @@ def encode_cache(model: MultimodalVAE, path: Path) -> Latents:
     columns = [cache.names.index(name) for name in model.names]
     rows = np.flatnonzero(cache.present[:, columns].any(1))
     found = []
-    batches = LogBatches(cache, model.names, rows, _BATCH)
+    batches = Batches(cache, model.names, rows, _BATCH)
     for batch in tqdm(batches, desc=path.name, unit="batch", disable=None):
         for places, mean, log_variance in _posteriors(model, batch.prepared, batch.present):
             found.append((batch.index.numpy()[places], mean, log_variance))

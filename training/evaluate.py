@@ -19,7 +19,7 @@ import numpy as np
 from tqdm import tqdm
 
 from smvae_core.checkpoint import load_checkpoint
-from smvae_core.data.batches import LogBatches
+from smvae_core.data.batches import Batches
 from smvae_core.data.logs.dataset import open_cache
 from smvae_core.files import check_output, write_text
 from smvae_core.metrics.subset_choice import HELP, choose_subsets, left_out
@@ -62,7 +62,7 @@ def _run(options: argparse.Namespace, arguments: list[str] | None) -> int:
     errors = SubsetErrors(model, subsets)
     rows = np.flatnonzero(cache.present.any(1))[:: options.every]
     for batch in tqdm(
-        LogBatches(cache, model.names, rows, options.batch_size), unit="batch", disable=None
+        Batches(cache, model.names, rows, options.batch_size), unit="batch", disable=None
     ):
         errors.add(batch.prepared, batch.present)
     summary = errors.summary()

@@ -29,8 +29,7 @@ from smvae_core.checkpoint import (
     save_calibration,
     save_checkpoint,
 )
-from smvae_core.data.batches import LogBatches
-from smvae_core.data.logs.cache_identity import describe_cache
+from smvae_core.data.batches import Batches
 from smvae_core.data.logs.dataset import open_cache
 from smvae_core.files import check_output
 from smvae_core.fit.data import LogData
@@ -186,7 +185,7 @@ def _train(cli: TrainingCommand, origin: Mapping[str, str]) -> None:
     output, trainer, resume = cli.config.output, cli.trainer, cli.config.resume
     export = cli.config.export or output / "model"
     cache = open_cache(cli.datamodule.hparams.cache)
-    data = {**describe_cache(cache), "rate": cache.rate}
+    data = {**cache.describe(), "rate": cache.rate}
     if trainer.is_global_zero:
         for folder in (output, export, export.parent):
             check_output(folder, folder=True)
@@ -226,7 +225,7 @@ def _judge(cli: TrainingCommand, model: MultimodalVAE) -> None:
     data = cli.datamodule
     errors = SubsetErrors(model, [tuple(model.names)])
     rows = data.split["validation"]
-    for batch in LogBatches(data.cache, model.names, rows, data.hparams.batch_size):
+    for batch in Batches(data.cache, model.names, rows, data.hparams.batch_size):
         errors.add(batch.prepared, batch.present)
     summary = errors.summary()
     skills = skills_of(summary["+".join(model.names)])

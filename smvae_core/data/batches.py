@@ -1,4 +1,4 @@
-"""Shuffled batches of a converted log, whose order depends on nothing but seed and epoch.
+"""Shuffled batches of a data set, whose order depends on nothing but seed and epoch.
 
 That makes an interrupted run continue with exactly the batches that it would have seen, and several
 processes read disjoint parts of the same global batch.
@@ -8,16 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
-
-from smvae_core.data.logs.dataset import LogCache
-
-if TYPE_CHECKING:  # it imports this file
-    from smvae_core.data.samples import Samples
 
 
 @dataclass
@@ -27,7 +22,7 @@ class Batch:
     Attributes:
         prepared: modality → (B, *raw_shape), see :func:`smvae_core.preprocessing.prepare`.
         present: (B, M) bool.
-        index: (B,) rows of the cache, which identify the samples.
+        index: (B,) rows of the data set, which identify the samples.
     """
 
     prepared: dict[str, Tensor]
@@ -38,6 +33,19 @@ class Batch:
         """The batch on another device; Lightning calls this."""
         prepared = {n: x.to(device, non_blocking=non_blocking) for n, x in self.prepared.items()}
         return Batch(prepared, self.present.to(device), self.index.to(device))
+
+
+class Store(Protocol):
+    """A data set as batches need it: converted logs, or images in memory."""
+
+    def __len__(self) -> int:
+        """The number of all samples."""
+        ...
+
+    def read(self, rows: np.ndarray, names: Sequence[str], epoch: int = 0) -> Batch:
+        """These modalities of these rows (B,) as they are in this epoch, in this order, repeats
+        allowed."""
+        ...
 
 
 class EpochOrder:
@@ -58,11 +66,11 @@ class EpochOrder:
         return np.random.default_rng((self.seed, self.epoch)).permutation(self.indices)
 
 
-class LogBatches:
-    """Batches of some rows of a cache. Lightning saves and restores its position with the run.
+class Batches:
+    """Batches of some rows of a data set. Lightning saves and restores its position with the run.
 
     Args:
-        cache: an open cache; a subclass that overrides :meth:`read` takes what it reads from.
+        store: the data set.
         names: modalities to read, in the order of the columns of ``present``.
         indices: rows to go through.
         batch_size: samples in a batch, over all processes.
@@ -74,7 +82,7 @@ class LogBatches:
 
     def __init__(
         self,
-        cache: LogCache | Samples,
+        store: Store,
         names: Sequence[str],
         indices: np.ndarray,
         batch_size: int,
@@ -94,7 +102,7 @@ class LogBatches:
                 f"batch_size {batch_size} is larger than the {len(indices)} training samples; "
                 "choose a smaller one or convert more logs"
             )
-        self.cache = cache
+        self.store = store
         self.names = tuple(names)
         self.batch_size = batch_size
         # The two attributes of torch's DataLoader that Lightning looks at.
@@ -120,16 +128,8 @@ class LogBatches:
             rows = order[number * self.batch_size : end]
             mine = rows[self._rank :: self._world_size]
             # Fewer samples than processes: an average over nothing is none, so it reads another's.
-            yield self.read(mine if len(mine) else rows[:1])
-
-    def read(self, rows: np.ndarray) -> Batch:
-        """The batch of exactly these rows."""
-        arrays, present = self.cache.read_batch(rows, self.names)
-        return Batch(
-            {name: torch.from_numpy(array) for name, array in arrays.items()},
-            torch.from_numpy(present),
-            torch.from_numpy(np.ascontiguousarray(rows)),
-        )
+            rows = mine if len(mine) else rows[:1]
+            yield self.store.read(rows, self.names, self.sampler.epoch)
 
     def state_dict(self) -> dict[str, int]:
         """Batches of the epoch that have been given out."""

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from smvae_core.data.batches import Batch, LogBatches
+from smvae_core.data.batches import Batch
 from smvae_core.modalities import Modality
 
 _CHUNK = 1024  # samples that a mean reads at a time
@@ -123,30 +123,3 @@ class Samples:
                     f"{modality.kind} needs arrays of {expected[0]} {expected[1]}, the data set "
                     f"has {found[0]} {found[1]}; change the model's configuration"
                 )
-
-
-class SampleBatches(LogBatches):
-    """Batches of some rows of :class:`Samples`: order, processes and resuming as for logs.
-
-    Args:
-        samples: the data set.
-        names: modalities to read, in the order of the columns of ``present``.
-        indices: rows to go through.
-        batch_size, seed, shuffle, rank, world_size: as for :class:`LogBatches`.
-    """
-
-    def __init__(
-        self,
-        samples: Samples,
-        names: Sequence[str],
-        indices: np.ndarray,
-        batch_size: int,
-        seed: int = 0,
-        shuffle: bool = False,
-        rank: int = 0,
-        world_size: int = 1,
-    ) -> None:
-        super().__init__(samples, names, indices, batch_size, seed, shuffle, rank, world_size)
-
-    def read(self, rows: np.ndarray) -> Batch:
-        return self.cache.read(rows, self.names, self.sampler.epoch)

@@ -11,15 +11,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from smvae_core.data.batches import LogBatches
-from smvae_core.data.logs.dataset import (
-    LogCache,
-    Statistics,
-    open_cache,
-    split_by_trajectory,
-    statistics,
-)
-from smvae_core.data.samples import SampleBatches, Samples
+from smvae_core.data.batches import Batches
+from smvae_core.data.logs.dataset import LogCache, open_cache, split_by_trajectory
+from smvae_core.data.logs.statistics import Statistics, statistics
+from smvae_core.data.samples import Samples
 from smvae_core.modalities import Modality
 from smvae_core.preprocessing import to_tensor
 
@@ -35,7 +30,6 @@ class SplitData(L.LightningDataModule):
 
     cache: LogCache | Samples
     split: Mapping[str, np.ndarray]
-    _loader: type[LogBatches] = LogBatches
 
     def __init__(self) -> None:
         super().__init__()
@@ -49,10 +43,10 @@ class SplitData(L.LightningDataModule):
     def training_mean(self, modality: Modality) -> Tensor:
         """Mean of the training split in normalised units, of the modality's shape."""
 
-    def batches(self, part: str, shuffle: bool = False) -> LogBatches:
+    def batches(self, part: str, shuffle: bool = False) -> Batches:
         """Batches of ``training``, ``validation`` or ``test``."""
         trainer = self.trainer
-        return self._loader(
+        return Batches(
             self.cache,
             [modality.name for modality in self._modalities],
             self.split[part],
@@ -63,13 +57,13 @@ class SplitData(L.LightningDataModule):
             world_size=trainer.world_size if trainer else 1,
         )
 
-    def train_dataloader(self) -> LogBatches:
+    def train_dataloader(self) -> Batches:
         return self.batches("training", shuffle=True)
 
-    def val_dataloader(self) -> LogBatches:
+    def val_dataloader(self) -> Batches:
         return self.batches("validation")
 
-    def test_dataloader(self) -> LogBatches:
+    def test_dataloader(self) -> Batches:
         return self.batches("test")
 
 
@@ -135,8 +129,6 @@ class SampleData(SplitData):
         batch_size: samples in a batch, over all devices.
         order_seed: order of the samples in training.
     """
-
-    _loader = SampleBatches
 
     def __init__(self, samples: Samples, batch_size: int = 256, order_seed: int = 0) -> None:
         super().__init__()

@@ -78,7 +78,7 @@ def calibrate(
         total=sum(map(len, runs)), desc="calibrating", unit="step", disable=not progress
     ) as bar:
         for run in runs:
-            arrays, _ = cache.read_batch(run, names)
+            arrays = {name: x.numpy() for name, x in cache.read(run, names).prepared.items()}
             for place, found in _run_features(model, arrays, sets):
                 features.setdefault(place, []).append(found)
             for name in names:

@@ -1,4 +1,4 @@
-"""Converted logs: opening a cache, batches of it, trajectory-level split, statistics.
+"""Converted logs: opening a cache, reading it, and splitting it by trajectory.
 
 A cache is what `smvae_core.data.logs.conversion` writes: one .npy file for each array, a row for
 each step, and a manifest that exists only when all of it is complete. Rows of one trajectory are
@@ -7,6 +7,7 @@ consecutive and in the order of time.
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import os
 from collections.abc import Iterable, Sequence
@@ -15,7 +16,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
+from smvae_core.data.batches import Batch
 from smvae_core.data.logs.cache_folder import (
     MANIFEST_NAME,
     CacheError,
@@ -23,18 +26,8 @@ from smvae_core.data.logs.cache_folder import (
     describe_modality,
     read_manifest,
 )
-from smvae_core.data.logs.statistics import Statistics, statistics
 from smvae_core.data.logs.vision_touch import CONTROL_RATE
 from smvae_core.modalities import Modality
-
-__all__ = [
-    "CacheError",
-    "LogCache",
-    "Statistics",
-    "open_cache",
-    "split_by_trajectory",
-    "statistics",
-]
 
 log = logging.getLogger(__name__)
 
@@ -73,22 +66,40 @@ class LogCache:
         # A worker process opens the files itself; pickled memory maps would copy all the data.
         return open_cache, (self.path,)
 
-    def read_batch(
-        self, indices: np.ndarray, names: Iterable[str] | None = None
-    ) -> tuple[dict[str, np.ndarray], np.ndarray]:
-        """Rows `indices` (B,), in this order, repeats allowed.
+    def read(self, rows: np.ndarray, names: Iterable[str] | None = None, epoch: int = 0) -> Batch:
+        """Some rows, in this order, repeats allowed; the same in all epochs.
 
-        names: any of `arrays`; all modalities by default.
-        Returns name -> (B, ...) and present, bool (B, M'): a column for each modality in `names`,
-        in that order. Raises IndexError for rows that do not exist, KeyError for unknown names.
+        Args:
+            rows: (B,).
+            names: any of `arrays`; all modalities by default. `present` has a column for each
+                modality among them, in that order.
+            epoch: unused here, so that data sets are interchangeable.
+
+        Raises:
+            IndexError: for rows that do not exist.
+            KeyError: for unknown names.
         """
         names = self.names if names is None else tuple(names)
-        indices = np.asarray(indices, dtype=np.int64)
-        if len(indices) and not (indices.min() >= 0 and indices.max() < len(self)):
-            raise IndexError(f"{self.path}: rows are 0..{len(self) - 1}, asked for {indices}")
-        batch = {name: _gather(self.arrays[name], indices) for name in names}
+        rows = np.array(rows, dtype=np.int64)
+        if len(rows) and not (rows.min() >= 0 and rows.max() < len(self)):
+            raise IndexError(f"{self.path}: rows are 0..{len(self) - 1}, asked for {rows}")
+        arrays = {name: torch.from_numpy(_gather(self.arrays[name], rows)) for name in names}
         columns = [self.names.index(name) for name in names if name in self.names]
-        return batch, self.present[np.ix_(indices, columns)]
+        present = torch.from_numpy(self.present[np.ix_(rows, columns)])
+        return Batch(arrays, present, torch.from_numpy(rows))
+
+    def describe(self) -> dict[str, Any]:
+        """What tells the cache from others, wherever it lies: sizes, and a digest of some of its
+        content: ``steps``, ``trajectories`` and ``digest``."""
+        digest = hashlib.sha256()
+        for name in sorted(self.names):
+            # Some rows of all: reading everything would take longer than it is worth.
+            digest.update(self.arrays[name][:: max(1, len(self) // 64)].tobytes())
+        return {
+            "steps": len(self),
+            "trajectories": len(set(self.arrays["trajectory"].tolist())),
+            "digest": digest.hexdigest()[:16],
+        }
 
 
 def _gather(array: np.ndarray, indices: np.ndarray) -> np.ndarray:

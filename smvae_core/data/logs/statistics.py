@@ -5,12 +5,10 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-if TYPE_CHECKING:
-    from smvae_core.data.logs.dataset import LogCache
+from smvae_core.data.logs.dataset import LogCache
 
 log = logging.getLogger(__name__)
 

@@ -14,6 +14,7 @@ import torch
 
 from shared_data import shared_data
 from small_images import ATTRIBUTES, attribute, portrait, write_attributes, write_celeba
+from smvae_core.data.batches import Batches
 from smvae_core.data.images.celeba import (
     ATTRIBUTES as WU_GOODMAN,
 )
@@ -27,7 +28,6 @@ from smvae_core.data.images.celeba import (
 from smvae_core.data.images.data_files import DataSetError
 from smvae_core.data.images.row_cache import cached_rows
 from smvae_core.data.logs.cache_folder import CacheError
-from smvae_core.data.samples import SampleBatches
 from smvae_core.modalities import Modality
 
 LAYOUT = CelebALayout()
@@ -192,7 +192,7 @@ def test_samples_read_from_memory_and_cache_alike(folder: Path, tmp_path: Path) 
             ]
         )
         training = samples.split["training"]
-        batches.append(list(SampleBatches(samples, ("image", "attributes"), training, 4)))
+        batches.append(list(Batches(samples, ("image", "attributes"), training, 4)))
     assert [batch.index.tolist() for batch in batches[0]] == [[0, 1, 2, 3], [4, 5]]
     for expected, *others in zip(*batches, strict=True):
         for name, x in expected.prepared.items():

@@ -13,6 +13,7 @@ import torch
 
 from shared_data import shared_data
 from small_images import label_map, portrait, write_celeba
+from smvae_core.data.batches import Batches
 from smvae_core.data.images.celeba import FACES, CelebA, CelebALayout
 from smvae_core.data.images.celeba_views import (
     VIEWS,
@@ -30,7 +31,6 @@ from smvae_core.data.images.face_landmarks import (
     StoredLabelMaps,
     paint_parts,
 )
-from smvae_core.data.samples import SampleBatches
 from smvae_core.modalities import Modality
 from smvae_core.models.smvae import SMVAE
 
@@ -226,7 +226,7 @@ def test_images_without_a_face_are_reported_and_left_out(
     }
     (message,) = caplog.messages
     assert message.startswith("3 of 10 images are left out, since no face was found in them: 00000")
-    batches = SampleBatches(samples, VIEWS, samples.split["training"], 2, shuffle=True)
+    batches = Batches(samples, VIEWS, samples.split["training"], 2, shuffle=True)
     assert all(len(batch.index) == 2 for batch in batches)
 
 

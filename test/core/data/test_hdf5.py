@@ -17,8 +17,8 @@ import pytest
 
 from log_files import STAMP, log_arrays, log_modalities
 from places import PYTHONPATH, ROOT
+from smvae_core.data.logs.cache_folder import CacheError
 from smvae_core.data.logs.conversion import convert_logs
-from smvae_core.data.logs.dataset import CacheError
 from smvae_core.data.logs.hdf5 import Hdf5Error, explained, open_hdf5
 from smvae_core.data.logs.log_file import open_log
 from smvae_core.data.logs.validation import validate_log

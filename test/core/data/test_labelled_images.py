@@ -21,11 +21,12 @@ from hypothesis import strategies as st
 
 from shared_data import shared_data
 from small_images import TEST, TRAINING, write_idx, write_labelled
+from smvae_core.data.batches import Batches
 from smvae_core.data.images.binarisation import Bernoulli
 from smvae_core.data.images.data_files import DataSetError
 from smvae_core.data.images.idx import read_idx
 from smvae_core.data.images.labelled_images import LabelledSource, load_labelled_images
-from smvae_core.data.samples import SampleBatches, Samples, TensorColumn
+from smvae_core.data.samples import Samples, TensorColumn
 from smvae_core.modalities import Modality
 from smvae_core.preprocessing import to_tensor
 
@@ -288,10 +289,10 @@ def test_image_does_not_depend_on_its_batch(
 def test_batches_follow_the_epoch_and_continue_after_an_interruption(
     tmp_path: Path, source: LabelledSource
 ) -> None:
-    def make() -> SampleBatches:
+    def make() -> Batches:
         samples = load(tmp_path, source)
         training = samples.split["training"]
-        batches = SampleBatches(samples, NAMES, training, 5, seed=1, shuffle=True)
+        batches = Batches(samples, NAMES, training, 5, seed=1, shuffle=True)
         batches.sampler.set_epoch(2)
         return batches
 

@@ -20,8 +20,9 @@ from test_vision_touch import damage_first_chunk
 from log_files import STAMP, log_arrays, log_modalities, write_logs, write_many_logs
 from patience import PATIENCE
 from places import ROOT
+from smvae_core.data.logs.cache_folder import CacheError
 from smvae_core.data.logs.conversion import convert_logs
-from smvae_core.data.logs.dataset import CacheError, open_cache
+from smvae_core.data.logs.dataset import open_cache
 from smvae_core.data.logs.vision_touch import log_file_name, write_log
 from smvae_core.modalities import Modality
 from smvae_core.preprocessing import prepare

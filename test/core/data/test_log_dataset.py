@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from log_files import STAMP, log_arrays, log_modalities, write_logs
 from smvae_core.data.logs.conversion import convert_logs
-from smvae_core.data.logs.dataset import LogCache, open_cache, split_by_trajectory, statistics
+from smvae_core.data.logs.dataset import LogCache, open_cache, split_by_trajectory
+from smvae_core.data.logs.statistics import statistics
 from smvae_core.data.logs.vision_touch import log_file_name, write_log
 
 NAMES = ("rgb", "depth", "force", "action", "proprio")
@@ -38,32 +39,34 @@ def test_batches_equal_direct_indexing(cache: LogCache, data: st.DataObject):
     rows = np.array(data.draw(st.lists(st.integers(0, len(cache) - 1), max_size=40)), np.int64)
     names = data.draw(st.permutations([*NAMES, "contact", "ee_pos", "trajectory", "step"]))
     names = names[: data.draw(st.integers(0, len(names)))]
-    batch, present = cache.read_batch(rows, names)
-    assert list(batch) == names
+    batch = cache.read(rows, names, epoch=3)
+    assert list(batch.prepared) == names
     for name in names:
-        expected = cache.arrays[name][rows]
-        np.testing.assert_array_equal(batch[name], expected)
-        assert batch[name].dtype == expected.dtype
-        assert batch[name].flags.writeable
-        assert batch[name].flags.c_contiguous
+        expected, found = cache.arrays[name][rows], batch.prepared[name].numpy()
+        np.testing.assert_array_equal(found, expected)
+        assert found.dtype == expected.dtype
+        assert found.flags.writeable
+        assert found.flags.c_contiguous
     modalities = [name for name in names if name in NAMES]
-    assert present.shape == (len(rows), len(modalities))
+    assert batch.present.shape == (len(rows), len(modalities))
     for column, name in enumerate(modalities):
-        np.testing.assert_array_equal(present[:, column], cache.present[rows, NAMES.index(name)])
+        expected = cache.present[rows, NAMES.index(name)]
+        np.testing.assert_array_equal(batch.present[:, column], expected)
+    np.testing.assert_array_equal(batch.index, rows)
 
 
 def test_batches_hold_all_modalities_by_default(cache: LogCache):
-    batch, present = cache.read_batch(np.array([5, 2, 2]))
-    assert tuple(batch) == cache.names == NAMES
-    np.testing.assert_array_equal(present, cache.present[[5, 2, 2]])
-    assert not present[1, 2]
+    batch = cache.read(np.array([5, 2, 2]))
+    assert tuple(batch.prepared) == cache.names == NAMES
+    np.testing.assert_array_equal(batch.present, cache.present[[5, 2, 2]])
+    assert not batch.present[1, 2]
 
 
 @pytest.mark.parametrize("row", [-1, 56])
 def test_rows_that_do_not_exist(cache: LogCache, row: int):
     assert len(cache) == 56
     with pytest.raises(IndexError, match=r"rows are 0\.\.55"):
-        cache.read_batch(np.array([0, row]))
+        cache.read(np.array([0, row]))
 
 
 def test_arrays_are_read_only_and_not_copied_into_pickles(cache: LogCache):

@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 
 from log_files import STAMP, log_arrays, log_modalities
 from smvae_core.data.logs.conversion import ConversionReport, convert_logs
-from smvae_core.data.logs.dataset import open_cache, statistics
+from smvae_core.data.logs.dataset import open_cache
 from smvae_core.data.logs.log_file import open_log
 from smvae_core.data.logs.plausibility import plausible_steps
+from smvae_core.data.logs.statistics import statistics
 from smvae_core.data.logs.validation import validate_log
 from smvae_core.data.logs.vision_touch import (
     DATASETS,

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from small_caches import make_cache
-from smvae_core.data.batches import Batch, LogBatches
+from smvae_core.data.batches import Batches
 from smvae_core.data.logs.dataset import LogCache, open_cache
 from smvae_core.fit.sample_noise import EpochDraws
 
@@ -25,7 +25,7 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> LogCache:
     return open_cache(make_cache(tmp_path_factory.mktemp("cache"), trajectories=3))
 
 
-def rows(batches: LogBatches) -> list[list[int]]:
+def rows(batches: Batches) -> list[list[int]]:
     return [batch.index.tolist() for batch in batches]
 
 
@@ -93,7 +93,7 @@ def test_draws_are_uniform_and_normal() -> None:
 
 
 def test_batch_holds_the_rows_it_names(cache: LogCache) -> None:
-    batches = LogBatches(cache, NAMES, np.arange(len(cache)), 7, shuffle=True)
+    batches = Batches(cache, NAMES, np.arange(len(cache)), 7, shuffle=True)
     columns = [cache.names.index(name) for name in NAMES]
     count = 0
     for batch in batches:
@@ -122,7 +122,7 @@ def test_an_epoch_is_the_same_for_any_batch_size(
     indices = np.arange(30)[30 - samples :]
 
     def epoch_rows(size: int) -> list[int]:
-        batches = LogBatches(cache, ("action",), indices, size, seed, shuffle=True)
+        batches = Batches(cache, ("action",), indices, size, seed, shuffle=True)
         batches.sampler.set_epoch(epoch)
         return list(itertools.chain(*rows(batches)))
 
@@ -134,7 +134,7 @@ def test_an_epoch_is_the_same_for_any_batch_size(
 def test_epochs_and_seeds_have_orders_of_their_own(cache: LogCache) -> None:
     orders = set()
     for seed in (0, 1):
-        batches = LogBatches(cache, ("action",), np.arange(30), 30, seed, shuffle=True)
+        batches = Batches(cache, ("action",), np.arange(30), 30, seed, shuffle=True)
         for epoch in (0, 1, 2):
             batches.sampler.set_epoch(epoch)
             orders.add(tuple(rows(batches)[0]))
@@ -148,7 +148,7 @@ def test_processes_share_out_the_batch_that_one_would_have(
 ) -> None:
     def part(rank: int, size: int) -> list[list[int]]:
         options = {"shuffle": shuffle, "rank": rank, "world_size": size}
-        return rows(LogBatches(cache, ("action",), np.arange(30), 6, 3, **options))
+        return rows(Batches(cache, ("action",), np.arange(30), 6, 3, **options))
 
     whole = part(0, 1)
     parts = [part(rank, world_size) for rank in range(world_size)]
@@ -162,7 +162,7 @@ def test_processes_share_out_the_batch_that_one_would_have(
 def test_no_process_validates_an_empty_batch(cache: LogCache, samples: int) -> None:
     """The mean over no samples is NaN, and would be the mean of all processes."""
     world = [
-        LogBatches(cache, ("action",), np.arange(samples), 6, rank=rank, world_size=3)
+        Batches(cache, ("action",), np.arange(samples), 6, rank=rank, world_size=3)
         for rank in range(3)
     ]
     lengths = [[len(batch) for batch in rows(batches)] for batches in world]
@@ -176,8 +176,8 @@ def test_no_process_validates_an_empty_batch(cache: LogCache, samples: int) -> N
 def test_a_restored_position_continues_the_epoch(
     cache: LogCache, taken: int, epoch: int, shuffle: bool
 ) -> None:
-    def make() -> LogBatches:
-        batches = LogBatches(cache, ("action",), np.arange(30), 5, 1, shuffle=shuffle)
+    def make() -> Batches:
+        batches = Batches(cache, ("action",), np.arange(30), 5, 1, shuffle=shuffle)
         batches.sampler.set_epoch(epoch)
         return batches
 
@@ -197,7 +197,7 @@ def test_a_restored_position_continues_the_epoch(
 
 def test_an_iteration_that_is_given_up_does_not_touch_the_next(cache: LogCache) -> None:
     """Lightning's sanity check looks at two batches, and no loop asks for more than len()."""
-    batches = LogBatches(cache, ("action",), np.arange(30), 5)
+    batches = Batches(cache, ("action",), np.arange(30), 5)
     whole = rows(batches)
     iterator = iter(batches)
     next(iterator)
@@ -217,22 +217,22 @@ def test_length(cache: LogCache) -> None:
         (28, False, 4),
         (3, False, 1),
     ):
-        batches = LogBatches(cache, ("action",), np.arange(samples), 7, shuffle=shuffle)
+        batches = Batches(cache, ("action",), np.arange(samples), 7, shuffle=shuffle)
         assert len(batches) == len(rows(batches)) == expected
 
 
 def test_impossible_batch_sizes_are_refused(cache: LogCache) -> None:
     with pytest.raises(ValueError, match=r"batch_size 31 is larger than the 30 training samples"):
-        LogBatches(cache, NAMES, np.arange(30), 31, shuffle=True)
+        Batches(cache, NAMES, np.arange(30), 31, shuffle=True)
     with pytest.raises(ValueError, match=r"batch_size 5 must be a multiple of the 2 processes"):
-        LogBatches(cache, NAMES, np.arange(30), 5, world_size=2)
+        Batches(cache, NAMES, np.arange(30), 5, world_size=2)
     for batch_size in (0, -4):
         with pytest.raises(ValueError, match=f"batch_size must be positive, not {batch_size}"):
-            LogBatches(cache, NAMES, np.arange(30), batch_size)
+            Batches(cache, NAMES, np.arange(30), batch_size)
 
 
 def test_batch_moves_to_another_device(cache: LogCache) -> None:
-    batch: Batch = LogBatches(cache, NAMES, np.arange(30), 4).read(np.array([3, 3, 1]))
+    batch = cache.read(np.array([3, 3, 1]), NAMES)
     moved = batch.to("meta")
     tensors = [*moved.prepared.values(), moved.present, moved.index]
     assert {tensor.device.type for tensor in tensors} == {"meta"}

@@ -48,8 +48,10 @@ def inference(cache: Path) -> Inference:
 def frames(cache: Path) -> Iterator[Frame]:
     """Healthy frames without end."""
     opened = open_cache(cache)
-    batch, _ = opened.read_batch(np.arange(len(opened)), NAMES)
-    return ({name: batch[name][k % len(opened)] for name in NAMES} for k in itertools.count())
+    batch = opened.read(np.arange(len(opened)), NAMES).prepared
+    return (
+        {name: batch[name][k % len(opened)].numpy() for name in NAMES} for k in itertools.count()
+    )
 
 
 def run(

@@ -20,9 +20,10 @@ from patience import PATIENCE
 from small_bags import MS, START, TOPICS, write_small_bag
 from small_models import IMAGE_SIZE, save_small_checkpoint, small_modalities
 from smvae_core.checkpoint import load_checkpoint
-from smvae_core.data.batches import LogBatches
+from smvae_core.data.batches import Batches
+from smvae_core.data.logs.cache_folder import CacheError
 from smvae_core.data.logs.conversion import convert_logs
-from smvae_core.data.logs.dataset import CacheError, open_cache
+from smvae_core.data.logs.dataset import open_cache
 from smvae_core.data.logs.log_file import open_log
 from smvae_core.data.logs.validation import validate_log
 from smvae_core.data.logs.vision_touch import (
@@ -443,7 +444,7 @@ def test_evaluation_of_the_bag_agrees_with_that_of_its_log(tmp_path: Path) -> No
     model = load_checkpoint(checkpoint).model
     cache = open_cache(tmp_path / "cache", list(model.modalities.values()))
     from_log = SubsetErrors(model)
-    for batch in LogBatches(cache, model.names, np.arange(len(cache)), 16):
+    for batch in Batches(cache, model.names, np.arange(len(cache)), 16):
         from_log.add(batch.prepared, batch.present)
 
     bag_summary, log_summary = from_bag.summary(), from_log.summary()

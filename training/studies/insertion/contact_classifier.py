@@ -66,8 +66,8 @@ def train_classifier(
             range(steps), "contact classifier", disable=None, leave=False, file=sys.stderr
         ):
             chosen = random.choice(rows, _BATCH)
-            arrays, _ = cache.read_batch(chosen, names)
-            pictures = {name: to_tensor(modalities[name], x) for name, x in arrays.items()}
+            prepared = cache.read(chosen, names).prepared
+            pictures = {name: to_tensor(modalities[name], x) for name, x in prepared.items()}
             truth = torch.from_numpy(cache.arrays["contact"][chosen]).float()
             loss = nn.functional.binary_cross_entropy_with_logits(
                 classifier.logits(pictures), truth

@@ -103,8 +103,8 @@ def predicted(
     noise: torch.Tensor | None = None,
 ) -> Pictures:
     """RGB and depth expected at the mean of q(z|x_given), or with noise (N, D) at a draw of it."""
-    arrays, _ = cache.read_batch(rows, given)
-    observed = {name: to_tensor(model.modalities[name], x) for name, x in arrays.items()}
+    batch = cache.read(rows, given)
+    observed = {name: to_tensor(model.modalities[name], x) for name, x in batch.prepared.items()}
     posterior = model.encode(observed)
     if noise is None:
         z = posterior.mean
@@ -116,7 +116,7 @@ def predicted(
 
 def true_pictures(cache: LogCache, rows: np.ndarray) -> Pictures:
     """What the camera saw, at the model's size."""
-    return cache.read_batch(rows, PICTURES)[0]
+    return {name: x.numpy() for name, x in cache.read(rows, PICTURES).prepared.items()}
 
 
 def draw(rows: Mapping[str, Pictures], titles: Sequence[str]) -> Any:

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from smvae_core.data.batches import LogBatches
+from smvae_core.data.batches import Batches
 from smvae_core.data.logs.dataset import LogCache
 from smvae_core.distributions import Posterior
 from smvae_core.metrics.importance_sampling import ImportanceSampler
@@ -85,8 +85,8 @@ def likelihoods(model: MultimodalVAE, run: Run, caches: Caches) -> Table:
     sampling. Measures: ``NAME_log_likelihood`` and its standard error over steps."""
     cache, protocol = caches.test, run.protocol
     rows = _spread(_complete(cache, model), protocol.likelihood_steps)
-    arrays, _ = cache.read_batch(rows, model.names)
-    observed = {name: to_tensor(model.modalities[name], x) for name, x in arrays.items()}
+    batch = cache.read(rows, model.names)
+    observed = {name: to_tensor(model.modalities[name], x) for name, x in batch.prepared.items()}
     sampler = ImportanceSampler(model, protocol.importance_samples, run.seed)
     table: Table = {}
     for subset in tqdm([(), *all_subsets(model.names)[:-1]], "likelihoods", disable=None):
@@ -232,7 +232,7 @@ def _spread(rows: np.ndarray, count: int) -> np.ndarray:
 
 
 def _batches(cache: LogCache, model: MultimodalVAE, rows: np.ndarray, title: str) -> Iterator[Any]:
-    batches = LogBatches(cache, model.names, rows, _BATCH)
+    batches = Batches(cache, model.names, rows, _BATCH)
     return iter(tqdm(batches, title, unit="batch", disable=None, leave=False))
 
 

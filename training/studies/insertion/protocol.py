@@ -10,7 +10,6 @@ from typing import Any
 
 import yaml
 
-from smvae_core.data.logs.cache_identity import describe_cache
 from smvae_core.data.logs.dataset import LogCache
 from smvae_core.metrics.subset_errors import Subset
 from training.studies import study
@@ -159,4 +158,4 @@ def wanted_runs(
 
 def describe_data(training: LogCache, test: LogCache) -> dict[str, Any]:
     """What tells these two caches from others."""
-    return {"training": describe_cache(training), "test": describe_cache(test)}
+    return {"training": training.describe(), "test": test.describe()}
