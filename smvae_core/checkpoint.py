@@ -29,10 +29,10 @@ import yaml
 
 import smvae_core
 from smvae_core.files import whole_file
-from smvae_core.health.calibration import Calibration
 from smvae_core.modalities import Modality
 from smvae_core.models.multimodal_vae import MultimodalVAE
 from smvae_core.models.registry import find_method
+from smvae_core.residuals.calibration import Calibration
 
 FORMAT = 1
 WEIGHTS = "model.safetensors"

@@ -18,9 +18,9 @@ import numpy as np
 from smvae_core.checkpoint import HEALTH, load_checkpoint, save_calibration
 from smvae_core.data.logs.dataset import open_cache
 from smvae_core.files import check_output
-from smvae_core.health.calibrate import calibrate
-from smvae_core.health.calibration import MISSING, count_references, usual_missing
 from smvae_core.inference.inference import find_device
+from smvae_core.residuals.calibrate import calibrate
+from smvae_core.residuals.calibration import MISSING, count_references, usual_missing
 from training.programs import run_program
 
 

@@ -34,11 +34,11 @@ from smvae_core.data.logs.dataset import open_cache
 from smvae_core.files import check_output
 from smvae_core.fit.data import LogData
 from smvae_core.fit.module import SetFitting, StopAtBatchEnd, WholeFiles
-from smvae_core.health.calibrate import calibrate
 from smvae_core.inference.inference import find_device
 from smvae_core.metrics.subset_errors import SubsetErrors, nothing_learned, skills_of
 from smvae_core.models.multimodal_vae import MultimodalVAE
 from smvae_core.precision import precision_advice
+from smvae_core.residuals.calibrate import calibrate
 from training.programs import run_program
 from training.provenance import provenance
 from training.run_binding import CONFIGURATION, bind_run, check_run, check_state

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from smvae_core.health.features import divergence, measure, small_others
-from smvae_core.health.reference import Reference
 from smvae_core.inference.inference import Encoding, Inference, NotFiniteError
+from smvae_core.residuals.features import divergence, measure, small_others
+from smvae_core.residuals.reference import Reference
 
 
 class LeaveOneOut:
@@ -17,7 +17,7 @@ class LeaveOneOut:
     Args:
         inference: with a calibration.
         scales: modality → scale of its likelihood, see
-            :func:`smvae_core.health.features.model_scales`.
+            :func:`smvae_core.residuals.features.model_scales`.
         encoding: of ``arrays``.
         arrays: modality → prepared array.
 
@@ -41,9 +41,9 @@ class LeaveOneOut:
     def standardised(
         self, name: str, others: Sequence[str], reference: Reference
     ) -> np.ndarray | None:
-        """(C + 2,): how a reading differs from what these others predict, in units of its
-        healthy spread (:meth:`smvae_core.health.reference.Reference.standardise`); None where what
-        the model makes of the others is not finite."""
+        """(C + 2,): how a reading differs from what these others predict, in units of its healthy
+        spread, see :meth:`Reference.standardise`; None where what the model makes of the others is
+        not finite."""
         used = tuple(n for n in self.names if n == name or n in others)
         wanted = [name, *small_others(name, used, self._inference.modalities)]
         try:

@@ -18,11 +18,11 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from smvae_core.health.features import model_scales
 from smvae_core.health.hysteresis import Hysteresis, Level, Thresholds
 from smvae_core.health.leave_one_out import LeaveOneOut
-from smvae_core.health.reference import TIME_CONSTANT, weight
 from smvae_core.inference.inference import Encoding, Inference
+from smvae_core.residuals.features import model_scales
+from smvae_core.residuals.reference import TIME_CONSTANT, weight
 
 #: After so many seconds without a check, what was averaged before counts no more.
 FORGET = 2.0

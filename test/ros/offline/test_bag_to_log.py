@@ -30,9 +30,9 @@ from smvae_core.data.logs.vision_touch import (
     LogError,
     parse_log_name,
 )
-from smvae_core.health.calibrate import calibrate
 from smvae_core.inference.inference import Inference
 from smvae_core.metrics.subset_errors import SubsetErrors
+from smvae_core.residuals.calibrate import calibrate
 from smvae_ros.bags import BagError, BagWriter
 from smvae_ros.bundled import bag_path, parameters_path
 from smvae_ros.cli.bag_to_log import MODALITIES, BagConversion, convert_bag, main

@@ -1,4 +1,4 @@
-"""A model and healthy recordings → its :class:`~smvae_core.health.calibration.Calibration`."""
+"""A model and healthy recordings → its :class:`~smvae_core.residuals.calibration.Calibration`."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from torch import Tensor
 from tqdm import tqdm
 
 from smvae_core.data.logs.dataset import LogCache
-from smvae_core.health.calibration import Calibration, calibrated_sets
-from smvae_core.health.features import Features, divergence, measure, model_scales, small_others
-from smvae_core.health.reference import TIME_CONSTANT, Reference
 from smvae_core.models.multimodal_vae import MultimodalVAE
 from smvae_core.preprocessing import to_raw, to_tensor
+from smvae_core.residuals.calibration import Calibration, calibrated_sets
+from smvae_core.residuals.features import Features, divergence, measure, model_scales, small_others
+from smvae_core.residuals.reference import TIME_CONSTANT, Reference
 
 _BATCH = 250
 #: Seconds of a run that is used: averages begin at zero, and are no averages until they forget it.
@@ -55,7 +55,7 @@ def calibrate(
         rows: (N,) of data that the model was not trained on and that no result is shown on.
         rate: steps per second of the logs; by default what their cache says.
         progress: whether to show a bar.
-        missing: others, see :func:`~smvae_core.health.calibration.calibrated_sets`.
+        missing: others, see :func:`~smvae_core.residuals.calibration.calibrated_sets`.
 
     Raises:
         ValueError: for a model of one modality, and for fewer than two runs of :data:`SHORTEST`.

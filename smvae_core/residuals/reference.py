@@ -1,6 +1,6 @@
 """What is normal for one modality, given one set of others: fitted to healthy data.
 
-Features (:mod:`smvae_core.health.features`) become numbers in units of their healthy spread, are
+Features (:mod:`smvae_core.residuals.features`) become numbers in units of their healthy spread, are
 averaged over time, and are compared with the quantiles of the same numbers in healthy data. How far
 readings are from what is expected depends on what is expected: forces scatter in contact and hardly
 in free space. So spreads are kept for bins of one expected channel, the one that tells most.
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from smvae_core.health.features import Features
+from smvae_core.residuals.features import Features
 
 #: How often a healthy check exceeds the knots of a table.
 TAIL = np.array([0.5, 0.2, 0.1, 0.05, 0.02, 0.01, 0.005, 0.002, 0.001])

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from smvae_core.health.reference import STATISTICS, TAIL, Reference, Table
+from smvae_core.residuals.reference import STATISTICS, TAIL, Reference, Table
 
 FORMAT = "1"
 #: For at most so many missing others a model is calibrated, fewer where :data:`MOST` is exceeded.

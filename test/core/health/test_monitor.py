@@ -1,4 +1,4 @@
-"""The node's health monitor on frames of a real model: turns, budget, isolation."""
+"""The health monitor on frames of a real model: turns, budget, isolation."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from small_caches import make_cache
 from small_models import small_model
 from smvae_core.checkpoint import Checkpoint
 from smvae_core.data.logs.dataset import open_cache
-from smvae_core.health.calibrate import calibrate
-from smvae_core.health.features import model_scales
 from smvae_core.health.hysteresis import Level, Thresholds
 from smvae_core.health.leave_one_out import LeaveOneOut
-from smvae_core.health.monitor import HealthMonitor, HealthSettings, Judgement
+from smvae_core.health.monitor import HealthMonitor, HealthSettings, Judgement, repeat_score
 from smvae_core.inference.inference import Inference
+from smvae_core.residuals.calibrate import calibrate
+from smvae_core.residuals.features import model_scales
 from smvae_ros.bundled import model_path
 from smvae_ros.simulation.insertion import InsertionRobot
 from training.studies.sensor_faults.runs import FAULTS, judge, sample_of
@@ -238,3 +238,11 @@ def test_settings_act_at_once(inference: Inference, frames: Iterator[Frame]) -> 
     )
     run(monitor, inference, frames, 10, start=5)
     assert any(judgement.level == Level.WARN for judgement in monitor.judgements.values())
+
+
+def test_repeated_readings_are_judged_by_how_often_healthy_ones_repeat() -> None:
+    thresholds = Thresholds()
+    assert thresholds.level(repeat_score(1, 0)) == Level.OK
+    assert thresholds.level(repeat_score(3, 0)) == Level.WARN
+    assert thresholds.level(repeat_score(4, 0)) == Level.ERROR
+    assert thresholds.level(repeat_score(30, 20)) == Level.OK

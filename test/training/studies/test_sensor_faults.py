@@ -1,0 +1,38 @@
+"""Figures of the study of sensor faults."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from training.studies.sensor_faults.__main__ import rate_bound, summarise
+from training.studies.sensor_faults.runs import FAULTS
+
+PERIOD = 0.05
+NAMES = ("rgb", "depth", "force", "action", "proprio")
+
+
+def test_the_bound_of_a_rate_is_exact() -> None:
+    assert rate_bound(0, 1.0) == pytest.approx(-math.log(0.05))  # the rule of three
+    assert rate_bound(3, 2.0) == pytest.approx(7.7537 / 2, rel=1e-4)  # χ²(0.95, 8) / 2
+
+
+def test_runs_that_were_never_noticed_count_in_every_figure() -> None:
+    def scene(delay: int | None) -> dict[str, object]:
+        outcome = {
+            "warn_delay": delay,
+            "error_delay": None,
+            "statistic": "bias" if delay is not None else None,
+            "others_named": [],
+        }
+        faults = {**dict.fromkeys(FAULTS), "force_bias": outcome}
+        return {"frames": 3600, "warn": {"rgb": 1}, "error": {}, "faults": faults}
+
+    summary = summarise([scene(delay) for delay in (4, 20, 30, None)])
+    found = summary["faults"]["force_bias"]
+    assert (found["runs"], found["noticed_in_1_s"], found["noticed_in_3_s"]) == (4, 0.5, 0.75)
+    assert (found["delay_frames_median"], found["delay_frames_p90"]) == (20, None)
+    assert summary["faults"]["rgb_frozen"] == {"runs": 0}
+    assert summary["healthy"]["hours"] == pytest.approx(0.2)
+    assert summary["healthy"]["warn_alarms_per_hour"] == pytest.approx(20)
