@@ -21,8 +21,8 @@ from smvae_core.data.logs.cache_folder import (
     JOURNAL_NAME,
     PLAN_NAME,
     CacheError,
+    alone,
     disk_errors,
-    locked,
     remove,
 )
 from smvae_core.data.logs.cache_writer import RowWriter, allocate
@@ -78,7 +78,7 @@ def cached_rows(
     # Through JSON, so that it equals what is read back.
     plan = json.loads(json.dumps(_plan(origin, formats, count)))
     if not (folder / _MANIFEST_NAME).exists():
-        with disk_errors(folder), locked(folder):
+        with disk_errors(folder), alone(folder):
             # Another process may have finished it in the meantime.
             if not (folder / _MANIFEST_NAME).exists():
                 _fill(folder, plan, blocks, compute)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import fcntl
 import os
 import shutil
 from collections.abc import Iterator
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from filelock import FileLock, Timeout
 
 from smvae_core.files import OutputError, check_output
 from smvae_core.modalities import Modality
@@ -109,7 +109,7 @@ def read_ahead(path: Path) -> None:
 
 
 @contextmanager
-def locked(folder: Path) -> Iterator[None]:
+def alone(folder: Path) -> Iterator[None]:
     """Exclusive use of a folder that is empty or was used by a conversion before."""
     ours = any((folder / name).exists() for name in (_LOCK_NAME, MANIFEST_NAME, PLAN_NAME))
     if folder.exists() and not ours:
@@ -120,14 +120,13 @@ def locked(folder: Path) -> Iterator[None]:
             )
     check_output(folder, folder=True)
     folder.mkdir(parents=True, exist_ok=True)
-    with open(folder / _LOCK_NAME, "a") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise CacheError(
-                f"{folder}: another conversion is writing to it; wait for it or use another folder"
-            ) from None
-        yield
+    try:
+        with FileLock(folder / _LOCK_NAME, timeout=0):
+            yield
+    except Timeout:
+        raise CacheError(
+            f"{folder}: another conversion is writing to it; wait for it or use another folder"
+        ) from None
 
 
 @contextmanager

@@ -33,12 +33,12 @@ from smvae_core.data.logs.cache_folder import (
     MANIFEST_NAME,
     PLAN_NAME,
     CacheError,
+    alone,
     clear,
     compare_sources,
     describe_modality,
     disk_errors,
     list_sources,
-    locked,
     read_ahead,
     read_manifest,
     remove,
@@ -127,7 +127,7 @@ def convert_logs(
         with suppress(OSError):  # a complete cache may lie on a read-only disk
             remove(cache_folder, PLAN_NAME, JOURNAL_NAME)
         return _report(manifest, already_complete=True)
-    with disk_errors(cache_folder), locked(cache_folder):
+    with disk_errors(cache_folder), alone(cache_folder):
         if restart:
             clear(cache_folder)
         plan = read_plan(cache_folder)

@@ -6,7 +6,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from smvae_core.data.samples import SampleBatches
+from smvae_core.data.batches import Batches
 from smvae_core.metrics.subset_errors import Subset, SubsetErrors
 from smvae_core.models.multimodal_vae import MultimodalVAE
 from training.studies.labelled_images.protocol import Run
@@ -24,7 +24,7 @@ def view_errors(model: MultimodalVAE, run: Run, data: RunData) -> dict[str, Any]
     samples, size = data.samples, run.protocol.batch_size
     samples.check(list(model.modalities.values()))
     errors = SubsetErrors(model, view_subsets(model.names))
-    batches = SampleBatches(samples, model.names, samples.split["test"], size)
+    batches = Batches(samples, model.names, samples.split["test"], size)
     for batch in tqdm(batches, "views", unit="batch", disable=None, leave=False):
         errors.add(batch.prepared, batch.present)
     subsets = {
