@@ -13,7 +13,6 @@ Without a C++ compiler ``compiled`` is left out; with one, it is what takes the 
 
 from __future__ import annotations
 
-import argparse
 import sys
 import time
 from collections.abc import Callable
@@ -22,7 +21,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from benchmarks.results import publish
+from benchmarks.results import publish, run_command
 from smvae_core.inference.inference import DeviceError, Inference, find_device
 from smvae_core.inference.runtimes import RUNTIMES
 from smvae_ros.bundled import model_path
@@ -99,20 +98,19 @@ def measure(
     return {key: 1000 * np.array(values) for key, values in times.items()}
 
 
-def main() -> None:
-    """Measures and prints as the command line says."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--frames", type=int, default=500, help="of each variant (default: 500)")
-    parser.add_argument("--threads", type=int, default=1, help="of a CPU (default: 1, as the node)")
-    parser.add_argument("--device", default="auto", help="cpu, cuda or auto (default)")
-    options = parser.parse_args()
-    torch.set_num_threads(options.threads)
-    variants, seconds = load_variants(options.device)
+def main(frames: int = 500, threads: int = 1, device: str = "auto") -> None:
+    """Measures and prints.
+
+    Args:
+        frames: of each variant.
+        threads: of a CPU; the node uses one.
+        device: cpu, cuda or auto.
+    """
+    torch.set_num_threads(threads)
+    variants, seconds = load_variants(device)
     sample = make_sample(variants["eager"])
     check(variants, sample)
-    times = measure(variants, sample, options.frames)
+    times = measure(variants, sample, frames)
     figures: dict[str, float] = {}
     for (name, work), values in times.items():
         baseline = np.median(times["eager", work])
@@ -126,11 +124,11 @@ def main() -> None:
         {
             "model": "bundled; live are rgb, depth and force",
             "device": str(variants["eager"].device),
-            "threads": str(options.threads),
-            "frames": str(options.frames),
+            "threads": str(threads),
+            "frames": str(frames),
         },
     )
 
 
 if __name__ == "__main__":
-    main()
+    run_command(main)

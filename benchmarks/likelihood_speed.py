@@ -11,7 +11,6 @@ same is checked on the draws of one point.
 
 from __future__ import annotations
 
-import argparse
 import math
 import resource
 import statistics
@@ -21,7 +20,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits, one_hot
 
-from benchmarks.results import publish
+from benchmarks.results import publish, run_command
 from smvae_core.distributions import Gaussian
 from smvae_core.metrics.importance_sampling import ImportanceSampler
 from smvae_core.modalities import Modality, Network
@@ -87,37 +86,36 @@ def peak_mb() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
-def main() -> None:
-    """Measures and prints as the command line says."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--points", type=int, default=200, help="test points (default: 200)")
-    parser.add_argument("--samples", type=int, default=1000, help="K (default: 1000)")
-    options = parser.parse_args()
+def main(points: int = 200, samples: int = 1000) -> None:
+    """Measures and prints.
+
+    Args:
+        points: test points.
+        samples: K of the estimator.
+    """
     torch.set_num_threads(1)
     model = build()
     generator = torch.Generator().manual_seed(1)
-    images = (torch.rand(options.points, 1, 28, 28, generator=generator) > 0.5).float()
-    labels = one_hot(torch.arange(options.points) % 10, 10).float()
+    images = (torch.rand(points, 1, 28, 28, generator=generator) > 0.5).float()
+    labels = one_hot(torch.arange(points) % 10, 10).float()
 
-    def estimate(rows: slice, samples: int) -> Tensor:
+    def estimate(rows: slice, count: int) -> Tensor:
         observations = {"image": images[rows], "label": labels[rows]}
-        return ImportanceSampler(model, samples).log_likelihood(observations, NAMES, NAMES).value
+        return ImportanceSampler(model, count).log_likelihood(observations, NAMES, NAMES).value
 
-    estimate(slice(0, 2), options.samples)
+    estimate(slice(0, 2), samples)
     before = peak_mb()
-    estimate(slice(0, 2), 8 * options.samples)
+    estimate(slice(0, 2), 8 * samples)
     growth = peak_mb() - before
-    plain_loop(model, images[:2], labels[:2], options.samples)
-    step = max(1, options.points // TURNS)
+    plain_loop(model, images[:2], labels[:2], samples)
+    step = max(1, points // TURNS)
     ours, theirs = [], []
-    for first in range(0, options.points, step):
+    for first in range(0, points, step):
         rows = slice(first, first + step)
         begin = time.process_time()
-        estimate(rows, options.samples)
+        estimate(rows, samples)
         middle = time.process_time()
-        plain_loop(model, images[rows], labels[rows], options.samples)
+        plain_loop(model, images[rows], labels[rows], samples)
         theirs.append(time.process_time() - middle)
         ours.append(middle - begin)
     publish(
@@ -127,15 +125,15 @@ def main() -> None:
             "cpu_seconds": sum(ours),
             "plain_loop_cpu_seconds": sum(theirs),
             "memory_growth_at_8_times_samples_mb": growth,
-            "difference_nats": difference(model, images[:1], labels[:1], options.samples),
+            "difference_nats": difference(model, images[:1], labels[:1], samples),
         },
         {
             "model": "SMVAE, image 784-512-512-20 and label",
-            "points": str(options.points),
-            "samples": str(options.samples),
+            "points": str(points),
+            "samples": str(samples),
         },
     )
 
 
 if __name__ == "__main__":
-    main()
+    run_command(main)

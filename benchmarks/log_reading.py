@@ -17,7 +17,6 @@ memory and again with the files dropped from it, as 37 GB of logs would be.
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import shutil
@@ -33,7 +32,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from benchmarks.results import publish
+from benchmarks.results import publish, run_command
 from smvae_core.data.batches import Batches
 from smvae_core.data.logs.conversion import convert_logs
 from smvae_core.data.logs.dataset import open_cache
@@ -160,30 +159,29 @@ def memory(cache: Path) -> dict[str, float]:
     return json.loads(finished.stdout.splitlines()[-1])
 
 
-def main() -> None:
-    """Measures and prints as the command line says."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--files", type=int, default=40, help="of 50 steps (default: 40, 0.5 GB)")
-    parser.add_argument("--seconds", type=float, default=2.0, help="a way and turn (default: 2)")
-    parser.add_argument("--turns", type=int, default=5, help="of every way (default: 5)")
-    parser.add_argument(
-        "--folder",
-        type=Path,
-        default=Path("out/benchmarks/log_reading"),
-        help="for logs and arrays, removed afterwards (default: out/benchmarks/log_reading)",
-    )
-    options = parser.parse_args()
+def main(
+    files: int = 40,
+    seconds: float = 2.0,
+    turns: int = 5,
+    folder: Path = Path("out/benchmarks/log_reading"),
+) -> None:
+    """Measures and prints.
+
+    Args:
+        files: logs of 50 steps; 40 take 0.5 GB.
+        seconds: a way and turn.
+        turns: of every way.
+        folder: for logs and arrays, removed afterwards.
+    """
     torch.set_num_threads(1)
-    if options.folder.exists():
-        parser.error(f"{options.folder} exists already; remove it, or give another --folder")
+    if folder.exists():
+        raise SystemExit(f"{folder} exists already; remove it, or give another --folder")
     try:
-        logs, cache = options.folder / "logs", options.folder / "cache"
-        paths = write_logs(logs, options.files)
+        logs, cache = folder / "logs", folder / "cache"
+        paths = write_logs(logs, files)
         size = sum(path.stat().st_size for path in paths)
         converting: dict[str, list[float]] = {"memory": [], "disk": []}
-        for _ in tqdm(range(options.turns), "converting", unit="turn", disable=None):
+        for _ in tqdm(range(turns), "converting", unit="turn", disable=None):
             for source, ratios in converting.items():
                 times = []
                 for run in (lambda: plain_reading(paths), lambda: conversion(logs, cache)):
@@ -194,15 +192,15 @@ def main() -> None:
         ways = reading(paths, cache)
         rates: dict[str, list[float]] = {name: [] for name in ways}
         for start in ways.values():  # everything into memory, and the code warm
-            rate(start(), options.seconds / 2)
-        for _ in tqdm(range(options.turns), "reading", unit="turn", disable=None):
+            rate(start(), seconds / 2)
+        for _ in tqdm(range(turns), "reading", unit="turn", disable=None):
             for name, start in ways.items():
-                rates[name].append(rate(start(), options.seconds))
+                rates[name].append(rate(start(), seconds))
         needed = memory(cache)
         stored = sum(path.stat().st_size for path in cache.glob("*.npy"))
     finally:
-        shutil.rmtree(options.folder, ignore_errors=True)
-    steps = options.files * STEPS_PER_FILE
+        shutil.rmtree(folder, ignore_errors=True)
+    steps = files * STEPS_PER_FILE
     per_turn = {
         name: [ours / other for ours, other in zip(rates["converted"], rates[name], strict=True)]
         for name in ("open_per_sample", "original_loader")
@@ -218,14 +216,14 @@ def main() -> None:
             **needed,
         },
         {
-            "logs": f"{options.files} files of {STEPS_PER_FILE} steps, {size / 1e9:.2f} GB",
+            "logs": f"{files} files of {STEPS_PER_FILE} steps, {size / 1e9:.2f} GB",
             "modalities": ", ".join(MODALITIES),
             "image size": f"{SIZE}x{SIZE}",
             "batch": str(BATCH),
-            "ratios": f"median of {options.turns} turns; conversion / plain reading in seconds",
+            "ratios": f"median of {turns} turns; conversion / plain reading in seconds",
         },
     )
 
 
 if __name__ == "__main__":
-    main()
+    run_command(main)

@@ -9,12 +9,11 @@ the node of this package, with torch's own modules.
 
 from __future__ import annotations
 
-import argparse
 import itertools
 import threading
 from collections import deque
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 import cv2
 import numpy as np
@@ -26,6 +25,7 @@ from rclpy.node import Node
 from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import Image
 
+from benchmarks.results import run_command
 from benchmarks.sensors import TOPICS
 from smvae_core.checkpoint import load_checkpoint
 from smvae_ros.bundled import model_path
@@ -128,20 +128,19 @@ class NaivePerception(Node):
         return torch.tensor((values - mean) / std, dtype=torch.float32)
 
 
-def main() -> None:
-    """Spins the node until it is interrupted."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--executor", choices=("single", "multi"), default="single")
-    options = parser.parse_args()
+def main(executor: Literal["single", "multi"] = "single") -> None:
+    """Spins the node until it is interrupted.
+
+    Args:
+        executor: with one thread, or several.
+    """
     torch.set_num_threads(1)
     rclpy.init()
-    executor = (SingleThreadedExecutor if options.executor == "single" else MultiThreadedExecutor)()
+    chosen = SingleThreadedExecutor() if executor == "single" else MultiThreadedExecutor()
     node = NaivePerception()
-    executor.add_node(node)
+    chosen.add_node(node)
     try:
-        executor.spin()
+        chosen.spin()
     except (KeyboardInterrupt, ExternalShutdownException):
         pass
     finally:
@@ -150,4 +149,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_command(main)

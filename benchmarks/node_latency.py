@@ -18,7 +18,6 @@ diagnosed   the same while somebody subscribes to /diagnostics, and to nothing e
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import multiprocessing
 import os
@@ -29,18 +28,19 @@ import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal, get_args
 
 import numpy as np
 
 from benchmarks.node_process import cpu_seconds, start_node, stop_node
-from benchmarks.results import publish
+from benchmarks.results import publish, run_command
 from benchmarks.sensors import IMAGE_RATE, TOPICS, WRENCH_RATE, Published, publish_sensors
 from benchmarks.slow_model import save_slow_model
 from smvae_ros.cli.programs import isolate
 from smvae_ros.node.transport import LARGE_DATA, VARIABLE
 from smvae_ros.parameters.configuration import NODE_NAME
 
-PARTS = ("node", "naive", "large", "slow", "idle", "diagnosed")
+Part = Literal["node", "naive", "large", "slow", "idle", "diagnosed"]
 STAGES = ("gather", "convert", "prepare", "encode", "latent", "decode", "publish")
 WARM_UP = 3.0  # seconds that are not counted: readers are still being matched
 WITHOUT_DEPTH = 2.0  # seconds at the end
@@ -260,40 +260,29 @@ def scheduling() -> str:
     return f"{policies.get(policy, policy)}, nice {os.nice(0)}"
 
 
-def main() -> None:
-    """Measures and prints as the command line says."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument(
-        "--seconds", type=float, default=20.0, help="measured of each part (default: 20)"
-    )
-    parser.add_argument("--size", type=int, default=128, help="of the small images (default: 128)")
-    parser.add_argument(
-        "--only",
-        choices=PARTS,
-        nargs="+",
-        default=PARTS,
-        help="parts to run (default: all)",
-    )
-    options = parser.parse_args()
+def main(seconds: float = 20.0, size: int = 128, only: tuple[Part, ...] = get_args(Part)) -> None:
+    """Measures and prints.
+
+    Args:
+        seconds: measured of each part.
+        size: of the small images, in pixels.
+        only: parts to run.
+    """
     isolate()
     figures: dict[str, float] = {}
 
     def ours(parameters: Mapping[str, str] | None = None) -> Start:
         return lambda: start_node(parameters)
 
-    for part in options.only:
+    for part in only:
         print(f"{part} ...", file=sys.stderr, flush=True)
         if part == "node":
-            figures |= node_figures(run(ours(), NODE_NAME, options.seconds, options.size))
+            figures |= node_figures(run(ours(), NODE_NAME, seconds, size))
         elif part == "naive":
-            figures |= naive_figures(
-                run(start_naive, "naive_perception", options.seconds, options.size)
-            )
+            figures |= naive_figures(run(start_naive, "naive_perception", seconds, size))
         elif part == "large":
             with large_data():
-                large = node_figures(run(ours(), NODE_NAME, options.seconds, 480))
+                large = node_figures(run(ours(), NODE_NAME, seconds, 480))
             figures |= {f"large_{name}": value for name, value in large.items()}
             if "overhead_ms_p50" in figures:
                 figures["large_added_ms_p50"] = (
@@ -302,18 +291,18 @@ def main() -> None:
         elif part == "slow":
             with tempfile.TemporaryDirectory() as folder:
                 path = save_slow_model(Path(folder, "model"), SLOW / IMAGE_RATE)
-                slow = run(ours({"checkpoint": str(path)}), NODE_NAME, options.seconds)
+                slow = run(ours({"checkpoint": str(path)}), NODE_NAME, seconds)
             figures |= slow_figures(slow)
         else:
             outputs = ("/diagnostics",) if part == "diagnosed" else ()
-            idle = run(ours(), NODE_NAME, options.seconds, options.size, outputs)
+            idle = run(ours(), NODE_NAME, seconds, size, outputs)
             share = "idle_cpu_percent" if part == "idle" else "diagnosed_idle_cpu_percent"
             figures[share] = idle.cpu_percent
     publish(
         "node_latency",
         figures,
         {
-            "images": f"{options.size}x{options.size} RGB and depth at {IMAGE_RATE} Hz",
+            "images": f"{size}x{size} RGB and depth at {IMAGE_RATE} Hz",
             "force": f"{WRENCH_RATE} Hz",
             "model": "bundled",
             "load": f"{os.getloadavg()[0]:.1f} processes wanted a core when it ended",
@@ -323,4 +312,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_command(main)

@@ -11,15 +11,15 @@ little. A plot goes to out/benchmarks/scaling.png.
 
 from __future__ import annotations
 
-import argparse
 import statistics
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import torch
+from jsonargparse.typing import PositiveInt
 
-from benchmarks.results import publish
+from benchmarks.results import publish, run_command
 from smvae_core.modalities import Modality, Network
 from smvae_core.models.registry import find_method
 
@@ -110,17 +110,14 @@ def plot(times: Mapping[str, list[float]], path: Path) -> None:
     figure.savefig(path, dpi=150)
 
 
-def main() -> None:
-    """Measures and prints as the command line says."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--turns", type=int, default=3, help="of each model (default: 3)")
-    options = parser.parse_args()
-    if options.turns < 1:
-        parser.error("--turns must be at least 1")
+def main(turns: PositiveInt = 3) -> None:
+    """Measures and prints.
+
+    Args:
+        turns: of each model.
+    """
     torch.set_num_threads(1)
-    times = measure(options.turns)
+    times = measure(turns)
     figures = {
         f"{kind}_ms_at_{count}": value
         for kind, values in times.items()
@@ -135,4 +132,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_command(main)

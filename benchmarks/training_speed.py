@@ -16,7 +16,6 @@ little.
 
 from __future__ import annotations
 
-import argparse
 import importlib.util
 import logging
 import statistics
@@ -33,7 +32,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 
 from benchmarks.memory_data import memory_data, timed_fit
 from benchmarks.recipe_speed import RECIPES, recipe_speed
-from benchmarks.results import publish
+from benchmarks.results import publish, run_command
 from smvae_core.data.samples import Samples
 from smvae_core.fit.data import SampleData
 from smvae_core.fit.module import SetFitting
@@ -171,19 +170,18 @@ def multivae_trainer(samples: Samples) -> Callable[[], float]:
     return epoch
 
 
-def main() -> None:
-    """Measures and prints as the command line says."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--batches", type=int, default=100, help="in an epoch (default: 100)")
-    parser.add_argument("--turns", type=int, default=5, help="of each contender (default: 5)")
-    parser.add_argument("--steps", type=int, default=10, help="of each recipe (default: 10)")
-    options = parser.parse_args()
+def main(batches: int = 100, turns: int = 5, steps: int = 10) -> None:
+    """Measures and prints.
+
+    Args:
+        batches: in an epoch.
+        turns: of each contender.
+        steps: of each recipe.
+    """
     torch.set_num_threads(1)
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
     warnings.filterwarnings("ignore")
-    data = random_data(options.batches * BATCH)
+    data = random_data(batches * BATCH)
     samples = data.cache
     contenders = {
         "smvae_core": set_fitting(data),
@@ -193,14 +191,14 @@ def main() -> None:
     notes = {
         "model": "MVAE, image 784-512-512-20 and label",
         "batch": str(BATCH),
-        "recipes": f"of config/training, {options.steps} steps each on random data",
+        "recipes": f"of config/training, {steps} steps each on random data",
     }
     if importlib.util.find_spec("multivae") is None:
         notes["multivae"] = "not installed, so there is no vs_multivae (docs/how_to/studies.md)"
     else:
         contenders["multivae"] = multivae_trainer(samples)
     seconds: dict[str, list[float]] = {name: [] for name in contenders}
-    for turn in range(options.turns + 1):
+    for turn in range(turns + 1):
         for name, epoch in contenders.items():
             spent = epoch()
             if turn:  # the first one warms up
@@ -214,9 +212,9 @@ def main() -> None:
         rate = len(samples) / statistics.median(spent)
         figures[f"{name}_samples_per_cpu_second"] = rate
     for recipe in sorted(RECIPES.glob("*.yaml")):
-        figures |= recipe_speed(recipe, options.steps)
+        figures |= recipe_speed(recipe, steps)
     publish("training_speed", figures, notes)
 
 
 if __name__ == "__main__":
-    main()
+    run_command(main)

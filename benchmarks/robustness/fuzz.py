@@ -15,7 +15,6 @@ where memory grows by more than MOST_GROWTH.
 
 from __future__ import annotations
 
-import argparse
 import collections
 import time
 from collections.abc import Callable, Mapping
@@ -33,7 +32,7 @@ from rclpy.signals import SignalHandlerOptions
 from tqdm import tqdm
 
 from benchmarks.node_process import resident_megabytes, start_node, stop_node
-from benchmarks.results import publish
+from benchmarks.results import publish, run_command
 from benchmarks.robustness.malformed import KINDS, make_malformed
 from benchmarks.robustness.malformed_requests import Requests
 from smvae_core.inference.inference import Inference
@@ -379,24 +378,23 @@ def fuzz(
             stop_node(process)
 
 
-def main() -> int:
-    """Runs as the command line says; returns the exit code."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--messages", type=int, default=20_000, help="default: 20000")
-    parser.add_argument("--seed", type=int, default=0, help="default: 0")
-    options = parser.parse_args()
-    print(f"seed {options.seed}; what the nodes say goes to {LOG}", flush=True)
+def main(messages: int = 20_000, seed: int = 0) -> int:
+    """Sends, checks and counts; returns the exit code.
+
+    Args:
+        messages: of all kinds together.
+        seed: of what is sent.
+    """
+    print(f"seed {seed}; what the nodes say goes to {LOG}", flush=True)
     LOG.unlink(missing_ok=True)
     isolate()
-    random = np.random.default_rng(options.seed)
-    share = -(-options.messages // len(SETTINGS))
+    random = np.random.default_rng(seed)
+    share = -(-messages // len(SETTINGS))
     results: list[dict[str, float]] = []
     rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
     with (
         deferred_interrupts() as interrupted,
-        tqdm(total=options.messages, unit=" messages", disable=None) as progress,
+        tqdm(total=messages, unit=" messages", disable=None) as progress,
     ):
         try:
             for settings in SETTINGS:
@@ -410,10 +408,10 @@ def main() -> int:
     for key in ("latent_difference", "growth_mb"):
         figures[key] = max(result[key] for result in results)
     publish(
-        "fuzz",
+        "robustness.fuzz",
         {"messages": sum(figures[kind] for kind in ALL_KINDS), **figures},
         {
-            "seed": str(options.seed),
+            "seed": str(seed),
             "check": f"every {CHECK_EVERY} messages: all requests answered, nothing published that "
             "is not finite, latent of all sensors as offline",
             "counts": "received, invalid, lost and failures since the node was last made active",
@@ -427,4 +425,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(run_command(main))

@@ -10,7 +10,6 @@ then counts. Ends with an error where a message was lost or memory grew by more 
 
 from __future__ import annotations
 
-import argparse
 import json
 import multiprocessing
 import sys
@@ -24,7 +23,7 @@ import numpy as np
 from tqdm import tqdm
 
 from benchmarks.node_process import resident_megabytes, start_node, stop_node
-from benchmarks.results import publish
+from benchmarks.results import publish, run_command
 from benchmarks.sensors import IMAGE_RATE, TOPICS, WRENCH_RATE, publish_sensors
 from smvae_core.files import write_text
 from smvae_ros.cli.programs import deferred_interrupts, ignore_interrupts, isolate
@@ -151,17 +150,16 @@ def summarise(samples: list[dict[str, float]]) -> dict[str, float]:
     }
 
 
-def main() -> int:
-    """Runs as the command line says; returns the exit code."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--minutes", type=float, default=20.0, help="default: 20")
-    options = parser.parse_args()
+def main(minutes: float = 20.0) -> int:
+    """Publishes and measures; returns the exit code.
+
+    Args:
+        minutes: that it lasts.
+    """
     isolate()
     context = multiprocessing.get_context("spawn")
     _, there = context.Pipe(duplex=False)
-    seconds = 60 * options.minutes
+    seconds = 60 * minutes
     publisher = context.Process(target=_publish, args=(seconds + 3600, there), daemon=True)
     with deferred_interrupts() as interrupted:
         node = start_node()
@@ -176,7 +174,7 @@ def main() -> int:
         return 1
     figures = summarise(samples)
     publish(
-        "soak",
+        "robustness.soak",
         figures,
         {
             "images": f"{SIZE}x{SIZE} RGB and depth at {IMAGE_RATE} Hz",
@@ -192,4 +190,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(run_command(main))
