@@ -35,7 +35,7 @@ from smvae_core.inference.inference import Inference
 from smvae_core.models.multimodal_vae import MultimodalVAE
 from smvae_core.preprocessing import to_tensor
 from smvae_ros.bags import BagError
-from smvae_ros.cli.evaluate import evaluate_bag
+from smvae_ros.offline import bag_posteriors
 from smvae_ros.parameters.configuration import add_parameters_options, read_values
 from training.programs import run_program
 
@@ -101,19 +101,19 @@ def _posteriors(
 
 
 def encode_bag(inference: Inference, path: Path, options: argparse.Namespace) -> Latents:
-    """The posterior of every frame, see :func:`smvae_ros.cli.evaluate.evaluate_bag`."""
+    """The posterior of every snapshot, see :func:`smvae_ros.offline.bag_posteriors.encode_bag`."""
     values = read_values(options.params, inference.modalities.values(), options.namespace)
-    frames = evaluate_bag(path, inference, values)
-    subsets = [subset.split("+") for subset in frames.subsets]
+    posteriors = bag_posteriors.encode_bag(path, inference, values)
+    subsets = [subset.split("+") for subset in posteriors.subsets]
     names = inference.modalities
-    count = len(frames.stamps)
+    count = len(posteriors.stamps)
     return {
-        "stamp": frames.stamps.astype(np.int64),
+        "stamp": posteriors.stamps.astype(np.int64),
         "trajectory": np.zeros(count, np.int32),
         "step": np.arange(count, dtype=np.int32),
         "present": np.array([[name in subset for name in names] for subset in subsets]),
-        "mean": frames.means,
-        "log_variance": frames.log_variances,
+        "mean": posteriors.means,
+        "log_variance": posteriors.log_variances,
         "trajectories": np.array([path.name]),
     }
 

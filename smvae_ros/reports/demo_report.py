@@ -18,8 +18,8 @@ from smvae_core.inference.inference import Inference
 from smvae_core.metrics.subset_errors import Subset, SubsetErrors
 from smvae_core.preprocessing import prepare, to_raw
 from smvae_ros.bags import BagReader
-from smvae_ros.cli.evaluate import evaluate_bag
 from smvae_ros.messages import adapter, stamp_ns
+from smvae_ros.offline.bag_posteriors import encode_bag
 from smvae_ros.parameters.configuration import make_sources, read_values
 from smvae_ros.reports.demo_recording import DemoRecording, nearest
 from smvae_ros.reports.figures import (
@@ -165,13 +165,13 @@ def offline_skills(
     names = tuple(inference.modalities)
     wanted = {"all": names, "force_action_proprio": BLIND, "force_action": TOUCH}
     errors = SubsetErrors(inference.model, wanted.values())
-    evaluate_bag(options.bag, inference, values, errors)
+    encode_bag(options.bag, inference, values, errors)
     summary = errors.summary()
     skills = {key: summary["+".join(s)]["depth_skill_vs_mean"] for key, s in wanted.items()}
     yardstick = Inference.load(options.yardstick)
     errors = SubsetErrors(yardstick.model, [TOUCH])
     values = read_values(options.params, yardstick.modalities.values())
-    evaluate_bag(options.bag, yardstick, values, errors)
+    encode_bag(options.bag, yardstick, values, errors)
     skills["force_action_dedicated"] = errors.summary()["+".join(TOUCH)]["depth_skill_vs_mean"]
     return skills
 

@@ -12,6 +12,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from smvae_core.inference.inference import Inference
+from smvae_ros.offline.health_records import HealthRecords
+from smvae_ros.offline.prediction_records import UNITS, VISUAL, Picture, PredictionRecords
 from smvae_ros.reports.figures import (
     clear_ticks,
     colour_of,
@@ -21,8 +23,6 @@ from smvae_ros.reports.figures import (
     legend_above,
     plot_live,
 )
-from smvae_ros.reports.frame_records import UNITS, VISUAL, FrameRecords, Picture
-from smvae_ros.reports.health_records import HealthRecords
 
 WIDTH = 7.5  # inches; figures are not wider than that, or a phone could not show their letters
 COLUMNS = 5  # moments shown of a bag
@@ -87,7 +87,7 @@ def pictures_figure(inference: Inference, kept: Sequence[Picture]) -> Any:
 
 
 def timeline_figure(
-    inference: Inference, records: FrameRecords, health: HealthRecords | None
+    inference: Inference, records: PredictionRecords, health: HealthRecords | None
 ) -> Any:
     """Errors, live modalities, skew, age, health and computing time over the time in the bag.
 

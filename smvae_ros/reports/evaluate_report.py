@@ -3,46 +3,33 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from smvae_core.inference.inference import Inference
+from smvae_ros.offline.evaluation import Evaluation, Summary
+from smvae_ros.offline.prediction_records import VISUAL
 from smvae_ros.reports.evaluate_figures import pictures_figure, timeline_figure
-from smvae_ros.reports.frame_records import VISUAL, FrameRecords
-from smvae_ros.reports.health_records import HealthRecords
 from smvae_ros.reports.page import Page
-
-Summary = Mapping[str, Mapping[str, float]]
 
 CARDS = 4  # modalities with large numbers, at most
 ROWS = 31  # of the table of subsets that are seen without a click: all of those of five sensors
 
 
-def write_page(
-    path: Path,
-    inference: Inference,
-    bags: Mapping[str, FrameRecords],
-    summary: Summary,
-    health: Mapping[str, HealthRecords],
-    notes: Mapping[str, Sequence[str]],
-) -> None:
+def write_page(path: Path, evaluation: Evaluation) -> None:
     """Writes a self-contained page.
 
     Args:
         path: of the HTML file.
-        inference: the model.
-        bags: path of a bag → its frames, at least one.
-        summary: of all bags, see :meth:`smvae_core.metrics.subset_errors.SubsetErrors.summary`.
-        health: path of a bag → its sensors' health, where the model is calibrated.
-        notes: path of a bag → sentences about it, such as why a sensor is in no frame.
+        evaluation: with the predictions of each bag.
     """
+    inference, summary = evaluation.inference, evaluation.summary
     names = tuple(inference.modalities)
-    seen = {name for records in bags.values() for name in records.used}
+    seen = {name for entry in evaluation.bags.values() for name in entry.predictions.used}
     used = tuple(name for name in names if name in seen)
     page = Page("How well each set of sensors predicts the others")
-    frames = sum(len(records.seconds) for records in bags.values())
-    together = most_frequent(bags, names, summary)
-    cards = {"bags": str(len(bags)), "frames": f"{frames:,}"}
+    together = most_frequent(evaluation)
+    cards = {"bags": str(len(evaluation.bags)), "snapshots": f"{evaluation.snapshots:,}"}
     page.tiles(cards | dict(_headlines(inference, summary, together)))
     page.text(
         "Skill is 1 - RMSE / RMSE of the training mean: 0 % is no better than always predicting "
@@ -50,31 +37,32 @@ def write_page(
         f"{', '.join(together)}.",
         note=True,
     )
-    for bag, records in bags.items():
+    for bag, entry in evaluation.bags.items():
+        records, health = entry.predictions, entry.health
         page.heading(bag)
         if absent := [name for name in names if name not in records.used]:
-            page.text(f"In no frame: {', '.join(absent)}.")
-        for note in notes.get(bag, ()):
+            page.text(f"In no snapshot: {', '.join(absent)}.")
+        for note in entry.notes:
             page.text(note)
         if records.pictures:
             page.figure(
                 pictures_figure(inference, records.pictures),
                 "What the cameras saw, predicted from all that was live, and from those of them "
-                "that are no images. Grey: no image, or no reading.",
+                "that are not images. Grey: no image, or no reading.",
             )
         page.figure(
-            timeline_figure(inference, records, health.get(bag)),
+            timeline_figure(inference, records, health),
             "RMSE of each modality, the live subset, how far the stamp of each input was behind "
             "the trigger's, how long ago it had been received, where the model is calibrated the "
             "health score of each sensor with the thresholds of WARN and ERROR, and the time for "
-            "computing a frame with all predictions. Time is that of the recording.",
+            "computing a snapshot with all predictions. Time is that of the recording.",
         )
-        if bag in health:
+        if health is not None:
             page.table(
-                ("sensor health", "highest score", "frames at WARN", "frames at ERROR"),
+                ("sensor health", "highest score", "snapshots at WARN", "snapshots at ERROR"),
                 [
                     (name, f"{e['highest_score']:.1f}", str(e["warn"]), str(e["error"]))
-                    for name, e in health[bag].summary().items()
+                    for name, e in health.summary().items()
                     if e["highest_score"] is not None
                 ],
             )
@@ -89,16 +77,17 @@ def write_page(
     page.write(path)
 
 
-def most_frequent(
-    bags: Mapping[str, FrameRecords], names: Sequence[str], summary: Summary
-) -> tuple[str, ...]:
-    """The modalities that were most often together in a frame; of equally frequent ones most.
+def most_frequent(evaluation: Evaluation) -> tuple[str, ...]:
+    """The modalities that were most often together; of equally frequent subsets the largest.
 
     Those of which the summary knows how well they predict come first.
     """
-    counts = Counter(subset for records in bags.values() for subset in records.subsets)
-    best = max(counts, key=lambda s: (bool(summary.get(s)), counts[s], s.count("+")))
-    return tuple(name for name in names if name in best.split("+"))
+    counts = Counter(
+        subset for entry in evaluation.bags.values() for subset in entry.posteriors.subsets
+    )
+    best = max(counts, key=lambda s: (bool(evaluation.summary.get(s)), counts[s], s.count("+")))
+    given = best.split("+")
+    return tuple(name for name in evaluation.inference.modalities if name in given)
 
 
 def _headlines(

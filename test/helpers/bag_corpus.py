@@ -36,8 +36,8 @@ from smvae_core.inference.inference import Inference
 from smvae_ros.bags import BagReader
 from smvae_ros.bundled import model_path, parameters_path
 from smvae_ros.cli.bag_to_log import MODALITIES, convert_bag
-from smvae_ros.cli.evaluate import BagFrames, evaluate_bag
 from smvae_ros.messages.types import bag_typestore
+from smvae_ros.offline.bag_posteriors import BagPosteriors, encode_bag
 from smvae_ros.parameters.configuration import read_values
 
 STEPS = 6
@@ -341,9 +341,9 @@ def model() -> Inference:
     return Inference.load(model_path(), "cpu")
 
 
-def evaluate(path: Path) -> BagFrames:
+def evaluate(path: Path) -> BagPosteriors:
     values = read_values(parameters_path(), model().modalities.values())
-    return evaluate_bag(path, model(), values)
+    return encode_bag(path, model(), values)
 
 
 def convert(path: Path, folder: Path) -> dict[str, np.ndarray]:

@@ -12,7 +12,7 @@ from small_models import save_small_checkpoint
 from smvae_core.data.logs.dataset import open_cache
 from smvae_core.inference.inference import Inference
 from smvae_ros.bundled import bag_path, model_path, parameters_path
-from smvae_ros.cli.evaluate import evaluate_bag
+from smvae_ros.offline.bag_posteriors import encode_bag
 from smvae_ros.parameters.configuration import read_values
 from training.encode import main
 
@@ -52,7 +52,7 @@ def test_latents_of_the_bundled_bag_are_those_of_the_nodes_frames(tmp_path: Path
     found = encoded(model_path(), bag_path(), "--output", tmp_path / "latents.npz")
     inference = Inference.load(model_path())
     values = read_values(parameters_path(), inference.modalities.values())
-    frames = evaluate_bag(bag_path(), inference, values)
+    frames = encode_bag(bag_path(), inference, values)
     np.testing.assert_array_equal(found["stamp"], frames.stamps)
     assert (np.diff(found["stamp"]) > 0).all()
     np.testing.assert_allclose(found["mean"], frames.means, rtol=1e-4, atol=1e-5)

@@ -34,13 +34,13 @@ from bag_corpus import (
 from bag_files import Row, write_mcap
 from small_bags import START
 from smvae_ros.bags import BagError, BagReader
-from smvae_ros.cli.evaluate import BagFrames
 from smvae_ros.cli.evaluate import main as evaluate_command
 from smvae_ros.cli.recover import main as recover
+from smvae_ros.offline.bag_posteriors import BagPosteriors
 
 
 @pytest.fixture(scope="module")
-def in_frames(tmp_path_factory: pytest.TempPathFactory) -> BagFrames:
+def in_frames(tmp_path_factory: pytest.TempPathFactory) -> BagPosteriors:
     """Of a plain bag."""
     return evaluate(write_mcap(tmp_path_factory.mktemp("plain") / "run.mcap", ROWS))
 
@@ -124,7 +124,7 @@ def test_types_that_are_not_installed(
     build: Callable[[list[Row]], Callable[[Path], Path]],
     tmp_path: Path,
     node: Any,
-    in_frames: BagFrames,
+    in_frames: BagPosteriors,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """They disturb nobody, are copied with the definition they came with, and are not replayed."""
@@ -162,7 +162,7 @@ def test_a_known_type_whose_definition_cannot_be_parsed(
 def test_two_types_on_one_topic(
     strange: int,
     tmp_path: Path,
-    in_frames: BagFrames,
+    in_frames: BagPosteriors,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """The configured type is read; asked without one, that of most messages is."""

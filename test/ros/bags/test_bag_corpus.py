@@ -38,8 +38,8 @@ from small_bags import MS, START, TOPICS
 from smvae_ros.bags import BagError, BagReader, BagWriter
 from smvae_ros.bags.files import storage_files
 from smvae_ros.bags.storage import Part, merge
-from smvae_ros.cli.evaluate import BagFrames
 from smvae_ros.cli.recover import main as recover
+from smvae_ros.offline.bag_posteriors import BagPosteriors
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +50,7 @@ def in_logs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, np.ndarray]:
 
 
 @pytest.fixture(scope="module")
-def in_frames(tmp_path_factory: pytest.TempPathFactory) -> BagFrames:
+def in_frames(tmp_path_factory: pytest.TempPathFactory) -> BagPosteriors:
     """Of a plain bag."""
     return evaluate(write_mcap(tmp_path_factory.mktemp("plain") / "run.mcap", ROWS))
 
@@ -69,7 +69,7 @@ def kinds(names: Sequence[str]) -> pytest.MarkDecorator:
 def test_every_message_comes_in_every_tool(
     kind: str,
     tmp_path: Path,
-    in_frames: BagFrames,
+    in_frames: BagPosteriors,
     in_logs: dict[str, np.ndarray],
     caplog: pytest.LogCaptureFixture,
 ) -> None:

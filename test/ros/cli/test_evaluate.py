@@ -19,9 +19,10 @@ from smvae_core.inference.inference import Inference
 from smvae_core.metrics.subset_errors import SubsetErrors
 from smvae_ros.bags import BagError, BagReader, BagWriter
 from smvae_ros.bundled import bag_path, parameters_path
-from smvae_ros.cli.evaluate import BagFrames, evaluate_bag, main
+from smvae_ros.cli.evaluate import main
+from smvae_ros.offline.bag_posteriors import BagPosteriors, encode_bag
+from smvae_ros.offline.prediction_records import PredictionRecords
 from smvae_ros.parameters.configuration import read_values
-from smvae_ros.reports.frame_records import FrameRecords
 
 EVERYTHING = "rgb+depth+force+action+proprio"
 
@@ -36,15 +37,13 @@ def bag(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_small_bag(tmp_path_factory.mktemp("bags") / "run")
 
 
-def frames_of(bag: Path, checkpoint: Path) -> BagFrames:
+def posteriors_of(bag: Path, checkpoint: Path) -> BagPosteriors:
     inference = Inference.load(checkpoint)
-    return evaluate_bag(
-        bag, inference, read_values(parameters_path(), inference.modalities.values())
-    )
+    return encode_bag(bag, inference, read_values(parameters_path(), inference.modalities.values()))
 
 
 def test_a_frame_for_each_image_with_everything_in_it(bag: Path, checkpoint: Path) -> None:
-    frames = frames_of(bag, checkpoint)
+    frames = posteriors_of(bag, checkpoint)
     with BagReader(bag) as reader:
         images = [stamp for _, stamp, _ in reader.read([TOPICS["rgb"][0]])]
     complete = np.array(frames.subsets) == EVERYTHING
@@ -55,7 +54,7 @@ def test_a_frame_for_each_image_with_everything_in_it(bag: Path, checkpoint: Pat
 
 
 def test_a_second_run_gives_the_same_numbers(bag: Path, checkpoint: Path) -> None:
-    first, second = frames_of(bag, checkpoint), frames_of(bag, checkpoint)
+    first, second = posteriors_of(bag, checkpoint), posteriors_of(bag, checkpoint)
     np.testing.assert_array_equal(first.means, second.means)
     np.testing.assert_array_equal(first.log_variances, second.log_variances)
 
@@ -72,7 +71,7 @@ def test_a_reading_too_large_for_the_model_is_left_out_and_counted(
                 absurd -= 1
                 message.twist.linear.x = 1e38
             writer.write(name, message, stamp)
-    frames = frames_of(spoiled, checkpoint)
+    frames = posteriors_of(spoiled, checkpoint)
     assert frames.failed == 0
     assert frames.invalid["action"] == 10
     assert frames.subsets.count(EVERYTHING.replace("+action", "")) == 10
@@ -92,7 +91,7 @@ def test_an_image_cut_short_is_noticed_by_the_frame_that_uses_it_as_live(
             images += name == topic
             short = name == topic and images == 10
             writer.write_raw(name, kind, data[:200] if short else data, stamp)
-    whole, frames = frames_of(bag, checkpoint), frames_of(cut, checkpoint)
+    whole, frames = posteriors_of(bag, checkpoint), posteriors_of(cut, checkpoint)
     assert frames.invalid["rgb"] == 1
     assert "not a readable sensor_msgs/msg/Image" in frames.last_errors["rgb"]
     assert frames.subsets == whole.subsets
@@ -110,7 +109,7 @@ def test_the_live_node_gives_the_same_latents(bag: Path, checkpoint: Path) -> No
     from smvae_ros.messages import stamp_ns
     from smvae_ros.messages.latent import latent_from_message
 
-    offline = frames_of(bag, checkpoint)
+    offline = posteriors_of(bag, checkpoint)
     domain = unique_domain_id()
     environment = ros_environment(domain)
     latents: dict[int, np.ndarray] = {}
@@ -165,7 +164,7 @@ def test_the_live_node_gives_the_same_latents(bag: Path, checkpoint: Path) -> No
 def test_a_bag_without_one_of_the_topics(
     tmp_path: Path, checkpoint: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    frames = frames_of(write_small_bag(tmp_path / "blind", 20, without=("rgb",)), checkpoint)
+    frames = posteriors_of(write_small_bag(tmp_path / "blind", 20, without=("rgb",)), checkpoint)
     assert "depth+force+action+proprio" in frames.subsets
     assert not any("rgb" in subset for subset in frames.subsets)
     assert "no topic /camera/color/image_raw" in caplog.text
@@ -179,7 +178,7 @@ def test_a_bag_with_none_of_the_topics_names_those_it_has(tmp_path: Path, checkp
     inference = Inference.load(checkpoint)
     values = read_values(parameters, inference.modalities.values())
     with pytest.raises(BagError, match=r"none of the topics /other/rgb.*it has /action"):
-        evaluate_bag(bag, inference, values)
+        encode_bag(bag, inference, values)
 
 
 def test_errors_of_every_subset_go_into_the_report(
@@ -196,7 +195,7 @@ def test_errors_of_every_subset_go_into_the_report(
     assert "force+action" in capsys.readouterr().out
     inference = Inference.load(checkpoint)
     errors = SubsetErrors(inference.model)
-    evaluate_bag(
+    encode_bag(
         bag, inference, read_values(parameters_path(), inference.modalities.values()), errors
     )
     assert errors.summary()["rgb"] == pytest.approx(report["subsets"]["rgb"], rel=1e-4)
@@ -259,15 +258,15 @@ def test_the_page_of_a_calibrated_model_has_the_sensors_health(bag: Path, tmp_pa
     page = tmp_path / "evaluation.html"
     assert main([str(bag), "--report", str(page)]) == 0
     text = page.read_text()
-    assert "<th>frames at WARN</th>" in text
+    assert "<th>snapshots at WARN</th>" in text
     assert "<td>rgb</td>" in text
 
 
 def test_records_hold_a_row_for_each_frame(bag: Path, checkpoint: Path) -> None:
     inference = Inference.load(checkpoint)
-    records, errors = FrameRecords(inference), SubsetErrors(inference.model)
+    records, errors = PredictionRecords(inference), SubsetErrors(inference.model)
     values = read_values(parameters_path(), inference.modalities.values())
-    frames = evaluate_bag(bag, inference, values, errors, records.add)
+    frames = encode_bag(bag, inference, values, errors, records.add)
     assert tuple(records.subsets) == frames.subsets
     assert np.diff(records.seconds).min() > 0
     assert 12 <= len(records.pictures) <= 24

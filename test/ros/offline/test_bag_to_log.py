@@ -36,9 +36,9 @@ from smvae_core.residuals.calibrate import calibrate
 from smvae_ros.bags import BagError, BagWriter
 from smvae_ros.bundled import bag_path, parameters_path
 from smvae_ros.cli.bag_to_log import MODALITIES, BagConversion, convert_bag, main
-from smvae_ros.cli.evaluate import evaluate_bag
 from smvae_ros.messages import adapter, bag_types
 from smvae_ros.messages.types import bag_typestore
+from smvae_ros.offline.bag_posteriors import encode_bag
 from smvae_ros.parameters.configuration import read_values
 
 PERIOD = 50 * MS
@@ -436,7 +436,7 @@ def test_evaluation_of_the_bag_agrees_with_that_of_its_log(tmp_path: Path) -> No
     inference = Inference.load(checkpoint)
     from_bag = SubsetErrors(inference.model)
     values = read_values(parameters_path(), inference.modalities.values())
-    evaluate_bag(tmp_path / "bag", inference, values, from_bag)
+    encode_bag(tmp_path / "bag", inference, values, from_bag)
 
     convert(tmp_path / "bag", tmp_path / "logs")
     modalities = small_modalities(IMAGE_SIZE)

@@ -7,7 +7,6 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -22,16 +21,16 @@ import matplotlib.pyplot as plt
 
 from smvae_core.checkpoint import save_checkpoint
 from smvae_core.inference.inference import Inference
-from smvae_core.metrics.subset_errors import SubsetErrors
 from smvae_core.models.smvae import SMVAE
 from smvae_ros.bags import BagReader, BagWriter
 from smvae_ros.bundled import parameters_path
-from smvae_ros.cli.evaluate import evaluate_bag, main
+from smvae_ros.cli.evaluate import main
+from smvae_ros.offline.evaluation import Evaluation, evaluate
+from smvae_ros.offline.prediction_records import PredictionRecords
 from smvae_ros.parameters.configuration import read_values
 from smvae_ros.reports.evaluate_figures import pictures_figure, timeline_figure
 from smvae_ros.reports.evaluate_report import write_page
 from smvae_ros.reports.figures import depth_scale, depth_style
-from smvae_ros.reports.frame_records import FrameRecords
 
 FIVE = tuple(TOPICS)
 SECOND_ARM = {"wrist": "rgb", "force_2": "force", "proprio_2": "proprio"}  # sensor → one like it
@@ -48,8 +47,8 @@ def small_inference(path: Path, names: Sequence[str]) -> Inference:
     return Inference.load(path)
 
 
-def evaluated(folder: Path, names: Sequence[str], absent: Sequence[str] = ()) -> tuple[Any, ...]:
-    """Inference, records and summary of a bag in which some sensors have no topic."""
+def evaluated(folder: Path, names: Sequence[str], absent: Sequence[str] = ()) -> Evaluation:
+    """What became of a bag in which some sensors have no topic."""
     bag, whole = folder / "bag", folder / "whole"
     base = yaml.safe_load(parameters_path().read_text())["/**"]["ros__parameters"]
     settings = {name: dict(base[SECOND_ARM.get(name, name)]) for name in names}
@@ -64,10 +63,14 @@ def evaluated(folder: Path, names: Sequence[str], absent: Sequence[str] = ()) ->
     parameters = folder / "parameters.yaml"
     parameters.write_text(yaml.safe_dump({"/**": {"ros__parameters": settings}}))
     inference = small_inference(folder / "model", names)
-    records, errors = FrameRecords(inference), SubsetErrors(inference.model)
     values = read_values(parameters, inference.modalities.values())
-    evaluate_bag(bag, inference, values, errors, records.add)
-    return inference, records, errors.summary()
+    return evaluate([bag], inference, values, ["all"], predictions=True)
+
+
+def predictions_of(evaluation: Evaluation) -> PredictionRecords:
+    """Those of the only bag."""
+    (bag,) = evaluation.bags.values()
+    return bag.predictions
 
 
 def tables(page: str) -> list[list[list[str]]]:
@@ -101,13 +104,13 @@ def test_a_page_of_any_sensors(
     figures: int,
     rows: int,
 ) -> None:
-    inference, records, summary = evaluated(tmp_path, names, absent)
-    write_page(tmp_path / "page.html", inference, {"bag": records}, summary, {}, {})
+    evaluation = evaluated(tmp_path, names, absent)
+    write_page(tmp_path / "page.html", evaluation)
     page = (tmp_path / "page.html").read_text()
     assert re.findall('<div class="tile"><b>.*?</b>(.*?)</div>', page)[2:] == cards
     assert page.count("<img ") == figures
     used = [name for name in names if name not in absent]
-    assert records.used == tuple(used)
+    assert predictions_of(evaluation).used == tuple(used)
     skills, *more = tables(page)
     assert skills[0] == ["predicted from", *used]
     assert len(skills) == 1 + rows + 1  # the header, and the training mean
@@ -115,7 +118,7 @@ def test_a_page_of_any_sensors(
         assert all(cell for row in table for cell in row), "no empty cells"
     # Of six sensors the rest of the 63 subsets is there for whoever wants it.
     assert [len(table) for table in more] == ([1 + 63 + 1] if len(used) == 6 else [])
-    assert ("In no frame: " + ", ".join(absent) in page) == bool(absent)
+    assert ("In no snapshot: " + ", ".join(absent) in page) == bool(absent)
 
 
 @pytest.mark.parametrize(
@@ -129,8 +132,9 @@ def test_a_page_of_any_sensors(
 def test_curves_are_neither_empty_nor_hidden(
     tmp_path: Path, names: Sequence[str], absent: Sequence[str], lines: list[str]
 ) -> None:
-    inference, records, _ = evaluated(tmp_path, names, absent)
-    figure = timeline_figure(inference, records, None)
+    evaluation = evaluated(tmp_path, names, absent)
+    records = predictions_of(evaluation)
+    figure = timeline_figure(evaluation.inference, records, None)
     figure.canvas.draw()
     legends = [axis.get_legend() for axis in figure.axes if axis.get_legend()]
     assert [text.get_text() for text in legends[0].get_texts()] == lines
@@ -146,8 +150,9 @@ def test_curves_are_neither_empty_nor_hidden(
 
 
 def test_depth_has_a_scale_in_metres(tmp_path: Path) -> None:
-    inference, records, _ = evaluated(tmp_path, FIVE)
-    figure = pictures_figure(inference, records.pictures)
+    evaluation = evaluated(tmp_path, FIVE)
+    records = predictions_of(evaluation)
+    figure = pictures_figure(evaluation.inference, records.pictures)
     (scale,) = [axis for axis in figure.axes if axis.get_ylabel() == "depth [m]"]
     recorded = np.stack([picture.truth["depth"] for picture in records.pictures])
     low, high = scale.get_ylim()
@@ -180,15 +185,16 @@ def test_sensors_without_a_topic_take_no_subset_away(tmp_path: Path) -> None:
         for name in ("rgb", "wrist")
         for title in ("all sensors", "all but images")
     ]
-    assert "<p>no frame has depth: " in page.read_text()
+    assert "<p>no snapshot has depth: " in page.read_text()
     # Where only some subsets are wanted, the page lives with these.
     assert main([*words, "--subsets", "single"]) == 0
     assert len(json.loads(output.read_text())["subsets"]) == len(used) + 1
 
 
 def test_notes_stand_with_their_bag(tmp_path: Path) -> None:
-    inference, records, summary = evaluated(tmp_path, ("depth",))
-    notes = {"bag": ["no frame has <rgb>: it was asleep"]}
-    write_page(tmp_path / "page.html", inference, {"bag": records}, summary, {}, notes)
+    evaluation = evaluated(tmp_path, ("depth",))
+    (bag,) = evaluation.bags.values()
+    bag = replace(bag, notes=["no snapshot has <rgb>: it was asleep"])
+    write_page(tmp_path / "page.html", replace(evaluation, bags={"bag": bag}))
     page = (tmp_path / "page.html").read_text()
-    assert "<h2>bag</h2><p>no frame has &lt;rgb&gt;: it was asleep</p>" in page
+    assert "<h2>bag</h2><p>no snapshot has &lt;rgb&gt;: it was asleep</p>" in page

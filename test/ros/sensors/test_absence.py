@@ -255,7 +255,7 @@ def test_gaps_have_one_reason_in_all_tools(
     output = tmp_path / "evaluation.json"
     arguments = ["--checkpoint", str(checkpoint), "--output", str(output)]
     assert evaluate([str(tmp_path / "bag"), *arguments]) == 0
-    assert f"no frame has force: {reason}" in capsys.readouterr().out
+    assert f"no snapshot has force: {reason}" in capsys.readouterr().out
     (report,) = json.loads(output.read_text())["bags"].values()
     assert reason in report["absent"]["force"]["reason"]
     assert report["absent"]["force"]["frames"] == report["frames"]

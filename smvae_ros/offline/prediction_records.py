@@ -1,4 +1,4 @@
-"""What the page of an evaluation shows of each frame of a bag."""
+"""Predictions of each snapshot of a bag, held against what the bag has."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ UNITS = {"image": "of full scale", "depth": "mm", "series": "N", "vector": "std"
 
 @dataclass(frozen=True)
 class Picture:
-    """The images of one frame, in raw units at the model's size.
+    """The images of one snapshot, in raw units at the model's size.
 
     Attributes:
-        seconds: since the first frame.
+        seconds: since the first snapshot.
         truth: modality → what the bag holds, where it holds it.
         live: modality → predicted from all that was live.
         blind: likewise, from those of them that are no images; empty where there were none.
@@ -36,12 +36,12 @@ class Picture:
 
 
 @dataclass
-class FrameRecords:
-    """Rows of numbers, one for each frame, and some pictures.
+class PredictionRecords:
+    """Rows of numbers, one for each snapshot, and some pictures.
 
     Attributes:
         inference: the model.
-        seconds: of each frame since the first, by recording time, which a clock's jump leaves be.
+        seconds: since the first snapshot, by recording time, which a clock's jump leaves be.
         subsets: its modalities, joined by +.
         errors: modality → rows of RMSE (all live, without images, training mean) in :data:`UNITS`.
         ages: modality → seconds since receipt, NaN where it was not live.
@@ -73,12 +73,12 @@ class FrameRecords:
 
     @property
     def used(self) -> tuple[str, ...]:
-        """The modalities that at least one frame had, in the model's order."""
+        """The modalities that at least one snapshot had, in the model's order."""
         seen = {name for subset in set(self.subsets) for name in subset.split("+")}
         return tuple(name for name in self.inference.modalities if name in seen)
 
     def add(self, observations: Observations) -> None:
-        """Predicts every modality from a frame, with and without its images, and keeps how well."""
+        """Predicts every modality, with and without the snapshot's images, and keeps how well."""
         arrays, sample = observations.arrays, observations.sample
         everything = tuple(self.inference.modalities)
         live = self.inference(arrays, predict=everything)

@@ -1,4 +1,4 @@
-"""The sensors' health in each frame of a bag, by the node's own monitor."""
+"""The sensors' health in each snapshot of a bag, by the node's own monitor."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from smvae_ros.sensors.observations import Observations
 
 
 class HealthRecords:
-    """Rows of numbers, one for each frame. Every sensor is checked in every frame, however long it
-    takes, so that a second run gives the same.
+    """Rows of numbers, one for each snapshot. Every sensor is checked in each of them, however
+    long it takes, so that a second run gives the same.
 
     Args:
         inference: with a calibration.
@@ -22,7 +22,7 @@ class HealthRecords:
     Attributes:
         thresholds: as given.
         scores: modality → the latest score, NaN where there is none yet or it is not live.
-        levels: modality → its level after each frame.
+        levels: modality → its level after each snapshot.
     """
 
     def __init__(self, inference: Inference, thresholds: Thresholds) -> None:
@@ -33,7 +33,7 @@ class HealthRecords:
         self._monitor = HealthMonitor(HealthSettings(1.0, thresholds))
 
     def add(self, observations: Observations) -> None:
-        """Checks the sensors of a frame."""
+        """Checks the sensors of a snapshot."""
         arrays, sample = observations.arrays, observations.sample
         encoding = self._inference.encode(arrays)
         now = sample.taken_ns / 1e9
@@ -45,7 +45,7 @@ class HealthRecords:
             self.levels[name].append(judgement.level if live else Level.OK)
 
     def summary(self) -> dict[str, dict[str, Any]]:
-        """Modality → ``highest_score`` (None without any), and how many frames found it
+        """Modality → ``highest_score`` (None without any), and how many snapshots found it
         ``warn`` or ``error``."""
         return {
             name: {

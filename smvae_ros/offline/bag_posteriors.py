@@ -1,0 +1,217 @@
+"""A bag through sensor set and model: the posteriors that the live node makes of its messages."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from smvae_core.inference.inference import Inference, NotFiniteError
+from smvae_core.metrics.subset_errors import SubsetErrors
+from smvae_ros.bags import BagError, BagReader
+from smvae_ros.offline.absences import Absences, describe_strayed, describe_unusable, strays
+from smvae_ros.offline.bag_topics import missing_sources
+from smvae_ros.offline.lockstep import Event, lockstep
+from smvae_ros.parameters.configuration import make_sources, sensor_settings
+from smvae_ros.sensors.absence import Cause
+from smvae_ros.sensors.evidence import Connection
+from smvae_ros.sensors.observations import Observations, observe
+from smvae_ros.sensors.sensor_set import SensorSet
+from smvae_ros.sensors.topic_inputs import Source
+
+log = logging.getLogger(__name__)
+
+BATCH = 32  # snapshots whose errors are taken together
+
+
+@dataclass(frozen=True)
+class BagPosteriors:
+    """A row for each snapshot of a bag.
+
+    Attributes:
+        stamps: (N,) int64, nanoseconds.
+        means: (N, D) float32.
+        log_variances: (N, D) float32.
+        subsets: the modalities of each snapshot, joined by +.
+        invalid: modality → messages that were unusable.
+        last_errors: modality → why the last of them was.
+        absences: why modalities were in no snapshot.
+        failed: snapshots that are left out, since what the model makes of them is not finite.
+        strays: modality → messages of another frame, and in words of which.
+    """
+
+    stamps: np.ndarray
+    means: np.ndarray
+    log_variances: np.ndarray
+    subsets: tuple[str, ...]
+    invalid: dict[str, int]
+    last_errors: dict[str, str]
+    absences: Absences
+    failed: int = 0
+    strays: dict[str, tuple[int, str]] = field(default_factory=dict)
+
+    def summary(self) -> dict[str, Any]:
+        """Counts for a file: snapshots (``frames``), their subsets, and what was left out."""
+        return {
+            "frames": len(self.stamps),
+            "live_subsets": dict(Counter(self.subsets)),
+            "invalid": self.invalid,
+            "failed": self.failed,
+            "last_errors": self.last_errors,
+            "strayed": {
+                name: {"messages": count, "reason": why}
+                for name, (count, why) in self.strays.items()
+            },
+            "absent": self.absences.summary(),
+        }
+
+    def notes(self) -> Iterator[str]:
+        """Sentences about what was unusable, and why sensors are missing that no snapshot has."""
+        for name, error in self.last_errors.items():
+            yield describe_unusable(name, self.invalid[name], error)
+        for name, (count, why) in self.strays.items():
+            yield describe_strayed(name, count, why)
+        used = {name for subset in set(self.subsets) for name in subset.split("+")}
+        for name in self.absences.counts:
+            absence = self.absences.main(name)
+            if name not in used and absence.cause != Cause.NO_TOPIC:
+                yield f"no snapshot has {name}: {absence.text}"
+
+
+def encode_bag(
+    path: Path,
+    inference: Inference,
+    values: Mapping[str, Any],
+    errors: SubsetErrors | None = None,
+    *watchers: Callable[[Observations], object],
+) -> BagPosteriors:
+    """Encodes every snapshot of a bag, without DDS and without waiting.
+
+    Args:
+        path: of the bag.
+        inference: the model.
+        values: of the node's parameters, see
+            :func:`smvae_ros.parameters.configuration.read_values`.
+        errors: the bag's errors are added to it.
+        watchers: are called with the observations of each snapshot.
+
+    Raises:
+        BagError: where the bag cannot be read, or holds none of the configured topics.
+    """
+    modalities = inference.modalities
+    sources = make_sources(modalities, values)
+    with BagReader(path) as reader:
+        missing = missing_sources(reader, sources)
+        for name, source in missing.items():
+            log.warning("%s has no topic %s, so there is no %s", path, source.topic, name)
+        problems = {
+            name: reader.left_out.get(source.topic, "the bag has no such topic")
+            for name, source in missing.items()
+        }
+        connections = {
+            name: Connection(source.topic, problem=problems.get(name, ""))
+            for name, source in sources.items()
+        }
+        sensors = SensorSet(modalities, sensor_settings(modalities, values), connections)
+        rows, waiting, absences, failed = [], [], Absences(), 0
+        samples = lockstep(_events(reader, sources, sensors), sensors)
+        for sample in tqdm(samples, desc=path.name, unit="snapshot", disable=None):
+            try:
+                observations = observe(sample, sources)
+                encoding, broken = inference.encode_finite(observations.arrays)
+                observations = observations.without_infinite(broken)
+                if encoding is not None:
+                    for watch in watchers:
+                        watch(observations)
+            except NotFiniteError as error:
+                if not failed:
+                    log.warning("%s: snapshots are left out: %s", path, error)
+                failed += 1
+                continue
+            sensors.settle(observations.sample, observations.unusable)
+            absences.add(observations.sample.absent)
+            if encoding is None:
+                continue
+            subset = "+".join(observations.arrays)
+            stamp = observations.sample.stamp_ns or 0
+            rows.append((stamp, encoding.mean, encoding.log_variance, subset))
+            if errors is not None:
+                waiting.append(observations)
+                if len(waiting) == BATCH:
+                    _add(errors, waiting)
+                    waiting.clear()
+        if waiting:
+            _add(errors, waiting)
+    if not rows:
+        raise BagError(f"{path}: no snapshot came of it; check the topics in the parameters file")
+    stamps, means, log_variances, subsets = zip(*rows, strict=True)
+    counters = sensors.counters()
+    return BagPosteriors(
+        np.array(stamps),
+        np.stack(means),
+        np.stack(log_variances),
+        subsets,
+        {name: counter.invalid for name, counter in counters.items()},
+        {name: counter.last_error for name, counter in counters.items() if counter.invalid},
+        absences,
+        failed,
+        strays(counters),
+    )
+
+
+def recorded_modalities(
+    paths: Sequence[Path], inference: Inference, values: Mapping[str, Any]
+) -> tuple[str, ...]:
+    """The modalities of which at least one bag has the topic, in the model's order.
+
+    Raises:
+        BagError: where a bag cannot be read, or holds none of the configured topics.
+    """
+    sources = make_sources(inference.modalities, values)
+    found: set[str] = set()
+    for path in paths:
+        with BagReader(path) as reader:
+            found |= sources.keys() - missing_sources(reader, sources).keys()
+    return tuple(name for name in inference.modalities if name in found)
+
+
+def _events(
+    reader: BagReader, sources: Mapping[str, Source], sensors: SensorSet
+) -> Iterator[Event]:
+    """The bag's messages as arrivals at the times at which they were recorded."""
+    names = {source.topic: name for name, source in sources.items() if source.topic}
+    readers = {
+        name: source.reader(partial(reader.deserialise, source.adapter.type_name))
+        for name, source in sources.items()
+    }
+    for topic, _, received_ns, data in reader.messages(names.keys() & reader.topics.keys()):
+        name = names[topic]
+        message = readers[name](data)
+        try:
+            value = sources[name].incoming(message)
+        except ValueError as error:
+            sensors.refuse(name, error, received_ns)
+        else:
+            yield received_ns, name, value, message.stamp_ns, message.frame_id
+
+
+def _add(errors: SubsetErrors, batch: Sequence[Observations]) -> None:
+    """Adds the observations of some snapshots to the errors."""
+    modalities = errors.model.modalities
+    prepared, present = {}, torch.zeros(len(batch), len(modalities), dtype=torch.bool)
+    for column, (name, modality) in enumerate(modalities.items()):
+        arrays = np.zeros((len(batch), *modality.raw_shape), modality.raw_dtype)
+        for row, observations in enumerate(batch):
+            if name in observations.arrays:
+                arrays[row] = observations.arrays[name]
+                present[row, column] = True
+        prepared[name] = torch.from_numpy(arrays)
+    errors.add(prepared, present)
