@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import logging
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -24,7 +23,7 @@ from smvae_core.metrics.subset_choice import HELP
 from smvae_core.metrics.subset_errors import print_summary
 from smvae_ros.bags import BagError
 from smvae_ros.bundled import model_path
-from smvae_ros.cli.programs import print_error
+from smvae_ros.cli.programs import run_command
 from smvae_ros.offline.evaluation import evaluate
 from smvae_ros.parameters.configuration import add_parameters_options, read_values
 
@@ -48,33 +47,33 @@ def make_parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """The command `evaluate`; returns its exit code."""
     options = make_parser().parse_args(argv)
-    logging.basicConfig(level=logging.INFO, format="%(levelname)s: %(message)s")
-    try:
-        if options.report:  # optional; said before the work
+    return run_command("evaluate", lambda: _evaluate(options), BagError, CheckpointError)
+
+
+def _evaluate(options: argparse.Namespace) -> int:
+    if options.report:
+        try:  # optional; said before the work
             from smvae_ros.reports.evaluate_report import write_page
-        for path in filter(None, (options.output, options.report)):
-            check_output(path)
-        inference = Inference.load(options.checkpoint, options.device)
-        values = read_values(options.params, inference.modalities.values(), options.namespace)
-        evaluation = evaluate(
-            options.bags, inference, values, options.subsets, predictions=bool(options.report)
-        )
-        print_summary(evaluation.summary)
-        for bag, entry in evaluation.bags.items():
-            for note in entry.notes:
-                print(f"{bag}: {note}")
-        if options.output:
-            report = {"checkpoint": str(options.checkpoint), **evaluation.report()}
-            write_text(options.output, json.dumps(report, indent=1) + "\n")
-        if options.report:
-            write_page(options.report, evaluation)
-    except ImportError as error:
-        reason = f"--report needs matplotlib ({error}); pip install matplotlib"
-        return print_error("evaluate", ImportError(reason))
-    except (BagError, CheckpointError, ValueError, OSError) as error:
-        return print_error("evaluate", error)
-    except KeyboardInterrupt:
-        return 130
+        except ImportError as error:
+            raise ValueError(
+                f"--report needs matplotlib ({error}); pip install matplotlib"
+            ) from error
+    for path in filter(None, (options.output, options.report)):
+        check_output(path)
+    inference = Inference.load(options.checkpoint, options.device)
+    values = read_values(options.params, inference.modalities.values(), options.namespace)
+    evaluation = evaluate(
+        options.bags, inference, values, options.subsets, predictions=bool(options.report)
+    )
+    print_summary(evaluation.summary)
+    for bag, entry in evaluation.bags.items():
+        for note in entry.notes:
+            print(f"{bag}: {note}")
+    if options.output:
+        report = {"checkpoint": str(options.checkpoint), **evaluation.report()}
+        write_text(options.output, json.dumps(report, indent=1) + "\n")
+    if options.report:
+        write_page(options.report, evaluation)
     return 0
 
 

@@ -5,15 +5,18 @@ from __future__ import annotations
 import argparse
 import faulthandler
 import logging
+import math
 import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 from smvae_ros.node.interrupts import Interrupts
+
+Number = TypeVar("Number", int, float)
 
 
 @contextmanager
@@ -189,6 +192,47 @@ def leave(code: int) -> NoReturn:
         with suppress(OSError, ValueError):  # nobody reads it any more
             stream.flush()
     os._exit(code)
+
+
+def run_command(
+    program: str, work: Callable[[], int], *expected: type[Exception], interrupted: str = ""
+) -> int:
+    """Runs a command that needs no ROS; returns its exit code: 1 after an error that it names in a
+    line, 130 after Ctrl-C.
+
+    Args:
+        program: as it is typed.
+        work: returns the exit code.
+        expected: exceptions whose message is for people, besides ValueError and OSError.
+        interrupted: what to know after Ctrl-C.
+    """
+    from tqdm.contrib.logging import logging_redirect_tqdm
+
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s: %(message)s")
+    try:
+        with interruptible(), logging_redirect_tqdm():
+            return work()
+    except (ValueError, OSError, *expected) as error:
+        return print_error(program, error)
+    except KeyboardInterrupt:
+        print(f"\n{program}: interrupted{interrupted and '; '}{interrupted}", file=sys.stderr)
+        return 130
+
+
+def number(kind: type[Number], low: float, high: float = math.inf) -> Callable[[str], Number]:
+    """The type of an argument: a number from ``low`` to ``high``."""
+    wanted = f"a number from {low:g}" if high == math.inf else f"{low:g} to {high:g}"
+
+    def parse(text: str) -> Number:
+        try:
+            value = kind(text)
+        except ValueError:
+            value = None
+        if value is None or not low <= value <= high:
+            raise argparse.ArgumentTypeError(f"expected {wanted}, got {text}")
+        return value
+
+    return parse
 
 
 def print_error(program: str, error: Exception) -> int:

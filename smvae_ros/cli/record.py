@@ -52,7 +52,7 @@ def make_parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Console command; returns its exit code."""
-    with ros_program("bag_record", make_parser(), argv) as (node, arguments):
+    with ros_program("record", make_parser(), argv) as (node, arguments):
         return _record(node, arguments)
     return 0  # interrupted before anything was recorded
 

@@ -13,12 +13,11 @@ from itertools import chain
 from pathlib import Path
 
 from tqdm import tqdm
-from tqdm.contrib.logging import logging_redirect_tqdm
 
 from smvae_ros.bags import BagError, BagWriter
 from smvae_ros.bags.recovery import RecoveredBag
 from smvae_ros.bags.writer import STORAGES
-from smvae_ros.cli.programs import interruptible, print_error
+from smvae_ros.cli.programs import print_error, run_command
 
 log = logging.getLogger(__name__)
 
@@ -45,14 +44,16 @@ def make_parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Console command; returns its exit code."""
     arguments = make_parser().parse_args(argv)
-    logging.basicConfig(level=logging.INFO, format="%(levelname)s: %(message)s")
-    try:
-        with interruptible(), logging_redirect_tqdm():
-            counts, damage = recover(Path(arguments.bag), Path(arguments.output), arguments.storage)
-    except BagError as error:
-        return print_error("recover", error)
-    except KeyboardInterrupt:
-        return print_error("recover", BagError(f"interrupted; {arguments.output} is not complete"))
+    return run_command(
+        "recover",
+        lambda: _recover(arguments),
+        BagError,
+        interrupted=f"{arguments.output} is not complete",
+    )
+
+
+def _recover(arguments: argparse.Namespace) -> int:
+    counts, damage = recover(Path(arguments.bag), Path(arguments.output), arguments.storage)
     for topic, count in sorted(counts.items()):
         print(f"{count:8d}  {topic}")
     print(

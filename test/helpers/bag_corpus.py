@@ -35,9 +35,9 @@ from small_bags import MS, START, small_messages
 from smvae_core.inference.inference import Inference
 from smvae_ros.bags import BagReader
 from smvae_ros.bundled import model_path, parameters_path
-from smvae_ros.cli.bag_to_log import MODALITIES, convert_bag
 from smvae_ros.messages.types import bag_typestore
 from smvae_ros.offline.bag_posteriors import BagPosteriors, encode_bag
+from smvae_ros.offline.log_writer import MODALITIES, convert_bag
 from smvae_ros.parameters.configuration import read_values
 
 STEPS = 6

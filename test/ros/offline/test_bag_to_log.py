@@ -35,10 +35,11 @@ from smvae_core.metrics.subset_errors import SubsetErrors
 from smvae_core.residuals.calibrate import calibrate
 from smvae_ros.bags import BagError, BagWriter
 from smvae_ros.bundled import bag_path, parameters_path
-from smvae_ros.cli.bag_to_log import MODALITIES, BagConversion, convert_bag, main
+from smvae_ros.cli.bag_to_log import main
 from smvae_ros.messages import adapter, bag_types
 from smvae_ros.messages.types import bag_typestore
 from smvae_ros.offline.bag_posteriors import encode_bag
+from smvae_ros.offline.log_writer import MODALITIES, BagConversion, convert_bag
 from smvae_ros.parameters.configuration import read_values
 
 PERIOD = 50 * MS

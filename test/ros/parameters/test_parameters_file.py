@@ -10,8 +10,8 @@ import pytest
 
 from small_bags import write_small_bag
 from smvae_ros.bundled import parameters_path
-from smvae_ros.cli.bag_to_log import MODALITIES
 from smvae_ros.cli.bag_to_log import main as bag_to_log
+from smvae_ros.offline.log_writer import MODALITIES
 from smvae_ros.parameters.configuration import make_sources, read_values
 from smvae_ros.parameters.parameters_file import read_parameters
 
