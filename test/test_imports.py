@@ -1,4 +1,4 @@
-"""Names that are imported from our own modules exist, also where only a function imports them."""
+"""Imports between our own modules: what they name exists, and the rooms point one way."""
 
 from __future__ import annotations
 
@@ -34,3 +34,11 @@ def _exists(module: str, name: str) -> bool:
     except ModuleNotFoundError as error:
         return (error.name or "").split(".")[0] not in PACKAGES
     return True
+
+
+def test_rooms_point_one_way(capsys: pytest.CaptureFixture[str]) -> None:
+    """Packages point to smvae_core, no files and no rooms import each other in a circle, and the
+    core knows no ROS: what pyproject.toml says, wherever in a file the import stands."""
+    cli = pytest.importorskip("importlinter.cli", reason="import-linter is not installed")
+    kept = cli.lint_imports(config_filename=str(ROOT / "pyproject.toml"), no_cache=True) == 0
+    assert kept, capsys.readouterr().out
