@@ -142,7 +142,7 @@ def save_calibration(path: str | os.PathLike[str], calibration: Calibration) -> 
             raise CheckpointError(
                 f"{path / HEALTH}: this calibration is not kept, since loading would refuse it: "
                 f"{str(error).replace(str(partial), 'the file')}. The model is as it was. Most "
-                f"space is taken by {max(spaces, key=spaces.get, default='none')}; fewer "
+                f"space is taken by {max(spaces, key=spaces.__getitem__, default='none')}; fewer "
                 "combinations (`training.calibrate --missing 0`) take less"
             ) from error
 

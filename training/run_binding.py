@@ -148,7 +148,7 @@ def _is_free(key: str) -> bool:
 def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     """Nested mappings as one: ``model.modalities.rgb.weight`` → its value. What is null counts as
     not given."""
-    flat = {}
+    flat: dict[str, Any] = {}
     for key, value in values.items():
         if isinstance(value, Mapping):
             flat |= _flat(value, f"{prefix}{key}.")

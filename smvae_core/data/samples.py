@@ -27,8 +27,11 @@ class Column(Protocol):
         dtype: of a prepared array, see :attr:`smvae_core.modalities.Modality.raw_dtype`.
     """
 
-    shape: Sequence[int]
-    dtype: torch.dtype
+    @property
+    def shape(self) -> Sequence[int]: ...
+
+    @property
+    def dtype(self) -> torch.dtype: ...
 
     def read(self, rows: Tensor, epoch: int) -> Tensor:
         """Prepared arrays (B, *raw_shape) of these rows (B,) in this epoch."""

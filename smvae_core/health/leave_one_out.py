@@ -73,9 +73,8 @@ class LeaveOneOut:
         if len(names) < 3:
             return None
         rest = {name: self._disagreement([n for n in names if n != name]) for name in candidates}
-        if None in rest.values():
-            return None
-        return min(rest, key=rest.__getitem__)
+        known = {name: score for name, score in rest.items() if score is not None}
+        return min(known, key=known.__getitem__) if len(known) == len(rest) else None
 
     def _disagreement(self, names: Sequence[str]) -> float | None:
         """The sum of the scores of these, each predicted from the rest of them."""

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -74,8 +75,8 @@ def _lower_layer(layer: nn.Module, example: Tensor, owned: bool) -> Step:
     return layer
 
 
-def _is_plain(layer: nn.Module, *types: type[nn.Module]) -> bool:
-    return (
+def _is_plain(layer: Any, *types: type[nn.Module]) -> bool:
+    return bool(
         isinstance(layer, types)
         and layer.groups == 1
         and layer.padding_mode == "zeros"
@@ -85,7 +86,7 @@ def _is_plain(layer: nn.Module, *types: type[nn.Module]) -> bool:
     )
 
 
-def _doubles(layer: nn.Module) -> bool:
+def _doubles(layer: Any) -> bool:
     sizes = (layer.kernel_size, layer.stride, layer.padding, layer.output_padding)
     return all(set(size) == {wanted} for size, wanted in zip(sizes, (4, 2, 1, 0), strict=True))
 
@@ -151,7 +152,7 @@ def _channels_first(values: Tensor, dimensions: int) -> Tensor:
     return values if dimensions == 2 else values[:, :, 0]
 
 
-def _convolution(layer: nn.Module, example: Tensor) -> Step:
+def _convolution(layer: Any, example: Tensor) -> Step:
     dimensions = example.ndim - 2
     windows = _Windows(example, *map(list, (layer.kernel_size, layer.stride, layer.padding)))
     # (out, in, *kernel) → (*kernel, in, out), as the windows' elements lie in memory
@@ -168,7 +169,7 @@ def _convolution(layer: nn.Module, example: Tensor) -> Step:
     return step
 
 
-def _doubling(layer: nn.Module, example: Tensor) -> Step:
+def _doubling(layer: Any, example: Tensor) -> Step:
     """A transposed convolution with kernel 4, stride 2 and padding 1.
 
     Along one axis, output 2i + a (a = 0, 1) is the sum of two inputs: i - 1 and i for a = 0, i and
@@ -230,7 +231,8 @@ def lower_attention(
     values = torch.einsum("ohk,hkd->hdo", outwards, w_value.view(heads, -1, size))
     values = values.reshape(heads * size, size)
     offset = functional.linear(b_value, attention.out_proj.weight, attention.out_proj.bias) + query
-    feed_forward, head = _linear(encoder.feed_forward[0]), _linear(encoder.head)
+    first: Any = encoder.feed_forward[0]
+    feed_forward, head = _linear(first), _linear(encoder.head)
     absent = torch.tensor(-math.inf)
 
     def run(embeddings: Tensor, present: Tensor) -> tuple[Tensor, Tensor]:

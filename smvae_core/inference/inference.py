@@ -105,7 +105,8 @@ class Inference:
         self._autocast_type = _find_precision(precision, self.device)
         runtime_type = _find_runtime(runtime, self.device, precision)
         # As cameras deliver images, so that nothing is reordered on the way in and out.
-        self.model = checkpoint.model.to(self.device, memory_format=torch.channels_last)
+        self.model = checkpoint.model.to(self.device)
+        self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's
         self.modalities: dict[str, Modality] = self.model.modalities
         self.latent_size: int = self.model.latent_size
         self.model_hash: str = checkpoint.weights_hash
@@ -198,7 +199,8 @@ class Inference:
         Raises:
             NotFiniteError: where the posterior is not finite and no single reading is to blame.
         """
-        arrays, broken = dict(sample), ()
+        arrays = dict(sample)
+        broken: tuple[str, ...] = ()
         while arrays:
             try:
                 return self.encode(arrays), broken

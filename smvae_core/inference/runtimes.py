@@ -96,7 +96,7 @@ class MatrixRuntime(_MaskedRuntime):
         return lower(network, shape)
 
     def _joining(self) -> Function:
-        encoder = getattr(self._model, "set_encoder", None)
+        encoder: Any = getattr(self._model, "set_encoder", None)
         lowered = type(encoder) in (AttentionSetEncoder, PriorAttentionSetEncoder)
         return lower_attention(encoder) if lowered else self._join
 
@@ -118,7 +118,7 @@ class CompiledRuntime(_MaskedRuntime):
         return self._compile(self._join)
 
     def _compile(self, function: Function) -> Function:
-        options = {"freezing": True} if self._device.type == "cpu" else None
+        options: Any = {"freezing": True} if self._device.type == "cpu" else None
         return torch.compile(function, dynamic=False, options=options)
 
 

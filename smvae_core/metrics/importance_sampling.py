@@ -171,7 +171,7 @@ class ImportanceSampler:
                 )
             ]
             values = torch.cat([value for value, _ in parts])
-            variance = sum(covariance[0, 0] for _, covariance in parts)
+            variance = torch.stack([covariance[0, 0] for _, covariance in parts]).sum(0)
         return Estimate(values[0] - values[1], variance.clamp(min=0).sqrt())
 
     @torch.inference_mode()

@@ -33,7 +33,7 @@ def healthy_runs(
         shortest: steps that a run must have.
     """
     columns = [cache.names.index(name) for name in names]
-    rows = rows[cache.present[np.ix_(rows, columns)].all(axis=1)]
+    rows = rows[cache.present[rows[:, None], columns].all(axis=1)]
     trajectory, step = cache.arrays["trajectory"][rows], cache.arrays["step"][rows]
     cuts = np.flatnonzero((np.diff(rows) != 1) | (np.diff(trajectory) != 0) | (np.diff(step) != 1))
     return [run for run in np.split(rows, cuts + 1) if len(run) >= shortest]
@@ -151,5 +151,5 @@ def _decode(model: MultimodalVAE, z: Tensor, name: str, parts: Sequence[slice]) 
 
 
 def _join(batches: Iterator[dict[str, Tensor]]) -> dict[str, Tensor]:
-    batches = list(batches)
-    return {name: torch.cat([batch[name] for batch in batches]) for name in batches[0]}
+    first, *rest = batches
+    return {name: torch.cat([first[name], *(batch[name] for batch in rest)]) for name in first}

@@ -8,7 +8,7 @@ what of a residual these explain.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -79,7 +79,7 @@ def measure(
 
 
 def small_others(
-    name: str, present: Mapping[str, object], modalities: Mapping[str, Modality]
+    name: str, present: Collection[str], modalities: Mapping[str, Modality]
 ) -> list[str]:
     """The small modalities among ``present`` besides ``name``, in the model's order."""
     return [

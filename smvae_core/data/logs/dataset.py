@@ -85,7 +85,7 @@ class LogCache:
             raise IndexError(f"{self.path}: rows are 0..{len(self) - 1}, asked for {rows}")
         arrays = {name: torch.from_numpy(_gather(self.arrays[name], rows)) for name in names}
         columns = [self.names.index(name) for name in names if name in self.names]
-        present = torch.from_numpy(self.present[np.ix_(rows, columns)])
+        present = torch.from_numpy(self.present[rows[:, None], columns])
         return Batch(arrays, present, torch.from_numpy(rows))
 
     def describe(self) -> dict[str, Any]:

@@ -58,7 +58,7 @@ def plausible_steps(key: str, values: np.ndarray) -> np.ndarray:
             spread = np.quantile(far, _NEARLY_ALL, method="lower")
             limit = _BEYOND * max(usual, spread)
             beyond[..., channel][judged] = (far > limit) | (np.abs(x) > LARGEST)
-    return ~beyond.reshape(len(values), -1).any(axis=1)
+    return np.asarray(~beyond.reshape(len(values), -1).any(axis=1))
 
 
 class FileCheck:
@@ -185,7 +185,7 @@ def _equal_steps(values: np.ndarray, first: np.ndarray) -> int:
 def _measured(depth: np.ndarray) -> np.ndarray:
     """bool (t,): whether an image (t, h, w) has a reading."""
     with np.errstate(invalid="ignore"):
-        return ((depth > _NEAREST) & (depth < _FARTHEST)).any(axis=(1, 2))
+        return np.asarray(((depth > _NEAREST) & (depth < _FARTHEST)).any(axis=(1, 2)))
 
 
 def _largest(values: np.ndarray) -> float:

@@ -109,5 +109,5 @@ def _array_statistics(array: np.ndarray, rows: np.ndarray, kind: str) -> Statist
     std = np.sqrt(channel_squares / pooled)
     std = np.where((low == high) | (std == 0), 1.0, std)
     mean_array = np.where(count > 0, mean, channel_mean)
-    channel = [np.atleast_1d(values) for values in (channel_mean, std, low, high)]
-    return Statistics(*channel, mean_array=mean_array, count=len(rows))
+    mean, std, low, high = map(np.atleast_1d, (channel_mean, std, low, high))
+    return Statistics(mean, std, low, high, mean_array, len(rows))

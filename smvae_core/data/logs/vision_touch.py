@@ -259,9 +259,10 @@ def layout_problems(
             unreadable.setdefault(missing, []).append(key)
         else:
             good[key] = array
-    for (found, advice), (key, *others) in unreadable.items():
+    for (found, advice), keys in unreadable.items():
+        first, *others = keys
         also = f" (and so are {', '.join(others)})" if others else ""
-        problems.append(Problem(path, key, "values that can be read", found + also, advice))
+        problems.append(Problem(path, first, "values that can be read", found + also, advice))
     lengths = {key: array.shape[0] for key, array in good.items()}
     growing = isinstance(arrays, h5py.File) and arrays.swmr_mode
     if len(set(lengths.values())) > 1 and not growing:
