@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -92,6 +93,19 @@ def test_the_tables_of_the_robot_study_come_from_its_runs() -> None:
     table = tabulate(protocol, runs_of(RESULTS / "runs", protocol), kept["command"], kept["commit"])
     assert json.loads(json.dumps(table)) == kept
     assert to_markdown(table) == (RESULTS / "insertion.md").read_text()
+
+
+def test_a_cache_of_before_its_rate_was_kept_says_what_it_counts_as(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    shutil.copytree(CACHE, tmp_path / "cache")
+    manifest = tmp_path / "cache" / "cache.yaml"
+    manifest.write_text(manifest.read_text().replace("rate: 20.0\n", ""))
+    assert open_cache(CACHE).rate == 20.0
+    assert "Hz" not in caplog.text
+    assert open_cache(tmp_path / "cache").rate == 20.0
+    assert "counts as 20 Hz" in caplog.text
+    assert "--restart, or give training.calibrate --rate" in caplog.text
 
 
 def test_a_cache_is_read() -> None:

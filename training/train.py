@@ -9,6 +9,7 @@ run that `--resume` continues as if it had not been interrupted.
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,6 +19,7 @@ import yaml
 from jsonargparse import ArgumentError
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Trainer
+from lightning.pytorch.accelerators import CPUAccelerator
 from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint, TQDMProgressBar
 from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
@@ -39,6 +41,7 @@ from smvae_core.metrics.subset_errors import SubsetErrors, nothing_learned, skil
 from smvae_core.models.multimodal_vae import MultimodalVAE
 from smvae_core.precision import precision_advice
 from smvae_core.residuals.calibrate import calibrate
+from smvae_core.words import counted
 from training.programs import run_program
 from training.provenance import provenance
 from training.run_binding import CONFIGURATION, bind_run, check_run, check_state
@@ -105,7 +108,8 @@ class TrainingCommand(LightningCLI):
             callbacks=[
                 *(self.config_init.trainer.callbacks or []),
                 TQDMProgressBar(),
-                EarlyStopping(MONITOR, mode="max", patience=patience),
+                # Not strict: what ends within its first epoch has no such metric yet.
+                EarlyStopping(MONITOR, mode="max", patience=patience, strict=False),
                 StopAtBatchEnd(last),
                 ModelCheckpoint(
                     last.parent, "best", MONITOR, mode="max", enable_version_counter=False
@@ -117,6 +121,12 @@ class TrainingCommand(LightningCLI):
             **kwargs,
         )
         trainer.strategy.checkpoint_io = WholeFiles()
+        most = max(2, os.cpu_count() or 1)  # two can be tried everywhere
+        if isinstance(trainer.accelerator, CPUAccelerator) and trainer.num_devices > most:
+            raise ValueError(
+                f"--trainer.devices {trainer.num_devices}: on a CPU that is as many processes, and "
+                f"this machine has {counted(os.cpu_count() or 1, 'processor')}"
+            )
         return trainer
 
 
@@ -197,6 +207,12 @@ def _train(cli: TrainingCommand, origin: Mapping[str, str]) -> None:
     if advice and trainer.is_global_zero:
         print(f"training.train: {advice}", file=sys.stderr)
     trainer.fit(cli.model, cli.datamodule, ckpt_path=last_state(output) if resume else None)
+    if trainer.checkpoint_callback is None or not trainer.checkpoint_callback.best_model_path:
+        raise ValueError(
+            "no state is there to export, since none was validated, as is done after every epoch: "
+            "raise --trainer.max_steps or --trainer.max_epochs, and leave out limits of 0 and "
+            "--trainer.fast_dev_run"
+        )
     metrics = trainer.validate(cli.model, cli.datamodule, ckpt_path="best", verbose=False)[0]
     if trainer.is_global_zero:
         record = _record(cli, origin, metrics, data)

@@ -278,6 +278,10 @@ def test_help_explains(capsys: pytest.CaptureFixture[str]) -> None:
         (["--data.batch_size=31"], ["batch_size 31 is larger than the 30 training samples"]),
         (["--data.test_fraction=0.9"], ["together less than 1"]),
         (["--trainer.epochs=3"], ["trainer.epochs"]),
+        (["--trainer.devices=9999"], ["--trainer.devices 9999", "as many processes"]),
+        (["--trainer.max_steps=1"], ["none was validated", "raise --trainer.max_steps"]),
+        (["--trainer.limit_val_batches=0"], ["none was validated", "limits of 0"]),
+        (["--trainer.fast_dev_run=true"], ["none was validated", "--trainer.fast_dev_run"]),
         (["--config", "nowhere.yaml"], ["nowhere.yaml"]),
     ],
 )

@@ -59,7 +59,7 @@ class LogCache:
 
     @property
     def rate(self) -> float:
-        """Steps per second; caches of before it was kept have 20 Hz."""
+        """Steps per second; caches of before it was kept count as 20 Hz."""
         return float(self.manifest.get("rate", CONTROL_RATE))
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -146,6 +146,13 @@ def open_cache(
             f"{path / MANIFEST_NAME}: damaged ({error!r}); convert the logs again, into another "
             "folder"
         ) from error
+    if "rate" not in manifest:
+        log.warning(
+            "%s was made before caches said how many steps a second they have, and counts as %g "
+            "Hz: if its logs have another rate (bag_to_log --rate), convert them again with "
+            "--restart, or give training.calibrate --rate",
+            *(path, CONTROL_RATE),
+        )
     if changed:
         log.warning(
             "%s: %d of the files it was made from have changed since, the first is %s; convert "
