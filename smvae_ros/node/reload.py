@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from rclpy.node import Node
@@ -61,29 +62,33 @@ class ReloadService:
             self._node.destroy_node()
 
     def _serve(self) -> None:
-        while not self._ended.wait(ASK_PERIOD):
-            try:
-                if callers := self._take():
-                    answer = self._answer()
-                    for caller in callers:
-                        self._service.send_response(answer, caller)
-                        self._ended.wait(ANSWER_PERIOD)
-            except Exception as error:  # of rclpy; there will be other requests
-                if not self._node.context.ok():
-                    return
+        while not self._ended.wait(ASK_PERIOD) and self._node.context.ok():
+            callers: list[Any] = []
+            self._attempt(partial(self._take, callers))
+            if callers:
+                answer = self._answer()
+                for caller in callers:
+                    self._attempt(partial(self._service.send_response, answer, caller))
+                    self._ended.wait(ANSWER_PERIOD)
+
+    def _attempt(self, action: Callable[[], None]) -> None:
+        """Does what rclpy can fail at; the others that ask are still to be answered."""
+        try:
+            action()
+        except Exception as error:
+            if self._node.context.ok():
                 self._logger.warning(
                     f"rclpy failed, and goes on: {error}", throttle_duration_sec=10.0
                 )
 
-    def _take(self) -> list[Any]:
-        """Who has asked since the last time."""
-        callers = []
+    def _take(self, callers: list[Any]) -> None:
+        """Adds who has asked since the last time."""
         handle = self._service.handle
         with handle:
             while True:
                 _, header = handle.service_take_request(Trigger.Request)
                 if header is None:
-                    return callers
+                    return
                 callers.append(header)
 
     def _answer(self) -> Trigger.Response:
