@@ -271,7 +271,7 @@ def main(seconds: float = 20.0, size: int = 128, only: tuple[Part, ...] = get_ar
     isolate()
     figures: dict[str, float] = {}
 
-    def ours(parameters: Mapping[str, str] | None = None) -> Start:
+    def ours(parameters: Mapping[str, object] | None = None) -> Start:
         return lambda: start_node(parameters)
 
     for part in only:

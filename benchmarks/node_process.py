@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -13,7 +14,7 @@ from smvae_ros.bundled import parameters_path
 
 
 def start_node(
-    parameters: Mapping[str, str] | None = None, log: Path | None = None
+    parameters: Mapping[str, object] | None = None, log: Path | None = None
 ) -> subprocess.Popen:
     """Starts it with config/perception.yaml and the bundled model.
 
@@ -24,7 +25,7 @@ def start_node(
     command = [sys.executable, "-m", "smvae_ros.cli.perception_node", "--ros-args"]
     command += ["--params-file", str(parameters_path())]
     for name, value in (parameters or {}).items():
-        command += ["-p", f"{name}:={value}"]
+        command += ["-p", f"{name}:={json.dumps(value)}"]  # which is YAML, too
     if log is None:
         return subprocess.Popen(command, start_new_session=True)
     log.parent.mkdir(parents=True, exist_ok=True)

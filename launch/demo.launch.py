@@ -2,6 +2,7 @@
 
     ros2 launch smvae_ros demo.launch.py                        # replays the bundled bag
     ros2 launch smvae_ros demo.launch.py source:=simulation     # needs smvae_ros[sim]
+    ros2 launch smvae_ros demo.launch.py namespace:=arm_1       # beside another one
     ros2 run rqt_image_view rqt_image_view /smvae_perception/prediction/depth
 
 The bag is replayed in a loop; RGB and depth are cut off for a part of each round. The simulated
@@ -16,6 +17,7 @@ from launch.substitutions import LaunchConfiguration, PathJoinSubstitution, This
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 
+from smvae_ros.bags import BagReader
 from smvae_ros.bundled import bag_path
 from smvae_ros.node.transport import LARGE_DATA, VARIABLE
 
@@ -43,6 +45,11 @@ ARGUMENTS = [
         default_value="",
         description="Directory of the model; empty for the bundled one.",
     ),
+    DeclareLaunchArgument(
+        "namespace",
+        default_value="",
+        description="Namespace of the perception node and of all topics that it hears.",
+    ),
     DeclareLaunchArgument("device", default_value="auto", description="cpu, cuda, cuda:N or auto."),
     DeclareLaunchArgument(
         "transport",
@@ -57,6 +64,7 @@ ARGUMENTS = [
 def make_source(context: LaunchContext) -> list[Node]:
     """What publishes the sensors."""
     rate = LaunchConfiguration("rate")
+    namespace = LaunchConfiguration("namespace").perform(context).strip("/")
     large_data = LaunchConfiguration("transport").perform(context) == "large_data"
     environment = {VARIABLE: LARGE_DATA} if large_data else {}
     if LaunchConfiguration("source").perform(context) == "simulation":
@@ -69,27 +77,26 @@ def make_source(context: LaunchContext) -> list[Node]:
                 package="smvae_ros",
                 executable="simulation_node",
                 name="smvae_simulation",
+                namespace=namespace,
                 parameters=[parameters],
                 additional_env=environment,
                 output="screen",
                 emulate_tty=True,
             )
         ]
+    arguments = [LaunchConfiguration("bag"), "--loop", "--wait-for-subscribers", "--rate", rate]
+    arguments += ["--cut", LaunchConfiguration("cut")]
+    if namespace:  # the bag's topics are absolute
+        with BagReader(LaunchConfiguration("bag").perform(context)) as reader:
+            arguments += ["--remap", *(f"{topic}:=/{namespace}{topic}" for topic in reader.topics)]
     return [
         Node(
             package="smvae_ros",
             executable="replay",
+            namespace=namespace,
             additional_env=environment,
             output="screen",
-            arguments=[
-                LaunchConfiguration("bag"),
-                "--loop",
-                "--wait-for-subscribers",
-                "--rate",
-                rate,
-                "--cut",
-                LaunchConfiguration("cut"),
-            ],
+            arguments=arguments,
         )
     ]
 
@@ -101,7 +108,8 @@ def generate_launch_description() -> LaunchDescription:
             PathJoinSubstitution([ThisLaunchFileDir(), "perception.launch.py"])
         ),
         launch_arguments={
-            name: LaunchConfiguration(name) for name in ("checkpoint", "device", "transport")
+            name: LaunchConfiguration(name)
+            for name in ("checkpoint", "device", "namespace", "transport")
         }.items(),
     )
     return LaunchDescription([*ARGUMENTS, perception, OpaqueFunction(function=make_source)])

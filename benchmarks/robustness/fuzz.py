@@ -44,19 +44,19 @@ from smvae_ros.messages.latent import latent_from_message
 from smvae_ros.parameters.configuration import NODE_NAME, make_sources, read_values
 
 # Topic types that config/perception.yaml does not choose get a node of their own.
-SETTINGS: tuple[dict[str, str], ...] = (
+SETTINGS: tuple[dict[str, object], ...] = (
     {},
     {
         "rgb.type": "sensor_msgs/msg/CompressedImage",
         "depth.type": "sensor_msgs/msg/CompressedImage",
         "force.type": "geometry_msgs/msg/Wrench",
-        "force.max_gap": "1.0",  # without stamps, readings that are sent at once are one
+        "force.max_gap": 1.0,  # without stamps, readings that are sent at once are one
         "action.type": "geometry_msgs/msg/Twist",
         "proprio.type": "std_msgs/msg/Float64MultiArray",
     },
 )
 # Every moment is taken, whatever its rate, and nothing is waited for that never comes.
-HASTE = {"max_rate": "10000.0", "gather_ms": "1.0"}
+HASTE = {"max_rate": 10000.0, "gather_ms": 1.0}
 MOMENT = 0.01  # seconds: a message on each topic, colour images, which trigger, at its end
 CHECK_EVERY = 500  # messages
 # Before memory is measured: a second model, and what it was loaded with, stay with the process.

@@ -122,6 +122,23 @@ def test_in_a_namespace_with_a_partial_parameters_file_and_a_transport_of_its_ow
         end(process)
 
 
+@pytest.mark.parametrize("source", ["bag", "simulation"])
+def test_the_demo_in_a_namespace_is_heard_there_alone(domain: int, source: str) -> None:
+    if source == "simulation":
+        pytest.importorskip("mujoco", reason="mujoco is not installed (smvae_ros[sim])")
+    words = (f"source:={source}", "namespace:=arm_1", "device:=cpu", "rate:=0.5")
+    with (
+        launch("demo.launch.py", *words) as process,
+        closing(Robot(domain, namespace="/arm_1")) as robot,
+    ):
+        process.wait_for_line("subscribed to /arm_1/camera/color/image_raw", timeout=120)
+        robot.wait(lambda: robot.statuses and "force" in robot.statuses[-1].subset, "a frame")
+        assert robot.node.count_publishers("/arm_1/wrench") == 1
+        assert robot.node.count_publishers("/wrench") == 0
+        process.interrupt()
+        process.finish(60)
+
+
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
