@@ -21,6 +21,7 @@ from smvae_core.files import check_output
 from smvae_core.inference.inference import find_device
 from smvae_core.residuals.calibrate import calibrate
 from smvae_core.residuals.calibration import MISSING, count_references, usual_missing
+from smvae_core.words import counted
 from training.programs import run_program
 
 
@@ -83,8 +84,8 @@ def _run(options: argparse.Namespace) -> int:
     save_calibration(options.model, calibration)
     source = calibration.source
     print(
-        f"Calibrated {options.model} with {source['steps']} steps in {source['runs']} runs at "
-        f"{1 / calibration.period:g} Hz: "
+        f"Calibrated {options.model} with {source['steps']} steps in "
+        f"{counted(source['runs'], 'run')} at {1 / calibration.period:g} Hz: "
         f"{len(calibration.references)} combinations of a sensor and others"
     )
     return 0

@@ -34,7 +34,9 @@ from smvae_core.files import check_output, whole_file
 from smvae_core.inference.inference import Inference
 from smvae_core.models.multimodal_vae import MultimodalVAE
 from smvae_core.preprocessing import to_tensor
+from smvae_core.words import counted
 from smvae_ros.bags import BagError
+from smvae_ros.bags.files import find_bag
 from smvae_ros.offline import bag_posteriors
 from smvae_ros.parameters.configuration import add_parameters_options, read_values
 from training.programs import run_program
@@ -69,7 +71,7 @@ def encode_cache(model: MultimodalVAE, path: Path) -> Latents:
     finite = order[np.isfinite(mean[order]).all(1) & np.isfinite(log_variance[order]).all(1)]
     if len(finite) < len(order):
         count = len(order) - len(finite)
-        print(f"{count} steps are left out: their latent is not finite", file=sys.stderr)
+        print(f"{counted(count, 'step')} left out: no finite latent", file=sys.stderr)
     if not len(finite):
         raise ValueError(f"{path}: no step gives a finite latent")
     index = index[finite]
@@ -140,12 +142,14 @@ def _run(options: argparse.Namespace) -> int:
     if output.suffix != ".npz":
         raise ValueError(f"--output {output}: the name must end in .npz")
     check_output(output)
-    if not data.exists():
-        raise ValueError(
-            f"{data} does not exist; give a folder that training.convert made, or a rosbag2 bag"
-        )
+    is_cache = any((data / name).exists() for name in (MANIFEST_NAME, PLAN_NAME))
+    if not is_cache:
+        try:
+            find_bag(data)
+        except BagError as error:
+            raise ValueError(f"{error}. Or give a folder that training.convert made") from error
     inference = Inference.load(options.model, options.device)
-    if any((data / name).exists() for name in (MANIFEST_NAME, PLAN_NAME)):
+    if is_cache:
         latents = encode_cache(inference.model, data)
     else:
         latents = encode_bag(inference, data, options)
@@ -154,7 +158,10 @@ def _run(options: argparse.Namespace) -> int:
     with whole_file(output) as partial, open(partial, "wb") as file:
         np.savez(file, **latents)  # type: ignore[arg-type]  # numpy's stubs take them for options
     count, size = latents["mean"].shape
-    print(f"Wrote {count} latents of {size} numbers to {output} (model {inference.model_hash})")
+    print(
+        f"Wrote {counted(count, 'latent')} of {size} numbers to {output} "
+        f"(model {inference.model_hash})"
+    )
     return 0
 
 

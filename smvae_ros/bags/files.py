@@ -59,7 +59,8 @@ def find_bag(path: Path) -> Metadata:
             f"{path} has no {METADATA}, so it was not closed after recording; "
             + RECOVER.format(path)
             if storage_files(path)
-            else f"{path} is no bag: it has no {METADATA}; check the path"
+            else f"{path} is no bag, which has a {METADATA} and .mcap or .db3 files: it holds "
+            f"{_listed(path)}; check the path"
         )
     try:
         return _read_metadata(path)
@@ -69,6 +70,13 @@ def find_bag(path: Path) -> Metadata:
             f"{path} cannot be read: its {METADATA} is damaged ({type(error).__name__}: {reason}); "
             + RECOVER.format(path)
         ) from error
+
+
+def _listed(folder: Path) -> str:
+    """What stands in a folder, the first few of it."""
+    names = sorted(entry.name for entry in folder.iterdir())
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    return (", ".join(names[:3]) or "nothing") + more
 
 
 def _read_metadata(path: Path) -> Metadata:

@@ -13,6 +13,7 @@ from typing import Any
 
 from rosbags.typesys.store import Typestore
 
+from smvae_core.words import counted
 from smvae_ros.bags.compression import as_cdr
 from smvae_ros.bags.definitions import field_names, make_typestore
 from smvae_ros.bags.errors import BagError, BagFileError
@@ -74,7 +75,9 @@ class BagReader:
             if name in self.topics:
                 self._counted[name] = max(count, self._counted[name])
             elif count and name not in self.left_out:
-                self.left_out[name] = f"metadata.yaml counts {count} messages, its files have none"
+                self.left_out[name] = (
+                    f"metadata.yaml counts {counted(count, 'message')}, its files have none"
+                )
         holding = [storage for storage in self._storages if storage.start_ns <= storage.end_ns]
         if not holding:
             raise BagError(f"{self.path} holds no messages; check what was recorded")
@@ -183,7 +186,8 @@ class BagReader:
         for name, topic in wanted.items():
             for type_name, count in topic.other_types.items():
                 self._warn(
-                    f"{count} messages of {type_name} on {name} are left out, where {topic.count} "
+                    f"{counted(count, 'message')} of {type_name} on {name} left out, where "
+                    f"{topic.count} "
                     f"are {topic.type_name}"
                 )
             expected = self._counted[name] - sum(topic.other_types.values())

@@ -11,19 +11,20 @@ import errno
 import logging
 import sqlite3
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
+from smvae_core.words import counted
 from smvae_ros.bags.compression import as_cdr
 from smvae_ros.bags.errors import BagError, BagFileError
 from smvae_ros.bags.files import missing, open_storage, storage_files
 from smvae_ros.bags.mcap import END, MAGIC, data_end, record_ends
 from smvae_ros.bags.sqlite import close_sqlite
 from smvae_ros.bags.storage import Definition, Storage
-from smvae_ros.bags.topics import group_topics
+from smvae_ros.bags.topics import Topic, group_topics
 from smvae_ros.messages.types import define_for_bags
 
 log = logging.getLogger(__name__)
@@ -34,6 +35,7 @@ class RecoveredBag:
 
     Args:
         path: of a bag's folder, of the ``.partial`` one of a recording, or of one file.
+        types: topic → the type to read, where it holds several; by default that of most messages.
 
     Attributes:
         topics: topic → :class:`Topic`, for those that can be read.
@@ -43,10 +45,11 @@ class RecoveredBag:
         damage: pieces that are lost, and files that cannot be read to their end: what is wrong.
 
     Raises:
-        BagError: where there is no bag, or nothing can be read of it.
+        BagError: where there is no bag, nothing can be read of it, or a topic does not hold the
+            type that it shall be read as.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, types: Mapping[str, str]) -> None:
         self.damage: list[str] = []
         files = storage_files(path)
         if not files:
@@ -67,6 +70,12 @@ class RecoveredBag:
             raise BagError("; ".join(self.damage))
         channels = [c for storage in self._storages.values() for c in storage.channels]
         self.topics, self.left_out = group_topics(channels)
+        try:
+            for name, type_name in types.items():
+                self.topics[name] = _chosen(path, self.topics, name, type_name)
+        except BagError:
+            self.close()
+            raise
         definitions = {c.type_name: c.definition for c in channels if c.definition is not None}
         self.definitions = {
             name: definitions.get(topic.type_name) or _definition_here(topic.type_name)
@@ -105,7 +114,8 @@ class RecoveredBag:
                 self.damage.append(f"{file} cannot be read further: {error.reason}")
         for topic, count in unusable.items():
             log.warning(
-                "%d messages on %s are left out; of the first, %s", count, topic, reasons[topic]
+                "%s on %s left out; of the first, %s",
+                *(counted(count, "message"), topic, reasons[topic]),
             )
 
     def _note_damage(self, file: Path, reason: str) -> None:
@@ -120,6 +130,17 @@ class RecoveredBag:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _chosen(path: Path, topics: Mapping[str, Topic], name: str, type_name: str) -> Topic:
+    """The topic, read as one of its types; BagError where it has none of it."""
+    if name not in topics:
+        raise BagError(f"{path} has no topic {name}; it has {', '.join(topics)}")
+    topic = topics[name].with_type(type_name)
+    if topic.type_name != type_name:
+        types = ", ".join([topic.type_name, *topic.other_types])
+        raise BagError(f"{path}: {name} holds no {type_name}, only {types}")
+    return topic
 
 
 def _definition_here(type_name: str) -> Definition | None:

@@ -13,6 +13,7 @@ from fnmatch import fnmatchcase
 from itertools import chain, islice
 from typing import Any
 
+from smvae_core.words import counted
 from smvae_ros.bags import BagError, BagReader, Topic
 from smvae_ros.messages.fields import MessageError, make_message, make_stamp
 from smvae_ros.messages.serialised import NANOSECONDS
@@ -223,8 +224,8 @@ class Replayer:
         finally:
             for topic, count in self._unusable.items():
                 log.warning(
-                    "%d messages on %s were not published; of the first: %s",
-                    *(count, topic, self._reasons[topic]),
+                    "%s on %s not published; of the first: %s",
+                    *(counted(count, "message"), topic, self._reasons[topic]),
                 )
         if not stop.is_set():
             self._wait_until_delivered()

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from smvae_core.words import counted
 from smvae_ros.bags import BagError, BagWriter
 from smvae_ros.bags.recorder import Recorder
 from smvae_ros.bags.writer import STORAGES
@@ -79,7 +80,7 @@ def _record(node: Any, arguments: argparse.Namespace) -> int:
     for topic, count in sorted(writer.counts.items()):
         print(f"{count:8d}  {topic}")
     if writer.counts:
-        print(f"{recorder.count} messages are in {writer.path}", flush=True)
+        print(f"kept {counted(recorder.count, 'message')} in {writer.path}", flush=True)
         return 0
     return 0 if interrupted() else 1  # that nothing was kept has been logged by the writer
 

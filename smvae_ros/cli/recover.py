@@ -8,16 +8,18 @@ from __future__ import annotations
 import argparse
 import logging
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 
 from tqdm import tqdm
 
+from smvae_core.words import counted
 from smvae_ros.bags import BagError, BagWriter
 from smvae_ros.bags.recovery import RecoveredBag
 from smvae_ros.bags.writer import STORAGES
 from smvae_ros.cli.programs import print_error, run_command
+from smvae_ros.messages.types import full_type_name
 
 log = logging.getLogger(__name__)
 
@@ -38,7 +40,23 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--storage", choices=STORAGES, default=STORAGES[0], help="format (default: %(default)s)"
     )
+    parser.add_argument(
+        "--type",
+        nargs="+",
+        type=_choice,
+        default=[],
+        metavar="TOPIC=TYPE",
+        help="of a topic with messages of several types, keep those of this one (default: the type "
+        "of most of them)",
+    )
     return parser
+
+
+def _choice(text: str) -> tuple[str, str]:
+    topic, equals, type_name = text.partition("=")
+    if not (topic and equals and type_name):
+        raise argparse.ArgumentTypeError(f"{text!r}: write TOPIC=TYPE")
+    return topic, full_type_name(type_name)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -53,11 +71,14 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _recover(arguments: argparse.Namespace) -> int:
-    counts, damage = recover(Path(arguments.bag), Path(arguments.output), arguments.storage)
+    counts, damage = recover(
+        Path(arguments.bag), Path(arguments.output), arguments.storage, dict(arguments.type)
+    )
     for topic, count in sorted(counts.items()):
         print(f"{count:8d}  {topic}")
     print(
-        f"{sum(counts.values())} messages are in {arguments.output}; {arguments.bag} is kept",
+        f"kept {counted(sum(counts.values()), 'message')} in {arguments.output}; {arguments.bag} "
+        "is as it was",
         flush=True,
     )
     for reason in damage:
@@ -65,8 +86,16 @@ def _recover(arguments: argparse.Namespace) -> int:
     return 1 if damage else 0
 
 
-def recover(path: Path, output: Path, storage: str) -> tuple[dict[str, int], list[str]]:
+def recover(
+    path: Path, output: Path, storage: str, types: Mapping[str, str] | None = None
+) -> tuple[dict[str, int], list[str]]:
     """Copies what can be read.
+
+    Args:
+        path: of what is left of a bag.
+        output: of the new one.
+        storage: its format.
+        types: topic → the type to keep, where it holds several; by default that of most messages.
 
     Returns:
         Messages of each topic, and for each file that could not be read to its end, the reason.
@@ -74,15 +103,16 @@ def recover(path: Path, output: Path, storage: str) -> tuple[dict[str, int], lis
     Raises:
         BagError: where nothing can be read, or the new bag not be written.
     """
-    with RecoveredBag(path) as bag:
+    with RecoveredBag(path, types or {}) as bag:
         for topic, reason in bag.left_out.items():
             log.warning("topic %s is left out: %s", topic, reason)
         for name, topic in bag.topics.items():
             for type_name, count in topic.other_types.items():
                 log.warning(
-                    "%d messages of %s on %s are left out: most of the topic are %s, and a topic "
-                    "holds one type",
-                    *(count, type_name, name, topic.type_name),
+                    "%s of %s on %s left out: a topic holds one type, and those of %s (%d) are "
+                    "kept; --type %s=%s keeps these instead",
+                    *(counted(count, "message"), type_name, name, topic.type_name, topic.count),
+                    *(name, type_name),
                 )
         messages = iter(tqdm(bag.messages(), unit=" messages", disable=None))
         first = next(messages, None)

@@ -11,6 +11,7 @@ import threading
 from collections.abc import Sequence
 from typing import Any
 
+from smvae_core.words import counted
 from smvae_ros.bags import BagError, BagReader
 from smvae_ros.bags.replayer import Cut, Replayer
 from smvae_ros.cli.programs import print_error, ros_program
@@ -120,7 +121,8 @@ def _replay(node: Any, arguments: argparse.Namespace) -> int:
                 replayer.wait_for_subscribers(stop)
             seconds = (replayer.end_ns - replayer.start_ns) / NANOSECONDS
             print(
-                f"replaying {seconds:.1f} s of {len(replayer.topics)} topics from {reader.path}",
+                f"replaying {seconds:.1f} s of {counted(len(replayer.topics), 'topic')} from "
+                f"{reader.path}",
                 flush=True,
             )
             with tqdm(
@@ -135,14 +137,14 @@ def _replay(node: Any, arguments: argparse.Namespace) -> int:
                     nonlocal count
                     count += 1
                     if count % 50 == 0:
-                        progress.set_postfix_str(f"{count} messages", refresh=False)
+                        progress.set_postfix_str(counted(count, "message"), refresh=False)
                         progress.update((stamp - replayer.start_ns) / NANOSECONDS - progress.n)
 
                 try:
                     replayer.run(stop, show)
                 finally:
                     progress.close()
-                    print(f"published {count} messages", flush=True)
+                    print(f"published {counted(count, 'message')}", flush=True)
             return 0
     except (BagError, ValueError) as error:
         return print_error("replay", error)

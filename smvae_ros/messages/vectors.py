@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from smvae_core.modalities import Modality
+from smvae_core.words import counted
 from smvae_ros.messages.fields import (
     Adapter,
     ForeignMessage,
@@ -156,8 +157,8 @@ class JointStateAdapter(Adapter):
             if len(getattr(message, field)) != len(message.name):
                 raise MessageError(
                     f"joint state has {len(message.name)} names, but "
-                    f"{len(getattr(message, field))} values of {field}; its publisher must fill "
-                    f"{' and '.join(fields)}"
+                    f"{counted(len(getattr(message, field)), 'value')} of {field}; its publisher "
+                    f"must fill {' and '.join(fields)}"
                 )
         places = [index[name] for name in joint_names]
         values = [getattr(message, field)[place] for field in fields for place in places]
@@ -202,8 +203,8 @@ class Float64MultiArrayAdapter(Adapter):
         count, expected = len(message.data), modality.shape[0]
         if count != expected:
             raise MessageError(
-                f"the array has {count} values, but {modality.name} has {expected}; configure a "
-                "topic with so many"
+                f"the array has {counted(count, 'value')}, but {modality.name} has {expected}; "
+                "configure a topic with so many"
             )
         return plausible_vector(message.data, options, "array")
 

@@ -70,8 +70,10 @@ def test_mistakes_are_one_line(
     output = tmp_path / "latents.npz"
     (tmp_path / "empty").mkdir()
     for data, file, part in (
-        ("nowhere", output, "nowhere does not exist; give a folder that training.convert made"),
-        (str(tmp_path / "empty"), output, "empty"),
+        ("nowhere", output, "there is no bag nowhere; check the path. Or give a folder that train"),
+        (str(tmp_path / "empty"), output, "empty is no bag, which has a metadata.yaml and .mcap"),
+        (str(tmp_path / "empty"), output, "it holds nothing; check the path. Or give a folder tha"),
+        (model, output, "it holds model.safetensors, model.yaml; check the path. Or give a folder"),
         (model, tmp_path / "latents.csv", "must end in .npz"),
         (model, read_only_folder / "latents.npz", "cannot be written"),
     ):

@@ -98,7 +98,7 @@ def test_a_configured_topic_of_another_system(tmp_path: Path) -> None:
 def test_two_systems_on_one_topic(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     bag = mcap(beside(replace(foreign("jsonschema"), topic="/wrench")))(tmp_path)
     check_messages(read(bag), ROWS)
-    assert f"1 messages of acme.Event (json) on /wrench are left out, where {50 * STEPS} are" in (
+    assert f"1 message of acme.Event (json) on /wrench left out, where {50 * STEPS} are" in (
         caplog.text
     )
     assert recover([str(bag), str(tmp_path / "copy")]) == 0
@@ -171,14 +171,38 @@ def test_two_types_on_one_topic(
     frames = evaluate(bag)
     assert frames.subsets == in_frames.subsets
     np.testing.assert_array_equal(frames.means, in_frames.means)
-    words = f"{strange} messages of std_msgs/msg/String on /action are left out"
+    count = "1 message" if strange == 1 else f"{strange} messages"
+    words = f"{count} of std_msgs/msg/String on /action left out"
     assert words in caplog.text
     caplog.clear()
     most = "std_msgs/msg/String" if strange > STEPS else "geometry_msgs/msg/TwistStamped"
     kept = [row for row in rows if row.topic != "/action" or row.type_name == most]
     assert recover([str(bag), str(tmp_path / "copy")]) == 0
-    assert "on /action are left out: most of the topic are" in caplog.text
+    other = ({"std_msgs/msg/String", "geometry_msgs/msg/TwistStamped"} - {most}).pop()
+    assert f"of {other} on /action left out: a topic holds one type" in caplog.text
     check_messages(read(tmp_path / "copy"), kept)
+    # Asked for, it is the other one, which the word of before has named.
+    assert f"--type /action={other} keeps these instead" in caplog.text
+    kept = [row for row in rows if row.topic != "/action" or row.type_name == other]
+    choice = ["--type", f"/action={other.replace('/msg/', '/')}"]
+    assert recover([str(bag), str(tmp_path / "other"), *choice]) == 0
+    check_messages(read(tmp_path / "other"), kept)
+
+
+@pytest.mark.parametrize(
+    ("choice", "reason"),
+    [
+        ("/none=std_msgs/msg/String", "has no topic /none; it has /action, "),
+        ("/action=std_msgs/msg/Bool", "/action holds no std_msgs/msg/Bool, only geometry_msgs"),
+    ],
+)
+def test_a_type_that_is_not_there_is_refused_before_anything_is_made(
+    choice: str, reason: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bag = mcap(beside(STRING))(tmp_path)
+    assert recover([str(bag), str(tmp_path / "copy"), "--type", choice]) == 1
+    assert reason in capsys.readouterr().err
+    assert not (tmp_path / "copy").exists()
 
 
 def test_messages_that_are_no_messages(
@@ -195,10 +219,10 @@ def test_messages_that_are_no_messages(
     caplog.clear()
     assert recover([str(bag), str(tmp_path / "copy")]) == 0
     check_messages(read(tmp_path / "copy"), beside(torn))
-    assert "2 messages on /wrench are left out; of the first, it is no serialised" in caplog.text
+    assert "2 messages on /wrench left out; of the first, it is no serialised" in caplog.text
     published = replayed(bag, node)
     assert Counter(published) == Counter((row.topic, row.stamp) for row in ROWS)
-    assert "1 messages on /wrench were not published" in caplog.text
+    assert "1 message on /wrench not published" in caplog.text
 
 
 def test_a_type_that_is_defined_otherwise_here(
