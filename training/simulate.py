@@ -22,8 +22,9 @@ import os
 import signal
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_EXCEPTION, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_EXCEPTION, wait
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,7 @@ from smvae_ros.messages import bag_types
 from smvae_ros.simulation.graphics import SimulationUnavailable, find_mujoco
 from smvae_ros.simulation.insertion import GENERATOR_VERSION, InsertionRobot, Step
 from smvae_ros.simulation.topics import step_messages
+from training.workers import CONTEXT, worker_pool
 
 # Begins the names of all logs. The trajectory's number is its seed: no two scenes share a name.
 STAMP = "simulated"
@@ -194,10 +196,6 @@ _stop: Any = None
 def _start_worker(done: Any, stop: Any) -> None:
     global _done, _stop
     _done, _stop = done, stop
-    # Ctrl-C reaches the whole process group; only the parent decides what it means.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    # Workers share the cores already: one rendering thread (of Mesa's llvmpipe) each.
-    os.environ.setdefault("LP_NUM_THREADS", "1")
 
 
 def _run_worker(*arguments: Any) -> None:
@@ -230,25 +228,22 @@ def write_logs(
     """
     folder.mkdir(parents=True, exist_ok=True)
     find_mujoco()  # chooses the graphics once for all workers, or says what is missing
-    context = multiprocessing.get_context("spawn")
-    done, stop = context.Value("q", 0), context.Event()
-    pool = ProcessPoolExecutor(
-        min(workers, trajectories), context, initializer=_start_worker, initargs=(done, stop)
-    )
-    try:
-        with tqdm(total=trajectories * count, unit="step", smoothing=0.05) as bar:
-            pending = {
-                pool.submit(_run_worker, folder, seed + k, count, one_part, settings)
-                for k in range(trajectories)
-            }
-            while pending:
-                finished, pending = wait(pending, timeout=0.5, return_when=FIRST_EXCEPTION)
-                bar.update(done.value - bar.n)
-                for future in finished:
-                    future.result()
-    finally:
-        stop.set()
-        pool.shutdown(cancel_futures=True)
+    done, stop = CONTEXT.Value("q", 0), CONTEXT.Event()
+    with (
+        worker_pool(min(workers, trajectories), _start_worker, done, stop) as pool,
+        ExitStack() as end,
+        tqdm(total=trajectories * count, unit="step", smoothing=0.05) as bar,
+    ):
+        end.callback(stop.set)
+        pending = {
+            pool.submit(_run_worker, folder, seed + k, count, one_part, settings)
+            for k in range(trajectories)
+        }
+        while pending:
+            finished, pending = wait(pending, timeout=0.5, return_when=FIRST_EXCEPTION)
+            bar.update(done.value - bar.n)
+            for future in finished:
+                future.result()
 
 
 def _positive(text: str) -> int:

@@ -1,4 +1,4 @@
-"""Figures of the study of sensor faults."""
+"""The fault study: what it says of its scenes."""
 
 from __future__ import annotations
 
@@ -6,11 +6,9 @@ import math
 
 import pytest
 
-from training.studies.sensor_faults.__main__ import rate_bound, summarise
+pytest.importorskip("scipy", reason="scipy is not installed")
 from training.studies.sensor_faults.runs import FAULTS
-
-PERIOD = 0.05
-NAMES = ("rgb", "depth", "force", "action", "proprio")
+from training.studies.sensor_faults.summary import rate_bound, summarise, to_markdown
 
 
 def test_the_bound_of_a_rate_is_exact() -> None:
@@ -36,3 +34,7 @@ def test_runs_that_were_never_noticed_count_in_every_figure() -> None:
     assert summary["faults"]["rgb_frozen"] == {"runs": 0}
     assert summary["healthy"]["hours"] == pytest.approx(0.2)
     assert summary["healthy"]["warn_alarms_per_hour"] == pytest.approx(20)
+    assert summary["healthy"]["warn_alarms_by_sensor"] == {"rgb": 4}
+    page = to_markdown(summary)
+    assert "| 4 | 50% | 75% | 20 (-) | bias |" in page
+    assert "WARN in 14400 healthy frames (0.20 h): 4, 20.0 an hour" in page

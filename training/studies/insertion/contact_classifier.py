@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
 
 import numpy as np
 import torch
 from torch import Tensor, nn
-from tqdm import tqdm
+from torch.nn.functional import binary_cross_entropy_with_logits
 
 from smvae_core.data.logs.dataset import LogCache
 from smvae_core.modalities import Modality
 from smvae_core.models.networks import build_embedding, initialise
 from smvae_core.preprocessing import to_tensor
+from training.studies.classifiers import fit
 
 _HIDDEN = 128
 _BATCH = 64
@@ -60,20 +60,13 @@ def train_classifier(
         classifier = ContactClassifier(modalities)
         names = classifier.pictures
         rows = np.flatnonzero(cache.present[:, [cache.names.index(n) for n in names]].all(1))
-        optimiser = torch.optim.Adam(classifier.parameters(), _RATE)
-        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
-        for _ in tqdm(
-            range(steps), "contact classifier", disable=None, leave=False, file=sys.stderr
-        ):
+
+        def loss() -> Tensor:
             chosen = random.choice(rows, _BATCH)
             prepared = cache.read(chosen, names).prepared
             pictures = {name: to_tensor(modalities[name], x) for name, x in prepared.items()}
             truth = torch.from_numpy(cache.arrays["contact"][chosen]).float()
-            loss = nn.functional.binary_cross_entropy_with_logits(
-                classifier.logits(pictures), truth
-            )
-            optimiser.zero_grad()
-            loss.backward()
-            optimiser.step()
-            schedule.step()
+            return binary_cross_entropy_with_logits(classifier.logits(pictures), truth)
+
+        fit(classifier, loss, steps, _RATE, "contact classifier")
     return classifier.eval()

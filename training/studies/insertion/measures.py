@@ -17,13 +17,19 @@ from tqdm import tqdm
 
 from smvae_core.data.batches import Batches
 from smvae_core.data.logs.dataset import LogCache
-from smvae_core.distributions import Posterior
 from smvae_core.metrics.importance_sampling import ImportanceSampler
 from smvae_core.metrics.subset_errors import Subset, SubsetErrors, all_subsets
 from smvae_core.models.multimodal_vae import MultimodalVAE
 from smvae_core.preprocessing import to_raw, to_tensor
 from training.studies.insertion.contact_classifier import ContactClassifier, train_classifier
 from training.studies.insertion.protocol import Run
+from training.studies.probes import (
+    balanced_accuracy,
+    classify,
+    regress,
+    subset_means,
+    subset_posteriors,
+)
 
 Table = dict[str, dict[str, float]]  # subset, joined by + → measure → value
 _BATCH = 64
@@ -68,9 +74,9 @@ def _similarity(
         truth = batch.prepared["rgb"].numpy()
         mean = to_raw(rgb, model.training_mean("rgb")[None]).numpy()
         predictions = {"training_mean": np.broadcast_to(mean, truth.shape)}
-        for subset, posterior in _posteriors(model, batch.prepared, subsets):
-            predicted = model.predict(posterior, ["rgb"])["rgb"]
-            predictions["+".join(subset)] = to_raw(rgb, predicted)
+        observed = _normalised(model, batch.prepared)
+        for label, posterior in subset_posteriors(model, observed, subsets):
+            predictions[label] = to_raw(rgb, model.predict(posterior, ["rgb"])["rgb"])
         for label, pictures in predictions.items():
             totals[label] += sum(
                 structural_similarity(true, np.asarray(guess), channel_axis=-1)
@@ -85,8 +91,7 @@ def likelihoods(model: MultimodalVAE, run: Run, caches: Caches) -> Table:
     sampling. Measures: ``NAME_log_likelihood`` and its standard error over steps."""
     cache, protocol = caches.test, run.protocol
     rows = _spread(_complete(cache, model), protocol.likelihood_steps)
-    batch = cache.read(rows, model.names)
-    observed = {name: to_tensor(model.modalities[name], x) for name, x in batch.prepared.items()}
+    observed = _normalised(model, cache.read(rows, model.names).prepared)
     sampler = ImportanceSampler(model, protocol.importance_samples, run.seed)
     table: Table = {}
     for subset in tqdm([(), *all_subsets(model.names)[:-1]], "likelihoods", disable=None):
@@ -114,23 +119,27 @@ def probes(model: MultimodalVAE, run: Run, caches: Caches) -> dict[str, Any]:
     parts = {name: _labelled(getattr(caches, name), model) for name in ("training", "test")}
     subsets = all_subsets(model.names)
     latents = {
-        name: _posterior_means(model, getattr(caches, name), part.rows, subsets)
+        name: subset_means(
+            model, _observed(getattr(caches, name), model, part.rows, "latents"), subsets
+        )
         for name, part in parts.items()
     }
     fit, test = parts["training"], parts["test"]
+    if min(len(np.unique(y)) for y in (fit.contact, fit.next_contact)) < 2:
+        raise ValueError("the training logs never change in contact, so there is no probe of it")
     table: Table = {}
     for subset in tqdm(subsets, "probes", disable=None):
         label = "+".join(subset)
         x, y = latents["training"][label], latents["test"][label]
         table[label] = {
-            "contact_probe_balanced_accuracy": _classify(x, fit.contact, y, test.contact),
-            "next_contact_probe_balanced_accuracy": _classify(
-                x, fit.next_contact, y, test.next_contact
+            "contact_probe_balanced_accuracy": classify(x, fit.contact, y, test.contact, True),
+            "next_contact_probe_balanced_accuracy": classify(
+                x, fit.next_contact, y, test.next_contact, True
             ),
-            "position_probe_mse_m2": _regress(x, fit.next_position, y, test.next_position),
+            "position_probe_mse_m2": regress(x, fit.next_position, y, test.next_position),
         }
     persistence = {
-        "next_contact_balanced_accuracy": _balanced(test.next_contact, test.contact),
+        "next_contact_balanced_accuracy": balanced_accuracy(test.next_contact, test.contact),
         "next_position_mse_m2": float(np.mean((test.next_position - test.position) ** 2)),
     }
     return {"subsets": table, "persistence": persistence}
@@ -171,11 +180,10 @@ def _agreements(
     rows = _complete(cache, model)
     for batch in _batches(cache, model, rows, "generated contact"):
         truth = torch.from_numpy(cache.arrays["contact"][batch.index.numpy()])
-        real = {name: to_tensor(model.modalities[name], batch.prepared[name]) for name in pictures}
-        right["real"] += int((classifier(real) == truth).sum())
-        for subset, posterior in _posteriors(model, batch.prepared, subsets):
-            generated = model.predict(posterior, pictures)
-            right["+".join(subset)] += int((classifier(generated) == truth).sum())
+        observed = _normalised(model, batch.prepared)
+        right["real"] += int((classifier(observed) == truth).sum())
+        for label, posterior in subset_posteriors(model, observed, subsets):
+            right[label] += int((classifier(model.predict(posterior, pictures)) == truth).sum())
     return {label: count / len(rows) for label, count in right.items()}
 
 
@@ -236,47 +244,12 @@ def _batches(cache: LogCache, model: MultimodalVAE, rows: np.ndarray, title: str
     return iter(tqdm(batches, title, unit="batch", disable=None, leave=False))
 
 
-def _posteriors(
-    model: MultimodalVAE, prepared: Mapping[str, Tensor], subsets: list[Subset]
-) -> Iterator[tuple[Subset, Posterior]]:
-    """q(z|x_S) for every subset; the embeddings are computed once."""
-    embeddings = model.embed(
-        {name: to_tensor(model.modalities[name], x) for name, x in prepared.items()}
-    )
-    for subset in subsets:
-        yield subset, model.encode_embeddings({name: embeddings[name] for name in subset})
+def _observed(
+    cache: LogCache, model: MultimodalVAE, rows: np.ndarray, title: str
+) -> Iterator[dict[str, Tensor]]:
+    for batch in _batches(cache, model, rows, title):
+        yield _normalised(model, batch.prepared)
 
 
-@torch.inference_mode()
-def _posterior_means(
-    model: MultimodalVAE, cache: LogCache, rows: np.ndarray, subsets: list[Subset]
-) -> dict[str, np.ndarray]:
-    """Subset → (n, D)."""
-    parts: dict[str, list[np.ndarray]] = {"+".join(subset): [] for subset in subsets}
-    for batch in _batches(cache, model, rows, "latents"):
-        for subset, posterior in _posteriors(model, batch.prepared, subsets):
-            parts["+".join(subset)].append(posterior.mean.numpy())
-    return {label: np.concatenate(chunks) for label, chunks in parts.items()}
-
-
-def _classify(x: np.ndarray, y: np.ndarray, test_x: np.ndarray, test_y: np.ndarray) -> float:
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
-
-    if len(np.unique(y)) < 2:
-        raise ValueError("the training logs never change in contact, so there is no probe of it")
-    regression = LogisticRegression(max_iter=1000, class_weight="balanced")
-    return _balanced(test_y, make_pipeline(StandardScaler(), regression).fit(x, y).predict(test_x))
-
-
-def _balanced(truth: np.ndarray, guess: np.ndarray) -> float:
-    """Mean of the shares of right answers among the steps with and without contact."""
-    return float(np.mean([np.mean(guess[truth == value] == value) for value in np.unique(truth)]))
-
-
-def _regress(x: np.ndarray, y: np.ndarray, test_x: np.ndarray, test_y: np.ndarray) -> float:
-    """Mean squared error of least squares with a constant."""
-    design, test_design = (np.column_stack([a, np.ones(len(a))]) for a in (x, test_x))
-    solution = np.linalg.lstsq(design, y, rcond=None)[0]
-    return float(np.mean((test_design @ solution - test_y) ** 2))
+def _normalised(model: MultimodalVAE, prepared: Mapping[str, Any]) -> dict[str, Tensor]:
+    return {name: to_tensor(model.modalities[name], x) for name, x in prepared.items()}

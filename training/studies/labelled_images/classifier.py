@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import sys
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -14,7 +13,6 @@ import torch
 from filelock import FileLock
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d
-from tqdm import tqdm
 
 from smvae_core.data.samples import Samples
 from smvae_core.distributions import Likelihood
@@ -22,6 +20,7 @@ from smvae_core.files import whole_file
 from smvae_core.modalities import Modality, Network
 from smvae_core.models.networks import build_embedding, initialise
 from smvae_core.preprocessing import to_tensor
+from training.studies.classifiers import fit
 from training.studies.labelled_images.protocol import Protocol
 from training.studies.labelled_images.run_data import RunData
 
@@ -119,26 +118,23 @@ def _network(image: Modality, label: Modality) -> nn.Module:
 def _train(
     network: nn.Module, image: Modality, label: Modality, samples: Samples, title: str
 ) -> None:
-    optimiser = torch.optim.Adam(network.parameters(), _RATE)
     random = np.random.default_rng(0)
     rows = samples.split["training"]
+
+    def loss() -> Tensor:
+        batch = samples.read(random.choice(rows, _BATCH), [image.name, label.name]).prepared
+        shift = tuple(random.integers(-_SHIFT, _SHIFT + 1, 2))
+        x = torch.roll(to_tensor(image, batch[image.name]), shift, (2, 3))
+        x = x * torch.empty(len(x), 1, 1, 1).uniform_(_CONTRAST, 1)
+        if random.random() < 0.5:
+            x = avg_pool2d(x, _BLUR, stride=1, padding=_BLUR // 2)
+        y = to_tensor(label, batch[label.name])
+        return -Likelihood(label, network(x), _NO_SCALE).log_prob(y).mean()
+
     steps = min(_STEPS, max(_LEAST, _EPOCHS * len(rows) // _BATCH))
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)  # of dropout
-        for _ in tqdm(range(steps), title, unit="step", disable=None, leave=False, file=sys.stderr):
-            batch = samples.read(random.choice(rows, _BATCH), [image.name, label.name]).prepared
-            shift = tuple(random.integers(-_SHIFT, _SHIFT + 1, 2))
-            x = torch.roll(to_tensor(image, batch[image.name]), shift, (2, 3))
-            x = x * torch.empty(len(x), 1, 1, 1).uniform_(_CONTRAST, 1)
-            if random.random() < 0.5:
-                x = avg_pool2d(x, _BLUR, stride=1, padding=_BLUR // 2)
-            y = to_tensor(label, batch[label.name])
-            loss = -Likelihood(label, network(x), _NO_SCALE).log_prob(y).mean()
-            optimiser.zero_grad()
-            loss.backward()
-            optimiser.step()
-            schedule.step()
+        fit(network, loss, steps, _RATE, title)
 
 
 def _digest(protocol: Protocol) -> str:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
-import torch
+from torch import Tensor
 
-from smvae_core.metrics.subset_errors import Subset, all_subsets
+from smvae_core.metrics.subset_errors import all_subsets
 from smvae_core.models.multimodal_vae import MultimodalVAE
 from training.studies.labelled_images.classifier import likeliest
 from training.studies.labelled_images.protocol import Run
 from training.studies.labelled_images.run_data import RunData
+from training.studies.probes import classify, subset_means
 
 _TRAINING = 10_000  # the first training images
 _CHUNK = 1000
@@ -33,48 +34,29 @@ def probe(model: MultimodalVAE, run: Run, data: RunData) -> dict[str, Any]:
     train = data.observations(model, "training", _TRAINING, at_most=True)
     test = data.observations(model, "test", run.protocol.test_images)
     labels = [likeliest(modality, part[label]).numpy() for part in (train, test)]
-    accuracy = {}
-    for subset in _subsets(model):
-        means = [_means(model, part, subset) for part in (train, test)]
-        accuracy["+".join(subset)] = round(_accuracy(*means, *labels), 4)
+    # All subsets but those that lack what the model is always given.
+    subsets = [s for s in all_subsets(model.names) if set(model.given) <= set(s)]
+    means = [subset_means(model, _chunks(part), subsets) for part in (train, test)]
+    accuracy = {
+        subset: round(_accuracy(*(of_part[subset] for of_part in means), *labels), 4)
+        for subset in means[0]
+    }
     return {"accuracy": accuracy, "training_images": len(labels[0])}
 
 
-def _subsets(model: MultimodalVAE) -> list[Subset]:
-    """All but those that lack what the model is always given."""
-    return [subset for subset in all_subsets(model.names) if set(model.given) <= set(subset)]
-
-
-@torch.inference_mode()
-def _means(
-    model: MultimodalVAE, observed: Mapping[str, torch.Tensor], subset: Subset
-) -> np.ndarray:
-    """Means of q(z|X_s), (N, D)."""
-    count = len(observed[subset[0]])
-    parts = (
-        model.encode({name: observed[name][first : first + _CHUNK] for name in subset}).mean
-        for first in range(0, count, _CHUNK)
-    )
-    return torch.cat(list(parts)).numpy()
+def _chunks(observed: Mapping[str, Tensor]) -> Iterator[dict[str, Tensor]]:
+    for parts in zip(*(x.split(_CHUNK) for x in observed.values()), strict=True):
+        yield dict(zip(observed, parts, strict=True))
 
 
 def _accuracy(
     train: np.ndarray, test: np.ndarray, train_labels: np.ndarray, test_labels: np.ndarray
 ) -> float:
     """Average over the columns of y, (N, n)."""
-    try:
-        from sklearn.linear_model import LogisticRegression
-        from sklearn.pipeline import make_pipeline
-        from sklearn.preprocessing import StandardScaler
-    except ImportError:
-        raise ValueError(
-            "linear probes need scikit-learn: pip install 'smvae_ros[benchmarks]'"
-        ) from None
     shares = []
     for known, truth in zip(train_labels.T, test_labels.T, strict=True):
         if len(np.unique(known)) == 1:  # nothing to learn
             shares.append(np.mean(truth == known[0]))
             continue
-        classifier = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
-        shares.append(classifier.fit(train, known).score(test, truth))
+        shares.append(classify(train, known, test, truth))
     return float(np.mean(shares))
