@@ -41,7 +41,7 @@ from smvae_ros.bundled import model_path, parameters_path
 from smvae_ros.cli.programs import deferred_interrupts, isolate, print_error
 from smvae_ros.messages import installed_types, make_camera_info, stamp_ns
 from smvae_ros.messages.latent import latent_from_message
-from smvae_ros.parameters.configuration import NODE_NAME, make_sources, read_values
+from smvae_ros.parameters.configuration import NODE_NAME, make_topic_inputs, read_values
 
 # Topic types that config/perception.yaml does not choose get a node of their own.
 SETTINGS: tuple[dict[str, object], ...] = (
@@ -91,7 +91,7 @@ class Attacker:
         self._inference = Inference.load(model_path())
         modalities = self._inference.modalities
         values = {**read_values(parameters_path(), modalities.values()), **settings}
-        self._sources = make_sources(modalities, values)
+        self._sources = make_topic_inputs(modalities, values)
         self.node = rclpy.create_node("attacker")
         self._latents: list[Any] = []
         self._statuses: dict[str, dict[str, str]] = {}

@@ -2,9 +2,9 @@
 
 ``<node>: perception`` is about the whole, ``<node>: <modality>`` about one sensor, where ``<node>``
 has the node's namespace (``arm_1/smvae_perception``). Levels: OK; WARN where somebody should look,
-above all where a sensor arrives and no frame of the last second used it; ERROR where nothing usable
-comes, or what comes is not to be trusted (:mod:`smvae_core.health.monitor`); STALE where nothing
-comes at all. Why a sensor is in no frame is worded in :mod:`smvae_ros.sensors.absence`.
+above all where a sensor arrives and no snapshot of the last second used it; ERROR where nothing
+usable comes, or what comes is not to be trusted (:mod:`smvae_core.health.monitor`); STALE where
+nothing comes at all. Why a sensor is in no snapshot is worded in :mod:`smvae_ros.sensors.absence`.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from diagnostic_msgs.msg import DiagnosticStatus
 from smvae_core.health.hysteresis import Level
 from smvae_core.health.monitor import Judgement
 from smvae_core.words import counted
-from smvae_ros.node.frame_times import Times
 from smvae_ros.node.key_values import make_status
+from smvae_ros.node.stage_times import Times
 from smvae_ros.node.worker import Progress
 from smvae_ros.sensors.absence import STUCK, Cause, describe_stuck, explain
 from smvae_ros.sensors.arrivals import Counters
@@ -30,7 +30,7 @@ _LEVELS = {
     Level.WARN: DiagnosticStatus.WARN,
     Level.ERROR: DiagnosticStatus.ERROR,
 }
-# Of a sensor that no frame uses; the other causes are a WARN.
+# Of a sensor that no snapshot uses; the other causes are a WARN.
 _ABSENT = {
     Cause.NO_TOPIC: DiagnosticStatus.OK,
     Cause.NOTHING: DiagnosticStatus.STALE,
@@ -65,8 +65,8 @@ class NodeHealth:
         state: of its life cycle.
         failure: why it could not be configured, or empty.
         transport: why the middleware's transport is not the one that was asked for, or empty.
-        late_limits: late frames in a row that are a WARN, and an ERROR.
-        deadline: seconds after which a frame is late.
+        late_limits: late snapshots in a row that are a WARN, and an ERROR.
+        deadline: seconds after which a snapshot is late.
     """
 
     state: str
@@ -84,7 +84,7 @@ class PipelineHealth:
         progress: of its worker.
         model: hash of the model's weights, or empty.
         device: where the model runs, or empty.
-        times: of the frames since the last report.
+        times: of the snapshots since the last report.
         calibrated: whether the model says what is normal for sensors.
         health_seconds: spent on checking sensors so far.
         sensors: by modality.
@@ -127,7 +127,7 @@ class HealthReport:
         self, node: NodeHealth, pipeline: PipelineHealth, seconds: float
     ) -> DiagnosticStatus:
         progress, before, times = pipeline.progress, self._before, pipeline.times
-        rate = max(0, progress.frames - before.progress.frames) / seconds
+        rate = max(0, progress.snapshots - before.progress.snapshots) / seconds
         checking = max(0.0, pipeline.health_seconds - before.health_seconds)
         evidence = [health.evidence for health in pipeline.sensors.values()]
         values = {
@@ -135,7 +135,7 @@ class HealthReport:
             "rate_hz": rate,
             "subset": "+".join(progress.subset),
             "latency_ms": 1000 * progress.latency,
-            "frames": progress.frames,
+            "frames": progress.snapshots,
             "failures": progress.failures,
             "model": pipeline.model,
             "device": pipeline.device,
@@ -206,7 +206,7 @@ def _may_be_used(evidence: Evidence) -> bool:
 
 
 def _late(times: Times, deadline: float, rate: float) -> str:
-    """What is said of frames that come too late, with the stage that takes most of the time."""
+    """What is said of snapshots that come too late, with the stage that takes most of the time."""
     stages = {name: mean for name, mean in times.mean.items() if name != "total"}
     slowest = max(stages, key=stages.__getitem__)
     return (
@@ -238,7 +238,7 @@ def _judge(
     seconds: float,
 ) -> tuple[bytes, str]:
     """Level and message of one modality, of which ``arrived`` messages were kept and ``invalid``
-    found to be unusable, and which ``used`` frames had; ``usable`` where any is known to be so,
+    found to be unusable, and which ``used`` snapshots had; ``usable`` where any is known to be so,
     ``strayed`` where others were of another frame."""
     evidence = health.evidence
     if not health.connection.topic:
@@ -249,7 +249,7 @@ def _judge(
     if not evidence.live or (evidence.apart is not None and not used):
         absence = explain(evidence, health.connection)
         return _ABSENT.get(absence.cause, DiagnosticStatus.WARN), absence.text
-    if evidence.unusable is not None and not usable:  # no frame has looked at those of this second
+    if evidence.unusable is not None and not usable:  # of this second none was looked at
         came = evidence.unusable
         return (
             DiagnosticStatus.ERROR,

@@ -1,4 +1,4 @@
-"""``~/overview``: a picture of one frame, what is live beside what the model predicts.
+"""``~/overview``: a picture of one snapshot, what is live beside what the model predicts.
 
 A column for each modality: its name and its age in milliseconds, or that it was not live, or left
 out (``~/status`` has the reason); its health with the score (:mod:`smvae_core.health.monitor`),
@@ -15,7 +15,7 @@ import numpy as np
 
 from smvae_core.health.hysteresis import Level
 from smvae_core.modalities import Modality
-from smvae_ros.node.frame import Frame
+from smvae_ros.node.predictions import Predictions
 
 # Pixels. With five modalities the picture stays below 512 kB, Fast DDS' default shared memory.
 TILE = 112
@@ -43,30 +43,30 @@ _CURVES = (
 )
 
 
-def draw_overview(frame: Frame) -> np.ndarray:
+def draw_overview(predictions: Predictions) -> np.ndarray:
     """The picture, uint8 (height, width, 3) RGB.
 
     Args:
-        frame: with the predictions of whatever is to be shown; others are left empty.
+        predictions: of whatever is to be shown; others are left empty.
     """
     step = TILE + GAP
     height = HEADER + CAPTION + 2 * step
-    picture = np.full((height, GAP + step * len(frame.modalities), 3), _BACKGROUND, np.uint8)
-    milliseconds = 1000 * sum(frame.timings.values())
-    live = "+".join(frame.sample.inputs)
+    picture = np.full((height, GAP + step * len(predictions.modalities), 3), _BACKGROUND, np.uint8)
+    milliseconds = 1000 * sum(predictions.timings.values())
+    live = "+".join(predictions.snapshot.readings)
     _write(picture, f"live: {live}   {milliseconds:.1f} ms", (GAP, HEADER - 7), _TEXT)
-    for column, (name, modality) in enumerate(frame.modalities.items()):
+    for column, (name, modality) in enumerate(predictions.modalities.items()):
         left, top = GAP + step * column, HEADER + CAPTION
-        entry = frame.sample.inputs.get(name)
+        entry = predictions.snapshot.readings.get(name)
         if entry is not None:
             state, colour = f"{1000 * entry.age:.0f} ms", _LIVE
         else:
-            absence = frame.sample.absent.get(name)
+            absence = predictions.snapshot.absent.get(name)
             state = "left out" if absence is not None and absence.arrives else "not live"
             colour = _ABSENT
-        judgement = None if entry is None else frame.judgements.get(name)
+        judgement = None if entry is None else predictions.judgements.get(name)
         _write(picture, f"{name} {state}", (left, top - 21), colour)
-        arrays = (frame.arrays.get(name), frame.prediction.observations.get(name))
+        arrays = (predictions.observations.arrays.get(name), predictions.arrays.get(name))
         for row, (array, label) in enumerate(zip(arrays, ("live", "predicted"), strict=True)):
             corner = top + step * row
             tile = picture[corner : corner + TILE, left : left + TILE]

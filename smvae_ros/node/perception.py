@@ -82,7 +82,7 @@ class PerceptionNode(GuardedCallbacks, LifecycleNode):
 
     @property
     def rests(self) -> bool:
-        """Whether there are fewer frames than messages arrive, since nobody listens."""
+        """Whether there are fewer snapshots than messages arrive, since nobody listens."""
         return self._pipeline is not None and self._pipeline.rests
 
     # -- life cycle --------------------------------------------------------------------------------
@@ -105,12 +105,12 @@ class PerceptionNode(GuardedCallbacks, LifecycleNode):
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         result = super().on_activate(state)
-        self._pipeline.start()
+        self._pipeline.worker.start()
         self.get_logger().info("active")
         return result
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
-        self._pipeline.stop()
+        self._pipeline.worker.stop()
         self.get_logger().info("inactive")
         return super().on_deactivate(state)
 
@@ -150,7 +150,7 @@ class PerceptionNode(GuardedCallbacks, LifecycleNode):
         self.get_logger().info(
             f"model {inference.model_hash} of {', '.join(modalities)} on {inference.device} is "
             f"ready after {time.monotonic() - start:.1f} s; subscribed to "
-            + ", ".join(self._pipeline.topics.values())
+            + ", ".join(self._pipeline.subscriptions.topics.values())
         )
         if self._transport_problem:
             self.get_logger().warning(self._transport_problem)
@@ -201,7 +201,7 @@ class PerceptionNode(GuardedCallbacks, LifecycleNode):
             self._pipeline.configure(values)
 
     def _reload(self) -> str:
-        """Loads ``checkpoint`` beside the running model, and swaps them between two frames.
+        """Loads ``checkpoint`` beside the running model, and swaps them between two snapshots.
 
         Raises:
             ValueError, CheckpointError: where the old model has to stay.
@@ -210,7 +210,7 @@ class PerceptionNode(GuardedCallbacks, LifecycleNode):
         if pipeline is None:
             raise ValueError("there is none yet; configure the node first")
         inference = self._load()
-        if differences := _differences(pipeline.inference.modalities, inference.modalities):
+        if differences := _differences(pipeline.worker.inference.modalities, inference.modalities):
             raise ValueError(
                 f"the new one has {differences}; to change that, deactivate, clean up, configure "
                 "and activate"
@@ -227,7 +227,7 @@ class PerceptionNode(GuardedCallbacks, LifecycleNode):
 
     def _publish_diagnostics(self) -> None:
         now, pipeline = time.monotonic_ns(), self._pipeline
-        since = 0.0 if pipeline is None else pipeline.subscribed_since
+        since = 0.0 if pipeline is None else pipeline.subscriptions.since
         if since == math.inf:
             return  # nobody listens
         statuses = self._report(
@@ -238,7 +238,7 @@ class PerceptionNode(GuardedCallbacks, LifecycleNode):
                 (self._settings["late_warn"], self._settings["late_error"]),
                 self._settings["deadline_ms"] / 1000,
             ),
-            PipelineHealth() if pipeline is None else pipeline.health(now),
+            PipelineHealth() if pipeline is None else pipeline.report(now),
             now,
         )
         if now < (since + DIAGNOSTICS_PERIOD) * 1e9:

@@ -5,7 +5,7 @@
 ``~/prediction/<modality>``     what the model expects the modality to look like
 ``~/prediction/camera_info``    for predicted images, so that RViz can place them
 ``~/overview``                  all of it in a picture (:mod:`smvae_ros.node.overview`)
-``~/status``                    how the frame came about (:mod:`smvae_ros.node.frame_status`)
+``~/status``                    how the snapshot came about (:mod:`smvae_ros.node.snapshot_status`)
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ from smvae_ros.messages import (
     scale_camera_info,
 )
 from smvae_ros.messages.latent import SerialisedLatents
-from smvae_ros.node.frame import Frame
-from smvae_ros.node.frame_status import make_frame_status
 from smvae_ros.node.key_values import status_prefix
 from smvae_ros.node.overview import draw_overview
+from smvae_ros.node.predictions import Predictions
+from smvae_ros.node.snapshot_status import make_snapshot_status
 from smvae_ros.sensors.arrivals import Counters
-from smvae_ros.sensors.topic_inputs import Source
+from smvae_ros.sensors.topic_inputs import TopicInput
 
 try:
     from rclpy.event_handler import PublisherEventCallbacks
@@ -47,12 +47,12 @@ _IMAGE_KINDS = ("image", "depth")
 _PICTURE = Modality("overview", "image", (3, 1, 1))  # of any size: a message is made of it
 
 
-class Outputs:
+class Publishers:
     """Creates the publishers; a lifecycle node publishes with them only while it is active.
 
     Args:
         node: the publishers' node.
-        sources: by modality; predictions are sent in the source's message type, images always as
+        inputs: by modality; predictions are sent in the message type of its input, images always as
             sensor_msgs/Image.
         warn: given a subject and a text.
 
@@ -64,15 +64,15 @@ class Outputs:
     def __init__(
         self,
         node: LifecycleNode,
-        sources: Mapping[str, Source],
+        inputs: Mapping[str, TopicInput],
         warn: Callable[[str, str], None],
     ) -> None:
-        self._node, self._sources, self._warn = node, sources, warn
+        self._node, self._inputs, self._warn = node, inputs, warn
         self.frame_id = self.camera_frame = ""
-        self._images = [n for n, s in sources.items() if s.modality.kind in _IMAGE_KINDS]
+        self._images = [n for n, s in inputs.items() if s.modality.kind in _IMAGE_KINDS]
         self._adapters = {
-            name: adapter("sensor_msgs/msg/Image") if name in self._images else source.adapter
-            for name, source in sources.items()
+            name: adapter("sensor_msgs/msg/Image") if name in self._images else topic_input.adapter
+            for name, topic_input in inputs.items()
         }
         self._publishers: list[Publisher] = []
         self._latent = self._create(Image, "~/latent")
@@ -114,72 +114,70 @@ class Outputs:
         """Whether anybody listens to anything."""
         return any(map(_is_heard, self._publishers))
 
-    def publish_latent(self, encoding: Encoding, stamp_ns: int) -> None:
+    def publish_latent(self, posterior: Encoding, stamp_ns: int) -> None:
         """Sends the posterior, before anything is predicted from it."""
-        frame_id, size = self.frame_id, len(encoding.mean)
+        frame_id, size = self.frame_id, len(posterior.mean)
         if self._latents is None or self._latents.made_for != (size, frame_id):
             self._latents = SerialisedLatents(size, frame_id, installed_types, serialize_message)
-        message = self._latents(encoding.mean, encoding.log_variance, stamp_ns)
+        message = self._latents(posterior.mean, posterior.log_variance, stamp_ns)
         self._latent.publish(message)
 
-    def publish(self, frame: Frame) -> None:
+    def publish(self, predictions: Predictions) -> None:
         """Sends everything else but the status.
 
         Raises:
             MessageError: where a prediction does not fit its message type.
         """
-        prediction = frame.prediction
         if _is_heard(self._latent_plot):
+            mean = predictions.posterior.mean
             self._latent_plot.publish(
-                make_message(
-                    installed_types, "std_msgs/msg/Float32MultiArray", data=prediction.mean
-                )
+                make_message(installed_types, "std_msgs/msg/Float32MultiArray", data=mean)
             )
-        for name, array in prediction.observations.items():
+        for name, array in predictions.arrays.items():
             if _is_heard(self._predictions[name]):
-                self._predictions[name].publish(self._make_prediction(name, array, frame))
+                self._predictions[name].publish(self._make_prediction(name, array, predictions))
         if self._images and _is_heard(self._prediction_info):
-            self._publish_camera_info(frame)
+            self._publish_camera_info(predictions)
         if _is_heard(self._overview):
-            self._overview.publish(self._make_overview(frame))
+            self._overview.publish(self._make_overview(predictions))
 
-    def publish_status(self, frame: Frame, counters: Mapping[str, Counters]) -> None:
-        """Sends how the frame came about."""
+    def publish_status(self, predictions: Predictions, counters: Mapping[str, Counters]) -> None:
+        """Sends how the snapshot came about."""
         if _is_heard(self._status):
             prefix = status_prefix(self._node)
-            self._status.publish(make_frame_status(frame, counters, prefix, self.frame_id))
+            self._status.publish(make_snapshot_status(predictions, counters, prefix, self.frame_id))
 
-    def _make_prediction(self, name: str, array: Any, frame: Frame) -> Any:
-        source = self._sources[name]
+    def _make_prediction(self, name: str, array: Any, predictions: Predictions) -> Any:
+        topic_input = self._inputs[name]
         default = self.camera_frame if name in self._images else self.frame_id
         return self._adapters[name].to_message(
             array,
-            source.modality,
+            topic_input.modality,
             installed_types,
-            stamp_ns=frame.stamp_ns,
-            frame_id=frame.sample.frame_ids.get(name) or default,
-            scale=source.scale,
-            joint_names=source.joint_names,
-            encoding="32FC1" if source.modality.kind == "depth" else "",
+            stamp_ns=predictions.stamp_ns,
+            frame_id=predictions.snapshot.frame_ids.get(name) or default,
+            scale=topic_input.scale,
+            joint_names=topic_input.joint_names,
+            encoding="32FC1" if topic_input.modality.kind == "depth" else "",
         )
 
-    def _make_overview(self, frame: Frame) -> Image:
+    def _make_overview(self, predictions: Predictions) -> Image:
         return adapter("sensor_msgs/msg/Image").to_message(
-            draw_overview(frame),
+            draw_overview(predictions),
             _PICTURE,
             installed_types,
-            stamp_ns=frame.stamp_ns,
+            stamp_ns=predictions.stamp_ns,
             frame_id=self.frame_id,
         )
 
-    def _publish_camera_info(self, frame: Frame) -> None:
-        camera_info = frame.sample.camera_info
+    def _publish_camera_info(self, predictions: Predictions) -> None:
+        camera_info = predictions.snapshot.camera_info
         if camera_info is None:
             return
-        modality = self._sources[self._images[0]].modality
+        modality = self._inputs[self._images[0]].modality
         try:
             scaled = scale_camera_info(
-                camera_info, modality, installed_types, stamp_nanoseconds=frame.stamp_ns
+                camera_info, modality, installed_types, stamp_nanoseconds=predictions.stamp_ns
             )
         except MessageError as error:
             self._warn("camera info", str(error))

@@ -27,7 +27,7 @@ from smvae_ros.messages.serialised import SerialisedMessage
 from smvae_ros.node.polled_events import PolledEvents
 from smvae_ros.node.waiting import SharedSensors
 from smvae_ros.sensors.evidence import Connection
-from smvae_ros.sensors.topic_inputs import DECODED_LATE, Source
+from smvae_ros.sensors.topic_inputs import DECODED_LATE, TopicInput
 
 try:
     from rclpy.event_handler import SubscriptionEventCallbacks, UnsupportedEventTypeError
@@ -36,29 +36,29 @@ except ImportError:  # Humble
 
 # In seconds. Who listens may restart, and shall not have to wait for the drivers again.
 UNHEARD_SECONDS = 2.0
-# After the first of them was received, sensors have so long to appear before a frame is made
+# After the first of them was received, sensors have so long to appear before a snapshot is made
 # without them.
 FIRST_SECONDS = 1.0
 Warn = Callable[[str, str], None]
 Read = Callable[[bytes], SerialisedMessage]
 
 
-class Inputs:
-    """Subscribes to every source that has a topic; at once, and from then on as :meth:`attend` is
-    told.
+class Subscriptions:
+    """Subscribes to every topic input that has a topic; at once, and from then on as :meth:`attend`
+    is told.
 
     Args:
         node: the subscriptions' node.
-        sources: by modality.
+        inputs: by modality.
         profiles: quality of service by modality.
         sensors: where messages go.
         camera_info_topic: empty for none.
         warn: given a subject and a text.
 
     Attributes:
-        sources: as given; others of the same topics and types may take their place.
+        inputs: as given; others of the same topics and types may take their place.
         topics: modality → the topic that is subscribed for it, with remappings applied.
-        subscribed_since: monotonic time in seconds; infinite while nothing is subscribed.
+        since: monotonic time in seconds; infinite while nothing is subscribed.
 
     Raises:
         ValueError: for a topic that cannot be subscribed, saying why.
@@ -67,19 +67,19 @@ class Inputs:
     def __init__(
         self,
         node: Node,
-        sources: Mapping[str, Source],
+        inputs: Mapping[str, TopicInput],
         profiles: Mapping[str, QoSProfile],
         sensors: SharedSensors,
         camera_info_topic: str,
         warn: Warn,
     ) -> None:
-        self.sources = sources
+        self.inputs = inputs
         self._node, self._sensors, self._warn = node, sensors, warn
         self._profiles, self._camera_info_topic = profiles, camera_info_topic
         self._subscriptions: dict[str, Subscription] = {}
         self.topics: dict[str, str] = {}
         self._events: list[PolledEvents] = []
-        self.subscribed_since = math.inf
+        self.since = math.inf
         self._heard = time.monotonic()  # when somebody last listened
         try:
             self._subscribe_all()
@@ -97,10 +97,10 @@ class Inputs:
         now = time.monotonic()
         if heard:
             self._heard = now
-            if self.subscribed_since == math.inf:
+            if self.since == math.inf:
                 self._subscribe_all()
                 self._node.get_logger().info("sensors are subscribed again")
-        elif self.subscribed_since < math.inf and now > self._heard + UNHEARD_SECONDS:
+        elif self.since < math.inf and now > self._heard + UNHEARD_SECONDS:
             self.destroy()
             self._node.get_logger().info(
                 "nobody listens: sensors are not subscribed meanwhile (lazy)"
@@ -110,7 +110,7 @@ class Inputs:
         """Whether sensors that have a publisher may not have been received yet, as the first ones
         after the subscription were received just now."""
         now = time.monotonic()
-        if self.subscribed_since == math.inf or now > self._awaited_until:
+        if self.since == math.inf or now > self._awaited_until:
             return False
         with self._sensors as sensors:
             live = sensors.live(time.monotonic_ns())
@@ -139,7 +139,7 @@ class Inputs:
         subscription = self._subscriptions.get(name)
         if subscription is None:
             return ""
-        wanted = self.sources[name].adapter.type_name
+        wanted = self.inputs[name].adapter.type_name
         publishers = self._node.get_publishers_info_by_topic(subscription.topic_name)
         texts = (_mismatch(name, found, wanted, subscription.qos_profile) for found in publishers)
         return "; ".join(dict.fromkeys(text for text in texts if text))
@@ -151,7 +151,7 @@ class Inputs:
 
     def destroy(self) -> None:
         """Ends all subscriptions."""
-        self.subscribed_since = math.inf
+        self.since = math.inf
         for events in self._events:
             events.destroy()
         self._events.clear()
@@ -160,11 +160,11 @@ class Inputs:
         self._subscriptions.clear()
 
     def _subscribe_all(self) -> None:
-        self.subscribed_since = time.monotonic()
+        self.since = time.monotonic()
         self._awaited_until = math.inf  # monotonic; known once a sensor is live
-        for name, source in self.sources.items():
-            if source.topic:
-                self._subscribe(name, source, self._profiles[name])
+        for name, topic_input in self.inputs.items():
+            if topic_input.topic:
+                self._subscribe(name, topic_input, self._profiles[name])
                 self.topics[name] = self._subscriptions[name].topic_name
         if self._camera_info_topic:
             self._subscriptions["camera_info"] = self._node.create_subscription(
@@ -175,29 +175,29 @@ class Inputs:
                 event_callbacks=SubscriptionEventCallbacks(use_default_callbacks=False),
             )
 
-    def _subscribe(self, name: str, source: Source, profile: QoSProfile) -> None:
-        message_type = installed_types(source.adapter.type_name)
-        read = source.reader(partial(deserialize_message, message_type=message_type))
+    def _subscribe(self, name: str, topic_input: TopicInput, profile: QoSProfile) -> None:
+        message_type = installed_types(topic_input.adapter.type_name)
+        read = topic_input.reader(partial(deserialize_message, message_type=message_type))
         # What is decoded when it comes may come at 1 kHz.
-        late = source.modality.kind in DECODED_LATE
+        late = topic_input.modality.kind in DECODED_LATE
         receive = partial(self._receive if late else self._receive_later, name, read)
         incompatible = partial(self._report_incompatible, name)
+        create = partial(
+            self._node.create_subscription,
+            message_type,
+            topic_input.topic,
+            receive,
+            profile,
+            raw=True,
+        )
+        callbacks = partial(
+            SubscriptionEventCallbacks, incompatible_qos=incompatible, use_default_callbacks=False
+        )
         try:
-            callbacks = SubscriptionEventCallbacks(
-                incompatible_qos=incompatible,
-                message_lost=partial(self._count_lost, name),
-                use_default_callbacks=False,
-            )
-            subscription = self._node.create_subscription(
-                message_type, source.topic, receive, profile, event_callbacks=callbacks, raw=True
-            )
+            lost = partial(self._count_lost, name)
+            subscription = create(event_callbacks=callbacks(message_lost=lost))
         except UnsupportedEventTypeError:  # not every middleware notices lost messages
-            callbacks = SubscriptionEventCallbacks(
-                incompatible_qos=incompatible, use_default_callbacks=False
-            )
-            subscription = self._node.create_subscription(
-                message_type, source.topic, receive, profile, event_callbacks=callbacks, raw=True
-            )
+            subscription = create(event_callbacks=callbacks())
         self._events.append(PolledEvents(self._node, subscription))
         self._subscriptions[name] = subscription
 
@@ -210,7 +210,7 @@ class Inputs:
     def _store(self, name: str, read: Read, data: bytes, received_ns: int) -> None:
         message = read(data)
         try:
-            value = self.sources[name].incoming(message)
+            value = self.inputs[name].incoming(message)
             self._sensors.store(name, value, message.stamp_ns, received_ns, message.frame_id)
         except ValueError as error:
             self._sensors.refuse(name, error, received_ns)

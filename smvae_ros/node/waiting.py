@@ -120,7 +120,7 @@ class SharedSensors:
         pending = rule.pending(now)
         wake = rule.next_wake(now, pending)
         if pending is None and wake is not None:
-            wake = min(wake, self._expected_gathering(now) or wake)
+            wake = min(wake, rule.next_gathering_ns(now) or wake)
         self._wakers, self._missing = self._interesting(now, pending)
         self._sleeps_until = wake
         self._condition.wait(None if wake is None else max(0, wake - now) / NANOSECONDS)
@@ -154,10 +154,3 @@ class SharedSensors:
             return (), set()  # only time can make one
         first = rule.order[: rule.order.index(trigger) + 1]
         return first, set() if pending is None else set(rule.awaited(now))
-
-    def _expected_gathering(self, now: int) -> int | None:
-        """A moment in the middle of the next gathering, if the trigger comes on time; None where
-        that is not to be expected any more."""
-        following = self._sensors.rule.next_trigger_ns(now)
-        moment = None if following is None else following + self._sensors.rule.gather_ns // 2
-        return moment if moment is not None and moment > now else None

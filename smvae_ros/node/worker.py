@@ -1,8 +1,8 @@
-"""The thread that owns the model: takes the newest frame, runs the model, publishes.
+"""The thread that owns the model: takes the newest snapshot, runs the model, publishes.
 
-A slow model lowers the rate of frames, never their freshness: what arrives meanwhile replaces what
-was there, and the next frame takes what is newest then. While nobody listens to any output, there
-are only as many frames as keep /diagnostics true.
+A slow model lowers the rate of snapshots, never their freshness: what arrives meanwhile replaces
+what was there, and the next snapshot takes what is newest then. While nobody listens to any output,
+there are only as many snapshots as keep /diagnostics true.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from smvae_core.health.monitor import HealthMonitor
-from smvae_core.inference.inference import Inference, Prediction
-from smvae_ros.node.frame import Frame
-from smvae_ros.node.frame_times import FrameTimes
-from smvae_ros.node.publishers import Outputs
+from smvae_core.inference.inference import Inference
+from smvae_ros.node.predictions import Predictions
+from smvae_ros.node.publishers import Publishers
+from smvae_ros.node.stage_times import StageTimes
 from smvae_ros.node.waiting import SharedSensors
 from smvae_ros.sensors.observations import observe
-from smvae_ros.sensors.snapshot import SensorSample
-from smvae_ros.sensors.topic_inputs import Source
+from smvae_ros.sensors.snapshot import Snapshot
+from smvae_ros.sensors.topic_inputs import TopicInput
 
 LISTENERS_PERIOD = 0.1  # seconds; how often it looks whether somebody listens
 
@@ -32,15 +32,15 @@ class Progress:
     """What the worker has done so far.
 
     Attributes:
-        frames: published since the start.
-        failures: frames that were lost to an error.
+        snapshots: of which predictions were published since the start.
+        failures: snapshots that were lost to an error.
         last_error: of the latest of these.
-        subset: modalities of the latest frame.
-        latency: seconds from the receipt of the latest frame's trigger until it was published.
-        idle: whether there are fewer frames, since nobody listens.
+        subset: modalities of the latest snapshot.
+        latency: seconds from the receipt of the latest snapshot's trigger until it was published.
+        idle: whether there are fewer snapshots, since nobody listens.
     """
 
-    frames: int = 0
+    snapshots: int = 0
     failures: int = 0
     last_error: str = ""
     subset: tuple[str, ...] = ()
@@ -53,43 +53,48 @@ class Worker:
 
     Args:
         inference: a model that has been warmed up.
-        sources: by modality.
-        sensors: where frames come from.
-        outputs: where predictions go.
-        health: given every frame after it has been published.
+        inputs: by modality.
+        sensors: where snapshots come from.
+        publishers: where predictions go.
+        health: given every snapshot after it has been published.
         warn: given a subject and a text.
         debug: given what makes a line of the log, which it calls only where somebody wants it.
 
     Attributes:
-        model: the inference with the sources of its modalities; can be exchanged as a whole between
-            two frames.
-        times: of the stages of frames.
-        progress: what it has done so far; replaced as a whole after each frame.
-        idle_rate: frames per second at most while nobody listens.
-        awaits_sensors: tells whether frames shall wait for sensors that are yet to be received.
+        model: the inference with the inputs of its modalities; can be exchanged as a whole between
+            two snapshots.
+        times: of the stages of snapshots.
+        progress: what it has done so far; replaced as a whole after each snapshot.
+        idle_rate: snapshots per second at most while nobody listens.
+        awaits_sensors: tells whether snapshots shall wait for sensors that are yet to be received.
     """
 
     def __init__(
         self,
         inference: Inference,
-        sources: Mapping[str, Source],
+        inputs: Mapping[str, TopicInput],
         sensors: SharedSensors,
-        outputs: Outputs,
+        publishers: Publishers,
         health: HealthMonitor,
         warn: Callable[[str, str], None],
         debug: Callable[[Callable[[], str]], object],
     ) -> None:
-        self.model = (inference, sources)
+        self.model = (inference, inputs)
         self.progress = Progress()
-        self.times = FrameTimes()
+        self.times = StageTimes()
         self.idle_rate = 1.0
         self.awaits_sensors: Callable[[], bool] = lambda: False
-        self._worked = 0.0  # when a frame was last begun, monotonic
+        self._worked = 0.0  # when a snapshot was last begun, monotonic
         self._ask_at = 0.0  # when to look again whether somebody listens, monotonic
-        self._sensors, self._outputs, self._health = sensors, outputs, health
+        self._sensors, self._publishers, self._health = sensors, publishers, health
         self._warn, self._debug = warn, debug
         self._running = False
         self._thread: threading.Thread | None = None
+
+    @property
+    def inference(self) -> Inference:
+        """The model in use."""
+        return self.model[0]
 
     def start(self) -> None:
         """Begins to work; counting starts anew."""
@@ -101,7 +106,7 @@ class Worker:
         self._thread.start()
 
     def stop(self) -> None:
-        """Returns when the last frame has been published."""
+        """Returns when the last snapshot has been published."""
         if self._thread is None:
             return
         self._running = False
@@ -112,10 +117,10 @@ class Worker:
     def _run(self) -> None:
         while self._running:
             try:
-                sample = self._next_sample()
-                if sample is not None:
-                    self._work(sample)
-            except Exception as error:  # one bad frame must not end the node
+                snapshot = self._next_snapshot()
+                if snapshot is not None:
+                    self._work(snapshot)
+            except Exception as error:  # one bad snapshot must not end the node
                 text = f"{type(error).__name__}: {error}"
                 failures = self.progress.failures + 1
                 self.progress = dataclasses.replace(
@@ -123,8 +128,8 @@ class Worker:
                 )
                 self._warn("worker", f"a frame failed: {text}")
 
-    def _next_sample(self) -> SensorSample | None:
-        """The next frame; None when the work is over."""
+    def _next_snapshot(self) -> Snapshot | None:
+        """The next snapshot; None when the work is over."""
         with self._sensors as sensors:
             while self._running:
                 rest = self._seconds_to_rest()
@@ -132,19 +137,19 @@ class Worker:
                     self._sensors.rest(min(rest, LISTENERS_PERIOD))
                     continue
                 now = time.monotonic_ns()
-                sample = sensors.poll(now)
-                if sample is not None:
+                snapshot = sensors.poll(now)
+                if snapshot is not None:
                     self._worked = time.monotonic()
-                    return sample
+                    return snapshot
                 self._sensors.wait(now)
         return None
 
     def _seconds_to_rest(self) -> float:
-        """How long no frame is needed, since nobody would notice; 0 or less for not at all."""
+        """How long no snapshot is needed, since nobody would notice; 0 or less for not at all."""
         now = time.monotonic()
         if now >= self._ask_at:  # not whenever it wakes: that is when others need the processor
             self._ask_at = now + LISTENERS_PERIOD
-            idle = not self._outputs.are_heard()
+            idle = not self._publishers.are_heard()
             if idle != self.progress.idle:
                 self.progress = dataclasses.replace(self.progress, idle=idle)
                 self._debug(lambda: "nobody listens to frames" if idle else "somebody listens")
@@ -152,62 +157,61 @@ class Worker:
             return self._worked + 1 / self.idle_rate - now
         return LISTENERS_PERIOD if self.awaits_sensors() else 0.0
 
-    def _work(self, sample: SensorSample) -> None:
-        (inference, sources), outputs = self.model, self._outputs
-        observations = observe(sample, sources)
-        timings = {"gather": sample.waited, **observations.timings}
+    def _work(self, snapshot: Snapshot) -> None:
+        (inference, inputs), publishers = self.model, self._publishers
+        observations = observe(snapshot, inputs)
+        timings = {"gather": snapshot.waited, **observations.timings}
         with _timed(timings, "encode"):
-            encoding, broken = inference.encode_finite(observations.arrays)
+            posterior, broken = inference.encode_finite(observations.arrays)
         observations = observations.without_infinite(broken)
         with self._sensors as sensors:
-            sensors.settle(observations.sample, observations.unusable)
+            sensors.settle(observations.snapshot, observations.unusable)
         for name, _, reason in observations.unusable:
-            self._warn(name, f"unusable message on {sources[name].topic}: {reason}")
-        if encoding is None:
+            self._warn(name, f"unusable message on {inputs[name].topic}: {reason}")
+        if posterior is None:
             return
-        sample = observations.sample
+        snapshot = observations.snapshot
         with _timed(timings, "latent"):
-            outputs.publish_latent(encoding, sample.stamp_ns or 0)
+            publishers.publish_latent(posterior, snapshot.stamp_ns or 0)
         with _timed(timings, "decode"):
-            predicted = inference.decode(encoding, outputs.wanted())
-        prediction = Prediction(encoding.mean, encoding.log_variance, predicted, timings)
-        frame = Frame(
-            sample,
-            observations.arrays,
-            prediction,
+            arrays = inference.decode(posterior, publishers.wanted())
+        predictions = Predictions(
+            observations,
+            posterior,
+            arrays,
             inference.modalities,
             inference.model_hash,
             timings,
             self._health.judgements,
         )
         with _timed(timings, "publish"):
-            outputs.publish(frame)
-        timings["total"] = sample.waited + (time.monotonic_ns() - sample.taken_ns) / 1e9
+            publishers.publish(predictions)
+        timings["total"] = snapshot.waited + (time.monotonic_ns() - snapshot.taken_ns) / 1e9
         with self._sensors as sensors:
             counters = sensors.counters()
-        outputs.publish_status(frame, counters)
+        publishers.publish_status(predictions, counters)
         self.times.add(timings)
-        self._debug(lambda: _describe(frame))
+        self._debug(lambda: _describe(predictions))
         self.progress = dataclasses.replace(
             self.progress,
-            frames=self.progress.frames + 1,
+            snapshots=self.progress.snapshots + 1,
             subset=tuple(observations.arrays),
             latency=timings["total"],
         )
-        now = sample.taken_ns / 1e9
-        self._health.check(inference, encoding, observations.arrays, sample.receipts, now)
+        now = snapshot.taken_ns / 1e9
+        self._health.check(inference, posterior, observations.arrays, snapshot.receipts, now)
 
 
-def _describe(frame: Frame) -> str:
-    """A frame in a line."""
-    sample = frame.sample
-    ages = ", ".join(f"{name} {1000 * x.age:.1f} ms old" for name, x in sample.inputs.items())
-    stages = ", ".join(f"{stage} {1000 * s:.1f}" for stage, s in frame.timings.items())
-    absent = "".join(f"; without {name}: {why.text}" for name, why in sample.absent.items())
-    predicted = "+".join(frame.prediction.observations) or "nothing"
+def _describe(predictions: Predictions) -> str:
+    """A snapshot in a line."""
+    snapshot = predictions.snapshot
+    ages = ", ".join(f"{name} {1000 * x.age:.1f} ms old" for name, x in snapshot.readings.items())
+    stages = ", ".join(f"{stage} {1000 * s:.1f}" for stage, s in predictions.timings.items())
+    absent = "".join(f"; without {name}: {why.text}" for name, why in snapshot.absent.items())
+    predicted = "+".join(predictions.arrays) or "nothing"
     return (
-        f"frame at {frame.stamp_ns / 1e9:.3f} by {sample.trigger} of {ages}{absent}; predicted "
-        f"{predicted}; ms: {stages}"
+        f"snapshot at {predictions.stamp_ns / 1e9:.3f} by {snapshot.trigger} of {ages}{absent}; "
+        f"predicted {predicted}; ms: {stages}"
     )
 
 

@@ -20,12 +20,12 @@ from smvae_ros.bags import BagError, BagReader
 from smvae_ros.offline.absences import Absences, describe_strayed, describe_unusable, strays
 from smvae_ros.offline.bag_topics import missing_sources
 from smvae_ros.offline.lockstep import Event, lockstep
-from smvae_ros.parameters.configuration import make_sources, sensor_settings
+from smvae_ros.parameters.configuration import make_topic_inputs, sensor_settings
 from smvae_ros.sensors.absence import Cause
 from smvae_ros.sensors.evidence import Connection
 from smvae_ros.sensors.observations import Observations, observe
 from smvae_ros.sensors.sensor_set import SensorSet
-from smvae_ros.sensors.topic_inputs import Source
+from smvae_ros.sensors.topic_inputs import TopicInput
 
 log = logging.getLogger(__name__)
 
@@ -107,7 +107,7 @@ def encode_bag(
         BagError: where the bag cannot be read, or holds none of the configured topics.
     """
     modalities = inference.modalities
-    sources = make_sources(modalities, values)
+    sources = make_topic_inputs(modalities, values)
     with BagReader(path) as reader:
         missing = missing_sources(reader, sources)
         for name, source in missing.items():
@@ -136,12 +136,12 @@ def encode_bag(
                     log.warning("%s: snapshots are left out: %s", path, error)
                 failed += 1
                 continue
-            sensors.settle(observations.sample, observations.unusable)
-            absences.add(observations.sample.absent)
+            sensors.settle(observations.snapshot, observations.unusable)
+            absences.add(observations.snapshot.absent)
             if encoding is None:
                 continue
             subset = "+".join(observations.arrays)
-            stamp = observations.sample.stamp_ns or 0
+            stamp = observations.snapshot.stamp_ns or 0
             rows.append((stamp, encoding.mean, encoding.log_variance, subset))
             if errors is not None:
                 waiting.append(observations)
@@ -175,7 +175,7 @@ def recorded_modalities(
     Raises:
         BagError: where a bag cannot be read, or holds none of the configured topics.
     """
-    sources = make_sources(inference.modalities, values)
+    sources = make_topic_inputs(inference.modalities, values)
     found: set[str] = set()
     for path in paths:
         with BagReader(path) as reader:
@@ -184,7 +184,7 @@ def recorded_modalities(
 
 
 def _events(
-    reader: BagReader, sources: Mapping[str, Source], sensors: SensorSet
+    reader: BagReader, sources: Mapping[str, TopicInput], sensors: SensorSet
 ) -> Iterator[Event]:
     """The bag's messages as arrivals at the times at which they were recorded."""
     names = {source.topic: name for name, source in sources.items() if source.topic}

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 
 from smvae_ros.bags import BagError, BagReader
 from smvae_ros.messages import ADAPTERS
-from smvae_ros.sensors.topic_inputs import Source
+from smvae_ros.sensors.topic_inputs import TopicInput
 
 
-def missing_sources(reader: BagReader, sources: Mapping[str, Source]) -> dict[str, Source]:
+def missing_sources(reader: BagReader, sources: Mapping[str, TopicInput]) -> dict[str, TopicInput]:
     """The sources whose topic the bag lacks. Of a topic that holds several types, the configured
     one is read from here on.
 

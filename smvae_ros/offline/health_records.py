@@ -34,10 +34,10 @@ class HealthRecords:
 
     def add(self, observations: Observations) -> None:
         """Checks the sensors of a snapshot."""
-        arrays, sample = observations.arrays, observations.sample
+        arrays, snapshot = observations.arrays, observations.snapshot
         encoding = self._inference.encode(arrays)
-        now = sample.taken_ns / 1e9
-        self._monitor.check(self._inference, encoding, arrays, sample.receipts, now)
+        now = snapshot.taken_ns / 1e9
+        self._monitor.check(self._inference, encoding, arrays, snapshot.receipts, now)
         for name, scores in self.scores.items():
             judgement = self._monitor.judgements.get(name)
             live = judgement is not None and name in arrays

@@ -1,18 +1,19 @@
-"""A recorded run through the sensor set, without threads and clocks: the same frames every time."""
+"""A recorded run through the sensor set, without threads and clocks: the same snapshots every
+time."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from smvae_ros.sensors.sensor_set import SensorSample, SensorSet
+from smvae_ros.sensors.sensor_set import SensorSet, Snapshot
 
 # received_ns, modality, value, stamp_ns, and where there is one the frame_id
 Event = tuple[int, str, Any, "int | None"] | tuple[int, str, Any, "int | None", str]
 
 
-def lockstep(events: Iterable[Event], sensors: SensorSet) -> Iterator[SensorSample]:
-    """The frames that a worker makes of these arrivals if it is never busy.
+def lockstep(events: Iterable[Event], sensors: SensorSet) -> Iterator[Snapshot]:
+    """The snapshots that a worker makes of these arrivals if it is never busy.
 
     Messages received at the same time are stored together, before the sensor set is asked.
 
@@ -22,7 +23,7 @@ def lockstep(events: Iterable[Event], sensors: SensorSet) -> Iterator[SensorSamp
         sensors: a fresh sensor set. Unusable readings are counted in it.
 
     Yields:
-        every frame, in order.
+        every snapshot, in order.
 
     Raises:
         ValueError: where ``received_ns`` runs backwards.
@@ -44,11 +45,11 @@ def lockstep(events: Iterable[Event], sensors: SensorSet) -> Iterator[SensorSamp
         yield from _until(None, now, sensors)
 
 
-def _until(end: int | None, now: int | None, sensors: SensorSet) -> Iterator[SensorSample]:
-    """Frames from ``now`` on and before ``end``; None runs on until no further one is due."""
+def _until(end: int | None, now: int | None, sensors: SensorSet) -> Iterator[Snapshot]:
+    """Snapshots from ``now`` on and before ``end``; None runs on until no further one is due."""
     while now is not None and (end is None or now < end):
-        sample = sensors.poll(now)
-        if sample is not None:
-            yield sample
+        snapshot = sensors.poll(now)
+        if snapshot is not None:
+            yield snapshot
         else:
             now = sensors.next_wake(now)

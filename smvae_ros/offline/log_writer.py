@@ -40,8 +40,8 @@ from smvae_ros.messages import ForeignMessage
 from smvae_ros.offline.absences import Absences, strays
 from smvae_ros.offline.bag_topics import missing_sources
 from smvae_ros.offline.step_sampler import LEADER, LogStep, StepSampler
-from smvae_ros.parameters.configuration import make_sources
-from smvae_ros.sensors.topic_inputs import Source
+from smvae_ros.parameters.configuration import make_topic_inputs
+from smvae_ros.sensors.topic_inputs import TopicInput
 
 log = logging.getLogger(__name__)
 
@@ -126,7 +126,7 @@ def convert_bag(
     """
     report = BagConversion() if report is None else report
     check_output(folder, folder=True)
-    sources = make_sources(MODALITIES, values)
+    sources = make_topic_inputs(MODALITIES, values)
     with BagReader(path) as reader:
         missing = missing_sources(reader, sources)
         if LEADER in missing:
@@ -176,7 +176,7 @@ def convert_bag(
     return report
 
 
-def _parameters(values: Mapping[str, Any], names: Mapping[str, Source]) -> str:
+def _parameters(values: Mapping[str, Any], names: Mapping[str, TopicInput]) -> str:
     """What decides about the content of the logs, as JSON."""
     wanted = ("topic", "scale", "joints", "max_age", "max_gap")
     keys = (f"{name}.{setting}" for name in names for setting in wanted)
@@ -210,7 +210,7 @@ def _check_folder(folder: Path, stamp: str, trajectory: int, attributes: Mapping
 
 def _steps(
     reader: BagReader,
-    sources: Mapping[str, Source],
+    sources: Mapping[str, TopicInput],
     sampler: StepSampler,
     report: BagConversion,
 ) -> Iterator[LogStep]:
@@ -254,7 +254,7 @@ def _parts(steps: Iterator[LogStep]) -> Iterator[tuple[int, list[LogStep]]]:
 
 
 def _arrays(
-    steps: Sequence[LogStep], names: Mapping[str, Source], report: BagConversion
+    steps: Sequence[LogStep], names: Mapping[str, TopicInput], report: BagConversion
 ) -> dict[str, np.ndarray]:
     """The datasets of a log file; NaN where a modality is missing."""
     arrays = {}

@@ -79,20 +79,20 @@ class PredictionRecords:
 
     def add(self, observations: Observations) -> None:
         """Predicts every modality, with and without the snapshot's images, and keeps how well."""
-        arrays, sample = observations.arrays, observations.sample
+        arrays, snapshot = observations.arrays, observations.snapshot
         everything = tuple(self.inference.modalities)
         live = self.inference(arrays, predict=everything)
         rest = {name: array for name, array in arrays.items() if name not in self._visual}
         blind = self.inference(rest, predict=everything).observations if rest else {}
         if not self.seconds:
-            self._start_ns = sample.taken_ns
-        seconds = (sample.taken_ns - self._start_ns) / NANOSECONDS
+            self._start_ns = snapshot.taken_ns
+        seconds = (snapshot.taken_ns - self._start_ns) / NANOSECONDS
         for name, modality in self.inference.modalities.items():
             guesses = (live.observations[name], blind.get(name), self._means[name])
             truth = arrays.get(name)
             first, second, third = (_rmse(modality, guess, truth) for guess in guesses)
             self.errors[name].append((first, second, third))
-            entry = sample.inputs.get(name)
+            entry = snapshot.readings.get(name)
             skew = None if entry is None else entry.skew
             self.ages[name].append(math.nan if entry is None else entry.age)
             self.skews[name].append(math.nan if skew is None else skew)

@@ -20,7 +20,7 @@ from smvae_ros.sensors.arrivals import Arrivals, Counters
 from smvae_ros.sensors.buffers import NANOSECONDS, nanoseconds
 from smvae_ros.sensors.evidence import Apart
 from smvae_ros.sensors.series_history import SeriesHistory
-from smvae_ros.sensors.settings import SlotSettings
+from smvae_ros.sensors.settings import BufferSettings
 
 LEADER = "rgb"
 PATIENCE_NS = NANOSECONDS // 2  # how much later than the image the others may be recorded
@@ -75,7 +75,7 @@ class StepSampler:
         self._max_age_ns = {name: nanoseconds(age) for name, age in max_age.items()}
         self._max_gap_ns = nanoseconds(max_gap)
         self._series = {
-            modality.name: SeriesHistory(modality, SlotSettings(max_gap=max_gap))
+            modality.name: SeriesHistory(modality, BufferSettings(max_gap=max_gap))
             for modality in modalities
             if modality.kind == "series"
         }

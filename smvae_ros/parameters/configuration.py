@@ -20,24 +20,24 @@ from smvae_ros.messages import adapter
 from smvae_ros.parameters.declarations import NODE_PARAMETERS, modality_parameters
 from smvae_ros.parameters.names import NODE_NAME, absolute_topic, full_name
 from smvae_ros.parameters.parameters_file import namespaces, read_parameters
-from smvae_ros.sensors.settings import SensorSettings, SlotSettings
-from smvae_ros.sensors.topic_inputs import Source
+from smvae_ros.sensors.settings import BufferSettings, SensorSettings
+from smvae_ros.sensors.topic_inputs import TopicInput
 
 log = logging.getLogger(__name__)
 
 _OF_EVERY_NODE = {"use_sim_time", "start_type_description_service"}  # `ros2 param dump` writes them
 
 
-def make_sources(
+def make_topic_inputs(
     modalities: Mapping[str, Modality], values: Mapping[str, Any]
-) -> dict[str, Source]:
+) -> dict[str, TopicInput]:
     """Where each modality comes from, according to the parameters' values.
 
     Raises:
         MessageError: for a message type without an adapter.
     """
     return {
-        name: Source(
+        name: TopicInput(
             modality,
             values[f"{name}.topic"],
             adapter(values[f"{name}.type"]),
@@ -62,15 +62,15 @@ def health_settings(values: Mapping[str, Any]) -> HealthSettings:
 
 def sensor_settings(modalities: Iterable[str], values: Mapping[str, Any]) -> SensorSettings:
     """The sensor set's part of the parameters' values."""
-    slots = {
-        name: SlotSettings(
+    buffers = {
+        name: BufferSettings(
             max_age=values[f"{name}.max_age"],
             max_skew=values[f"{name}.max_skew"],
-            max_gap=values.get(f"{name}.max_gap", SlotSettings.max_gap),
+            max_gap=values.get(f"{name}.max_gap", BufferSettings.max_gap),
         )
         for name in modalities
     }
-    return SensorSettings(values["trigger"], values["max_rate"], values["gather_ms"], slots)
+    return SensorSettings(values["trigger"], values["max_rate"], values["gather_ms"], buffers)
 
 
 def add_parameters_options(parser: ArgumentParser) -> None:

@@ -21,7 +21,7 @@ from smvae_core.modalities import Kind
 from smvae_ros.messages import ADAPTERS, full_type_name
 from smvae_ros.messages.fields import MAXIMUM_NAME
 from smvae_ros.messages.vectors import MAXIMUM_JOINTS
-from smvae_ros.sensors.settings import TIMER, SlotSettings
+from smvae_ros.sensors.settings import TIMER, BufferSettings
 
 MAXIMUM_PATH = 4096  # characters
 
@@ -305,7 +305,7 @@ def modality_parameters(name: str, kind: Kind) -> tuple[Declaration, ...]:
         name: of the modality, with which the parameters' names begin.
         kind: of the modality; some have parameters of their own.
     """
-    defaults = SlotSettings()
+    defaults = BufferSettings()
     declarations = [
         Declaration(
             f"{name}.topic",

@@ -20,7 +20,7 @@ from smvae_core.preprocessing import prepare, to_raw
 from smvae_ros.bags import BagReader
 from smvae_ros.messages import adapter, stamp_ns
 from smvae_ros.offline.bag_posteriors import encode_bag
-from smvae_ros.parameters.configuration import make_sources, read_values
+from smvae_ros.parameters.configuration import make_topic_inputs, read_values
 from smvae_ros.reports.demo_recording import DemoRecording, nearest
 from smvae_ros.reports.figures import (
     clear_ticks,
@@ -31,7 +31,7 @@ from smvae_ros.reports.figures import (
     plot_live,
 )
 from smvae_ros.reports.page import Page
-from smvae_ros.sensors.topic_inputs import Source
+from smvae_ros.sensors.topic_inputs import TopicInput
 
 CAMERA = ("rgb", "depth")
 BLIND: Subset = ("force", "action", "proprio")
@@ -91,7 +91,7 @@ def write_report(options: argparse.Namespace, recording: DemoRecording) -> dict[
     """
     inference = Inference.load(options.checkpoint)
     values = read_values(options.params, inference.modalities.values())
-    sources = make_sources(inference.modalities, values)
+    sources = make_topic_inputs(inference.modalities, values)
     with BagReader(options.bag) as reader:
         start_ns = reader.start_ns
         truth = {name: read_truth(reader, sources[name]) for name in CAMERA}
@@ -115,7 +115,7 @@ def write_report(options: argparse.Namespace, recording: DemoRecording) -> dict[
     return report
 
 
-def read_truth(reader: BagReader, source: Source) -> Truth:
+def read_truth(reader: BagReader, source: TopicInput) -> Truth:
     """All usable readings of a modality in the bag, prepared.
 
     Raises:

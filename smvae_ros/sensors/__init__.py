@@ -1,1 +1,1 @@
-"""From messages to frames without rclpy: which sensors are live, and when readings make a frame."""
+"""From messages to observations without rclpy: what is live, and when it makes a snapshot."""

@@ -1,8 +1,8 @@
-"""Why a modality is not in a frame, or in a step of a log, and what to do about it.
+"""Why a modality is not in a snapshot, or in a step of a log, and what to do about it.
 
 Decided and worded here alone: ``~/status`` and ``/diagnostics`` of the live node, ``evaluate`` and
 ``bag_to_log`` say what comes out of :func:`explain`. The first of these that is true is the reason:
-what arrives cannot go into this frame (its stamp is another clock's, or does not advance), it is
+what arrives cannot go into this snapshot (its stamp is another clock's, or does not advance), it is
 unusable or somebody else's, readings of a series make no window, nothing arrives.
 """
 
@@ -54,10 +54,10 @@ class Absence:
 
 
 def explain(evidence: Evidence, connection: Connection | None = None) -> Absence:
-    """Why a modality that is not in a frame is not.
+    """Why a modality that is not in a snapshot is not.
 
     Args:
-        evidence: of the time of the frame.
+        evidence: of the time of the snapshot.
         connection: where it is known; otherwise only what arrived is spoken of.
     """
     if connection is not None and not connection.topic:

@@ -18,14 +18,14 @@ class Counters:
 
     Attributes:
         received: stored.
-        usable: of these, known to be so, as an image is only when a frame has used it.
-        used: frames that it was part of.
-        dropped: replaced by a newer one before any frame used them.
+        usable: of these, known to be so, as an image is only when a snapshot has used it.
+        used: snapshots that it was part of.
+        dropped: replaced by a newer one before any snapshot used them.
         lost: never reached a callback, according to the middleware.
-        invalid: unusable; of images those, too, that had been stored before a frame noticed.
+        invalid: unusable; of images those, too, that had been stored before a snapshot noticed.
         foreign: good, but about something else, such as another arm's joints.
         strayed: of these, messages of another frame_id than that of the messages that count.
-        skewed: frames that the modality was left out of because of its stamp.
+        skewed: snapshots that the modality was left out of because of its stamp.
         last_error: why the latest invalid one was unusable.
         last_stray: of which two frames messages come.
     """
@@ -48,7 +48,7 @@ class Arrivals:
 
     Attributes:
         counters: since they were last reset.
-        apart: of the latest frame, where it left the modality out because of its stamp.
+        apart: of the latest snapshot, where it left the modality out because of its stamp.
         repeated: how often in a row a stamp was the one before.
         frame_id: of the latest one that was kept; empty where it has none, None before any.
     """
@@ -112,10 +112,10 @@ class Arrivals:
             self._unusable = self._foreign = None
 
     def use(self, proven: bool) -> None:
-        """Counts a frame that the modality was part of.
+        """Counts a snapshot that the modality was part of.
 
         Args:
-            proven: whether the frame has shown that the newest message is usable.
+            proven: whether the snapshot has shown that the newest message is usable.
         """
         self.counters.used += 1
         if proven:

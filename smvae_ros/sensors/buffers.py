@@ -1,4 +1,4 @@
-"""What is kept of one modality: its newest sample, and what counts where that proves unusable.
+"""What is kept of one modality: its newest message, and what counts where that proves unusable.
 
 Times are integer nanoseconds. A stamp is the time in a message's header and may be missing, jump or
 run backwards; ``received_ns`` is the monotonic time of receipt.
@@ -10,11 +10,11 @@ from collections import deque
 from typing import Any, NamedTuple
 
 from smvae_ros.sensors.evidence import Window
-from smvae_ros.sensors.settings import SlotSettings
+from smvae_ros.sensors.settings import BufferSettings
 
 NANOSECONDS = 1_000_000_000
-PERIODS = 8  # a median of so many ignores single lost samples and jumps
-SPARE = 4  # samples kept beside the newest; images are large
+PERIODS = 8  # a median of so many ignores single lost messages and jumps
+SPARE = 4  # messages kept beside the newest; images are large
 
 
 def nanoseconds(seconds: float) -> int:
@@ -22,7 +22,7 @@ def nanoseconds(seconds: float) -> int:
     return round(seconds * NANOSECONDS)
 
 
-class Sample(NamedTuple):
+class Received(NamedTuple):
     """One message: whatever was stored of it, its stamp (None where it has none), its receipt."""
 
     value: Any
@@ -30,34 +30,35 @@ class Sample(NamedTuple):
     received_ns: int
 
 
-class NewestSlot:
-    """The newest sample of a modality, which always replaces the one before.
+class NewestBuffer:
+    """The newest message of a modality, which always replaces the one before.
 
-    Some values are decoded only when a frame uses them, and may prove unusable then. So the last
-    one that a frame did use is kept until a newer one is used (:meth:`prove`), and some between
+    Some values are decoded only when a snapshot uses them, and may prove unusable then. So the last
+    one that a snapshot did use is kept until a newer one is used (:meth:`prove`), and some between
     them: where the newest is given up (:meth:`discard`), the one before it is the newest again.
 
     Args:
         settings: how it is judged; can be exchanged later with :meth:`configure`.
 
     Attributes:
-        max_skew_ns: with a stamp further than this from the trigger's, it is left out of a frame.
+        max_skew_ns: with a stamp further than this from the trigger's, it is left out of a
+            snapshot.
         value: whatever was stored; None before anything was.
         stamp_ns: its stamp; None where it has none.
         received_ns: its monotonic time of receipt.
-        unused: it has not been part of a frame yet.
+        unused: it has not been part of a snapshot yet.
     """
 
-    def __init__(self, settings: SlotSettings | None = None) -> None:
+    def __init__(self, settings: BufferSettings | None = None) -> None:
         self.value: Any = None
         self.stamp_ns: int | None = None
         self.received_ns = 0
         self.unused = False
-        self._samples: list[Sample] = []  # the newest last
+        self._kept: list[Received] = []  # the newest last
         self._distances: deque[int] = deque(maxlen=PERIODS)
-        self.configure(settings or SlotSettings())
+        self.configure(settings or BufferSettings())
 
-    def configure(self, settings: SlotSettings) -> None:
+    def configure(self, settings: BufferSettings) -> None:
         """Exchanges the settings."""
         self._max_age_ns = nanoseconds(settings.max_age)
         self.max_skew_ns = nanoseconds(settings.max_skew)
@@ -98,62 +99,62 @@ class NewestSlot:
         return 0 if stamp is None or moment_ns is None else moment_ns - stamp
 
     def is_skewed(self, moment_ns: int | None) -> bool:
-        """Whether that is more than a frame may mix."""
+        """Whether that is more than a snapshot may mix."""
         return abs(self.skew_ns(moment_ns)) > self.max_skew_ns
 
-    def earlier(self, now: int, moment_ns: int | None) -> list[Sample]:
-        """The samples before the newest that count where that is unusable, newest first.
+    def earlier(self, now: int, moment_ns: int | None) -> list[Received]:
+        """The messages before the newest that count where that is unusable, newest first.
 
         Args:
             now: they are still fresh enough then.
             moment_ns: their stamps are not too far from it; None for no matter.
         """
         oldest, found = now - self._max_age_ns, []
-        for sample in self._samples[-2::-1]:
-            apart = 0 if None in (sample.stamp_ns, moment_ns) else moment_ns - sample.stamp_ns
-            if sample.received_ns >= oldest and abs(apart) <= self.max_skew_ns:
-                found.append(sample)
+        for message in self._kept[-2::-1]:
+            apart = 0 if None in (message.stamp_ns, moment_ns) else moment_ns - message.stamp_ns
+            if message.received_ns >= oldest and abs(apart) <= self.max_skew_ns:
+                found.append(message)
         return found
 
     def store(self, value: Any, stamp_ns: int | None, received_ns: int) -> bool:
-        """Keeps a sample. Returns whether another one, never used, was lost by it."""
+        """Keeps a message. Returns whether another one, never used, was lost by it."""
         replaced = self.unused
         self._measure(stamp_ns)
-        samples = self._samples
-        samples.append(Sample(value, stamp_ns, received_ns))
-        while len(samples) > 1 and samples[0].received_ns < received_ns - self._max_age_ns:
-            del samples[0]
-        if len(samples) > 1 + SPARE:
-            del samples[1]  # not the first: it may be the only one that is usable
-        self._show(samples[-1])
+        kept = self._kept
+        kept.append(Received(value, stamp_ns, received_ns))
+        while len(kept) > 1 and kept[0].received_ns < received_ns - self._max_age_ns:
+            del kept[0]
+        if len(kept) > 1 + SPARE:
+            del kept[1]  # not the first: it may be the only one that is usable
+        self._show(kept[-1])
         self.unused = True
         return replaced
 
     def prove(self, value: Any) -> None:
-        """Tells that a frame has used a sample: those before it are not needed any more."""
+        """Tells that a snapshot has used a message: those before it are not needed any more."""
         place = self._find(value)
         if place is not None:
-            del self._samples[:place]
+            del self._kept[:place]
 
     def discard(self, value: Any) -> None:
-        """Tells that a sample is unusable: it is as if it had never been stored."""
+        """Tells that a message is unusable: it is as if it had never been stored."""
         place = self._find(value)
         if place is None:
             return
-        was_newest = place == len(self._samples) - 1
-        del self._samples[place]
+        was_newest = place == len(self._kept) - 1
+        del self._kept[place]
         if was_newest:
-            self._show(self._samples[-1] if self._samples else Sample(None, None, 0))
+            self._show(self._kept[-1] if self._kept else Received(None, None, 0))
             self.unused = False
 
     def _find(self, value: Any) -> int | None:
-        for place in range(len(self._samples) - 1, -1, -1):
-            if self._samples[place].value is value:
+        for place in range(len(self._kept) - 1, -1, -1):
+            if self._kept[place].value is value:
                 return place
         return None
 
-    def _show(self, sample: Sample) -> None:
-        self.value, self.stamp_ns, self.received_ns = sample
+    def _show(self, message: Received) -> None:
+        self.value, self.stamp_ns, self.received_ns = message
 
     def _measure(self, stamp_ns: int | None) -> None:
         """Takes a stamp into account for the period."""

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from smvae_ros.sensors.buffers import NewestSlot, nanoseconds
+from smvae_ros.sensors.buffers import NewestBuffer, nanoseconds
 from smvae_ros.sensors.series_history import SeriesHistory
 from smvae_ros.sensors.settings import TIMER, SensorSettings
 
@@ -21,18 +21,17 @@ class DueRule:
     """See the module's description.
 
     Args:
-        slots: what is kept, by modality in the model's order; read only.
+        buffers: what is kept, by modality in the model's order; read only.
         settings: can be exchanged later with :meth:`configure`.
 
     Attributes:
         order: the configured trigger, then who stands in for it: the next ones of the model's
             order, and series last, whose every reading would make a snapshot.
         timed: whether snapshots are made by time, and not by arrivals.
-        gather_ns: how long the others of the same moment are awaited.
     """
 
-    def __init__(self, slots: Mapping[str, NewestSlot], settings: SensorSettings) -> None:
-        self._slots = slots
+    def __init__(self, buffers: Mapping[str, NewestBuffer], settings: SensorSettings) -> None:
+        self._buffers = buffers
         self._permitted_ns: int | None = None  # the rate limit allows no snapshot before
         self._gathering: tuple[str, int] | None = None  # the trigger, and since when it is pending
         # Receipt of a trigger found old, and how long its successor is awaited; decided once for
@@ -43,20 +42,21 @@ class DueRule:
     def configure(self, settings: SensorSettings) -> None:
         """Exchanges the settings between two snapshots."""
         self.timed = settings.trigger == TIMER
-        self.gather_ns = nanoseconds(settings.gather_ms / 1000)
+        self._gather_ns = nanoseconds(settings.gather_ms / 1000)
         self._period_ns = nanoseconds(1.0 / settings.max_rate)
-        names = sorted(self._slots, key=lambda name: isinstance(self._slots[name], SeriesHistory))
-        start = names.index(settings.trigger) if settings.trigger in self._slots else 0
+        buffers = self._buffers
+        names = sorted(buffers, key=lambda name: isinstance(buffers[name], SeriesHistory))
+        start = names.index(settings.trigger) if settings.trigger in self._buffers else 0
         self.order = names[start:] + names[:start]
 
     def live(self, now: int) -> list[str]:
         """The modalities that are fresh enough to be used, in the model's order."""
-        return [name for name, slot in self._slots.items() if slot.is_live(now)]
+        return [name for name, buffer in self._buffers.items() if buffer.is_live(now)]
 
     def trigger(self, now: int) -> str | None:
         """The modality that makes snapshots now: the configured one or who stands in for it; None
         where nothing is live."""
-        return next((name for name in self.order if self._slots[name].is_live(now)), None)
+        return next((name for name in self.order if self._buffers[name].is_live(now)), None)
 
     def is_due(self, now: int) -> bool:
         """Whether a snapshot shall be taken now; where others are awaited, that has begun then."""
@@ -98,27 +98,29 @@ class DueRule:
             return self._permitted_ns if self.live(now) else None
         trigger = self.trigger(now)
         # When it stops being live, arrivals of another modality make snapshots.
-        return None if trigger is None else self._slots[trigger].live_until_ns + 1
+        return None if trigger is None else self._buffers[trigger].live_until_ns + 1
 
     def pending(self, now: int) -> str | None:
         """The modality whose newest reading waits to become a snapshot, "timer", or None."""
         if self.timed:
             return TIMER if self.live(now) and not self.is_limited(now) else None
         name = self.trigger(now)
-        if name is None or not self._slots[name].unused:
+        if name is None or not self._buffers[name].unused:
             return None
         # A stand-in makes snapshots of what arrives from now on, not of what it still has.
-        missed = (self._slots[other] for other in self.order[: self.order.index(name)])
-        since = max((slot.live_until_ns for slot in missed if slot.complete), default=0)
-        return name if self._slots[name].received_ns >= since else None
+        missed = (self._buffers[other] for other in self.order[: self.order.index(name)])
+        since = max((buffer.live_until_ns for buffer in missed if buffer.complete), default=0)
+        return name if self._buffers[name].received_ns >= since else None
 
-    def next_trigger_ns(self, now: int) -> int | None:
-        """When the trigger's next reading comes if it is on time; None where that is unknown."""
+    def next_gathering_ns(self, now: int) -> int | None:
+        """A moment in the middle of the next gathering if the trigger comes on time; None where
+        that is not to be expected any more."""
         trigger = self.trigger(now)
-        slot = None if trigger is None else self._slots[trigger]
-        if slot is None or slot.period_ns is None:
+        buffer = None if trigger is None else self._buffers[trigger]
+        if buffer is None or buffer.period_ns is None:
             return None
-        return slot.received_ns + slot.period_ns
+        moment = buffer.received_ns + buffer.period_ns + self._gather_ns // 2
+        return moment if moment > now else None
 
     def is_limited(self, now: int) -> bool:
         """Whether the rate limit allows no snapshot yet."""
@@ -134,17 +136,17 @@ class DueRule:
         trigger = self.trigger(now)
         if trigger is None or self.timed:
             return []
-        moment = self._slots[trigger].stamp_ns
+        moment = self._buffers[trigger].stamp_ns
         if moment is None:
             return []
-        latest = moment + self.gather_ns
+        latest = moment + self._gather_ns
         names = []
-        for name, slot in self._slots.items():
-            stamp = slot.stamp_ns
+        for name, buffer in self._buffers.items():
+            stamp = buffer.stamp_ns
             if name == trigger or stamp is None or stamp >= moment:
                 continue
-            period = slot.period_ns
-            if period is None or not slot.is_live(now) or slot.is_skewed(moment):
+            period = buffer.period_ns
+            if period is None or not buffer.is_live(now) or buffer.is_skewed(moment):
                 continue
             if stamp < moment - period / 2 and stamp + period <= latest:
                 names.append(name)
@@ -155,8 +157,8 @@ class DueRule:
         has had its time; and from when it became pending, so that a fast trigger cannot put off a
         snapshot for ever."""
         trigger, since = gathering
-        received = since if trigger == TIMER else self._slots[trigger].received_ns
-        return min(since, received) + self.gather_ns
+        received = since if trigger == TIMER else self._buffers[trigger].received_ns
+        return min(since, received) + self._gather_ns
 
     def _awaits_successor(self, trigger: str, now: int) -> bool:
         """Whether the trigger's reading is so old that the next one is awaited instead.
@@ -168,15 +170,15 @@ class DueRule:
         at most. It is asked when a snapshot is first due, and once for each, so that nothing can
         put it off for ever. Readings of a series come too often for it to matter.
         """
-        slot = None if trigger == TIMER else self._slots[trigger]
-        if slot is None or isinstance(slot, SeriesHistory) or self._gathering is not None:
+        buffer = None if trigger == TIMER else self._buffers[trigger]
+        if buffer is None or isinstance(buffer, SeriesHistory) or self._gathering is not None:
             return False
         if self._successor is None:
-            period = slot.period_ns
-            wait = 0 if period is None else min(self.gather_ns, period // 4)
-            due = slot.received_ns + (period or 0)
+            period = buffer.period_ns
+            wait = 0 if period is None else min(self._gather_ns, period // 4)
+            due = buffer.received_ns + (period or 0)
             late = wait > 0 and now >= due - wait
-            until = min(due + wait, now + self.gather_ns) if late else 0
-            self._successor = (slot.received_ns, until)
+            until = min(due + wait, now + self._gather_ns) if late else 0
+            self._successor = (buffer.received_ns, until)
         received, until = self._successor
-        return slot.received_ns == received and now < until
+        return buffer.received_ns == received and now < until

@@ -11,15 +11,15 @@ RECENT = 2.0
 
 @dataclass(frozen=True)
 class Apart:
-    """A stamp too far from a frame's.
+    """A stamp too far from a snapshot's.
 
     Attributes:
-        other: the modality that the frame's moment comes from.
+        other: the modality that the snapshot's moment comes from.
         seconds: by which the stamp is behind that moment; negative where it is ahead.
         limit: that is allowed, in seconds.
         setting: the parameter that says so, without the modality's name.
         stamp_ns: the stamp.
-        moment_ns: the frame's.
+        moment_ns: the snapshot's.
         other_repeated: as :attr:`Evidence.repeated`, of the other.
     """
 
@@ -76,7 +76,7 @@ class Evidence:
         unusable: messages since then that could not be used.
         foreign: messages since then that were good, but about something else.
         repeated: how often in a row a stamp was the one before; 0 where no message came lately.
-        apart: of the latest frame, where it left the modality out because of its stamp.
+        apart: of the latest snapshot, where it left the modality out because of its stamp.
         window: of a series whose fresh readings are no window (yet).
     """
 

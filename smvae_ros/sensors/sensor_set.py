@@ -1,9 +1,10 @@
 """The newest reading of each modality, its age, and when a set of them becomes a snapshot.
 
-There is no synchroniser. Every modality has one newest-wins slot (:mod:`smvae_ros.sensors.buffers`;
-a series a short history, :mod:`smvae_ros.sensors.series_history`), and when what is fresh becomes a
-snapshot is for :mod:`smvae_ros.sensors.due` to say. How far apart the readings of a snapshot are is
-judged by their stamps alone.
+There is no synchroniser. Every modality has one newest-wins buffer
+(:mod:`smvae_ros.sensors.buffers`; a series a short history,
+:mod:`smvae_ros.sensors.series_history`), and when what is fresh becomes a snapshot is for
+:mod:`smvae_ros.sensors.due` to say. How far apart the readings of a snapshot are is judged by their
+stamps alone.
 
 Protocol
 --------
@@ -13,7 +14,7 @@ and so is the same live and offline:
 
 1. ``store(name, value, stamp_ns, received_ns)`` for each message, in order of receipt.
 2. ``poll(now)`` after each message, and at the time that ``next_wake(now)`` names. It returns a
-   :class:`SensorSample` when one is due, otherwise None.
+   :class:`Snapshot` when one is due, otherwise None.
 3. ``settle(...)`` when it has been decoded, which may show that some values are unusable.
 
 Offline tools do so in :func:`smvae_ros.offline.lockstep.lockstep`; in the node one thread stores
@@ -35,8 +36,8 @@ from smvae_ros.sensors.due import DueRule
 from smvae_ros.sensors.evidence import Connection, Evidence
 from smvae_ros.sensors.sensor import Sensor
 from smvae_ros.sensors.series_history import SeriesHistory
-from smvae_ros.sensors.settings import TIMER, SensorSettings, SlotSettings
-from smvae_ros.sensors.snapshot import Input, SensorSample, Unusable
+from smvae_ros.sensors.settings import TIMER, BufferSettings, SensorSettings
+from smvae_ros.sensors.snapshot import Reading, Snapshot, Unusable
 
 
 class SensorSet:
@@ -64,9 +65,9 @@ class SensorSet:
         self.camera_info: Any = None
         self._connections = dict(connections or {})
         self._sensors = {name: Sensor(name, modality) for name, modality in modalities.items()}
-        self._slots = {name: sensor.slot for name, sensor in self._sensors.items()}
+        self._buffers = {name: sensor.buffer for name, sensor in self._sensors.items()}
         settings = settings or SensorSettings()
-        self.rule = DueRule(self._slots, settings)
+        self.rule = DueRule(self._buffers, settings)
         self.configure(settings)
 
     def configure(self, settings: SensorSettings) -> None:
@@ -75,17 +76,17 @@ class SensorSet:
         Raises:
             ValueError: where settings name a modality that is not there.
         """
-        unknown = set(settings.slots) - set(self._slots)
+        unknown = set(settings.buffers) - set(self._buffers)
         if settings.trigger not in ("", TIMER):
-            unknown |= {settings.trigger} - set(self._slots)
+            unknown |= {settings.trigger} - set(self._buffers)
         if unknown:
             raise ValueError(
                 f"unknown modality {', '.join(sorted(unknown))}; "
-                f"the model has {', '.join(self._slots)}"
+                f"the model has {', '.join(self._buffers)}"
             )
         self.rule.configure(settings)
-        for name, slot in self._slots.items():
-            slot.configure(settings.slots.get(name, SlotSettings()))
+        for name, buffer in self._buffers.items():
+            buffer.configure(settings.buffers.get(name, BufferSettings()))
 
     # -- what comes in ---------------------------------------------------------------------------
 
@@ -111,7 +112,7 @@ class SensorSet:
     def skip(self, name: str) -> None:
         """The newest message of a modality makes no snapshot by itself, and is not counted as
         dropped when a newer one replaces it; it stays live as ever."""
-        self._slots[name].unused = False
+        self._buffers[name].unused = False
 
     def refuse(self, name: str, error: ValueError, received_ns: int) -> None:
         """Counts a message that is unusable or, by a ForeignMessage, somebody else's."""
@@ -121,23 +122,23 @@ class SensorSet:
         """Counts messages that never arrived."""
         self._sensors[name].arrivals.counters.lost += count
 
-    def settle(self, sample: SensorSample, unusable: Iterable[Unusable]) -> None:
+    def settle(self, snapshot: Snapshot, unusable: Iterable[Unusable]) -> None:
         """Tells what of a snapshot was used, and which messages are unusable: those count as if
         they had never been stored, so that the last usable one is the newest again.
 
         Args:
-            sample: the snapshot with the inputs that were used.
+            snapshot: the snapshot with the readings that were used.
             unusable: what was found out with it.
         """
         unusable = list(unusable)
         spoilt = {name for name, _, _ in unusable}
-        for name, entry in sample.inputs.items():
-            self._slots[name].prove(entry.value)
+        for name, entry in snapshot.readings.items():
+            self._buffers[name].prove(entry.value)
             late = not isinstance(entry.value, np.ndarray)
             self._sensors[name].arrivals.use(proven=late and name not in spoilt)
         for name, entry, reason in unusable:
-            self._slots[name].discard(entry.value)
-            received_ns = sample.taken_ns - nanoseconds(entry.age)
+            self._buffers[name].discard(entry.value)
+            received_ns = snapshot.taken_ns - nanoseconds(entry.age)
             self._sensors[name].arrivals.refuse(ValueError(reason), received_ns)
 
     # -- what is known ---------------------------------------------------------------------------
@@ -160,18 +161,13 @@ class SensorSet:
         """What is known of each modality, to explain why it is in no snapshot."""
         return {name: sensor.evidence(now) for name, sensor in self._sensors.items()}
 
-    def age(self, name: str, now: int) -> float | None:
-        """Seconds since the modality last arrived; None if it never did."""
-        slot = self._slots[name]
-        return None if slot.value is None else (now - slot.received_ns) / NANOSECONDS
-
     def live(self, now: int) -> list[str]:
         """The modalities that are fresh enough to be used, in the model's order."""
         return self.rule.live(now)
 
     # -- what goes out ---------------------------------------------------------------------------
 
-    def poll(self, now: int) -> SensorSample | None:
+    def poll(self, now: int) -> Snapshot | None:
         """The snapshot that is due now, or None."""
         return self.take(now) if self.rule.is_due(now) else None
 
@@ -180,7 +176,7 @@ class SensorSet:
         snapshot. Where it is not later than ``now``, one may be due."""
         return self.rule.next_wake(now, self.rule.pending(now))
 
-    def take(self, now: int) -> SensorSample | None:
+    def take(self, now: int) -> Snapshot | None:
         """The snapshot of what is live now, whether or not it is due; None if nothing is."""
         trigger = self.rule.trigger(now)
         if trigger is None:
@@ -188,19 +184,19 @@ class SensorSet:
         live, sensors = self.live(now), self._sensors
         leader = self._leader(trigger, live)
         names = [name for name in live if sensors[name].fits(leader)]
-        inputs = self._inputs(names, trigger, leader.slot.stamp_ns, now)
+        readings = self._readings(names, trigger, leader.buffer.stamp_ns, now)
         absent = {
             name: explain(sensor.evidence(now), self._connections.get(name))
             for name, sensor in sensors.items()
-            if name not in inputs
+            if name not in readings
         }
-        for name in inputs:
-            self._slots[name].unused = False
+        for name in readings:
+            self._buffers[name].unused = False
         self.rule.taken(now)
         timed = self.rule.timed
-        waited = 0.0 if timed else (now - self._slots[trigger].received_ns) / NANOSECONDS
-        return SensorSample(
-            inputs,
+        waited = 0.0 if timed else (now - self._buffers[trigger].received_ns) / NANOSECONDS
+        return Snapshot(
+            readings,
             TIMER if timed else trigger,
             now,
             waited,
@@ -213,14 +209,14 @@ class SensorSet:
         """The one whose stamp is the snapshot's moment: the trigger, or the first with a stamp; the
         trigger also where none has one."""
         names = (trigger, *live)
-        stamped = (name for name in names if self._slots[name].stamp_ns is not None)
+        stamped = (name for name in names if self._buffers[name].stamp_ns is not None)
         return self._sensors[next(stamped, trigger)]
 
-    def _inputs(
+    def _readings(
         self, names: list[str], trigger: str, moment: int | None, now: int
-    ) -> dict[str, Input]:
+    ) -> dict[str, Reading]:
         """Values of the modalities; windows of series end at the newest stamp among the others."""
-        series = [name for name in names if isinstance(self._slots[name], SeriesHistory)]
-        stamps = [self._slots[name].stamp_ns for name in names if name not in series] + [moment]
+        series = [name for name in names if isinstance(self._buffers[name], SeriesHistory)]
+        stamps = [self._buffers[name].stamp_ns for name in names if name not in series] + [moment]
         end = max((stamp for stamp in stamps if stamp is not None), default=None)
-        return {n: self._sensors[n].input(now, moment, end, n == trigger) for n in names}
+        return {n: self._sensors[n].reading(now, moment, end, n == trigger) for n in names}

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from smvae_core.modalities import Modality
-from smvae_ros.sensors.buffers import NANOSECONDS, NewestSlot, Sample, nanoseconds
+from smvae_ros.sensors.buffers import NANOSECONDS, NewestBuffer, Received, nanoseconds
 from smvae_ros.sensors.evidence import Window
-from smvae_ros.sensors.settings import SlotSettings
+from smvae_ros.sensors.settings import BufferSettings
 
 HISTORY_SECONDS = 1.0  # a window may end so far behind its newest reading; more while there is room
 # Readings of each step of the model's grid that there is room for: 16 kHz for a grid of 1 kHz. What
@@ -20,7 +20,7 @@ HISTORY_SECONDS = 1.0  # a window may end so far behind its newest reading; more
 DENSITY = 16
 
 
-class SeriesHistory(NewestSlot):
+class SeriesHistory(NewestBuffer):
     """See the module's description.
 
     The history never contains a gap: where stamps run backwards or are further apart than
@@ -30,10 +30,10 @@ class SeriesHistory(NewestSlot):
 
     Args:
         modality: of kind series, (channels, samples) at ``rate`` Hz.
-        settings: as of any slot.
+        settings: as of any buffer.
     """
 
-    def __init__(self, modality: Modality, settings: SlotSettings | None = None) -> None:
+    def __init__(self, modality: Modality, settings: BufferSettings | None = None) -> None:
         super().__init__(settings)
         assert modality.rate is not None  # a series always has one
         channels, samples = modality.shape
@@ -50,7 +50,7 @@ class SeriesHistory(NewestSlot):
         self._newest_ns = 0
         self._jump_ns = 0  # between the stamps where it started anew last
 
-    def configure(self, settings: SlotSettings) -> None:
+    def configure(self, settings: BufferSettings) -> None:
         super().configure(settings)
         self._max_gap_ns = nanoseconds(settings.max_gap)
 
@@ -108,7 +108,7 @@ class SeriesHistory(NewestSlot):
             self._start, self._jump_ns = self._end, step
         self._append(reading, time_ns)
         self._measure(stamp_ns)
-        self._show(Sample(reading, stamp_ns, received_ns))
+        self._show(Received(reading, stamp_ns, received_ns))
         self.unused = True
         return False
 

@@ -1,4 +1,4 @@
-"""When a sensor set makes frames, and how it judges each modality."""
+"""When a sensor set makes snapshots, and how it judges each modality."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ TIMER = "timer"
 
 
 @dataclass(frozen=True)
-class SlotSettings:
+class BufferSettings:
     """How one modality is judged, in seconds.
 
     Attributes:
         max_age: received longer ago than this, it is not live.
-        max_skew: with a stamp further than this from the trigger's, it is left out of the frame.
+        max_skew: with a stamp further than this from the trigger's, it is left out of the snapshot.
         max_gap: the widest gap between the readings of a series that is interpolated.
     """
 
@@ -25,18 +25,18 @@ class SlotSettings:
 
 @dataclass(frozen=True)
 class SensorSettings:
-    """When frames are made.
+    """When snapshots are made.
 
     Attributes:
-        trigger: the modality whose arrival makes a frame; "" for the first live one in the model's
-            order; "timer" for ``max_rate`` frames a second. While the trigger modality is not live,
-            the next live one in the model's order stands in.
-        max_rate: frames per second at most.
+        trigger: the modality whose arrival makes a snapshot; "" for the first live one in the
+            model's order; "timer" for ``max_rate`` snapshots a second. While the trigger modality
+            is not live, the next live one in the model's order stands in.
+        max_rate: snapshots per second at most.
         gather_ms: how long the others of the same moment are awaited, in milliseconds.
-        slots: settings by modality; those not named have the defaults.
+        buffers: settings by modality; those not named have the defaults.
     """
 
     trigger: str = ""
     max_rate: float = 60.0
     gather_ms: float = 10.0
-    slots: Mapping[str, SlotSettings] = field(default_factory=dict)
+    buffers: Mapping[str, BufferSettings] = field(default_factory=dict)

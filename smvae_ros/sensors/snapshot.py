@@ -1,4 +1,4 @@
-"""A frame: the set of observations of one moment, with their ages."""
+"""The messages of one moment, with their ages."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from smvae_ros.sensors.absence import Absence
 
 
 @dataclass(frozen=True)
-class Input:
-    """One modality's part of a frame.
+class Reading:
+    """One modality's part of a snapshot.
 
     Attributes:
         value: what was stored; for a series float32 (samples, channels) on the model's grid.
@@ -27,39 +27,39 @@ class Input:
     stamp_ns: int | None
     age: float
     skew: float | None
-    earlier: tuple[Input, ...] = ()
+    earlier: tuple[Reading, ...] = ()
 
 
 class Unusable(NamedTuple):
-    """A message that a frame found to be unusable.
+    """A message that a snapshot found to be unusable.
 
     Attributes:
         name: its modality.
-        entry: how it was part of the frame.
+        entry: how it was part of the snapshot.
         reason: why, and what to do.
     """
 
     name: str
-    entry: Input
+    entry: Reading
     reason: str
 
 
 @dataclass(frozen=True)
-class SensorSample:
-    """A frame: what was live at one moment.
+class Snapshot:
+    """What was live at one moment.
 
     Attributes:
-        inputs: by modality, in the model's order; never empty when it comes out of a sensor set.
+        readings: by modality, in the model's order; never empty when it comes out of a sensor set.
         trigger: the modality that caused it, or "timer".
         taken_ns: when it was taken, monotonic.
         waited: seconds between the receipt of the trigger and the taking.
-        absent: the modalities that are not among the inputs, with the reason.
+        absent: the modalities that are not among the readings, with the reason.
         frame_ids: modality → frame_id of its latest message, also of those that are absent; empty
             where it has none.
         camera_info: the camera's latest sensor_msgs/CameraInfo; None before any.
     """
 
-    inputs: dict[str, Input]
+    readings: dict[str, Reading]
     trigger: str
     taken_ns: int
     waited: float
@@ -69,8 +69,8 @@ class SensorSample:
 
     @property
     def stamp_ns(self) -> int | None:
-        """The moment of the frame: the stamp of its newest input; None where none has a stamp."""
-        stamps = [entry.stamp_ns for entry in self.inputs.values() if entry.stamp_ns is not None]
+        """The moment of the snapshot: the stamp of its newest reading; None where none has one."""
+        stamps = [entry.stamp_ns for entry in self.readings.values() if entry.stamp_ns is not None]
         return max(stamps, default=None)
 
     @property
@@ -78,12 +78,12 @@ class SensorSample:
         """Modality → stamp and time of receipt, which tell its messages from each other."""
         return {
             name: (entry.stamp_ns, self.taken_ns - round(entry.age * 1e9))
-            for name, entry in self.inputs.items()
+            for name, entry in self.readings.items()
         }
 
-    def without(self, reasons: Mapping[str, Absence]) -> SensorSample:
-        """The same frame without some inputs, for example because they proved unreadable."""
+    def without(self, reasons: Mapping[str, Absence]) -> Snapshot:
+        """The same snapshot without some readings, for example because they proved unreadable."""
         if not reasons:
             return self
-        inputs = {name: entry for name, entry in self.inputs.items() if name not in reasons}
-        return dataclasses.replace(self, inputs=inputs, absent={**self.absent, **reasons})
+        readings = {name: entry for name, entry in self.readings.items() if name not in reasons}
+        return dataclasses.replace(self, readings=readings, absent={**self.absent, **reasons})

@@ -18,11 +18,11 @@ from smvae_ros.messages.fields import Adapter
 from smvae_ros.messages.serialised import SerialisedMessage
 from smvae_ros.messages.vectors import JointStateAdapter
 
-DECODED_LATE = ("image", "depth")  # kinds that are decoded only if a frame uses them
+DECODED_LATE = ("image", "depth")  # kinds that are decoded only if a snapshot uses them
 
 
 @dataclass(frozen=True)
-class Source:
+class TopicInput:
     """One modality's input.
 
     Attributes:
@@ -60,8 +60,8 @@ class Source:
 
     def incoming(self, message: Any) -> Any:
         """What :meth:`SensorSet.store` is given. Of images, which take long to decode, the message
-        itself, serialised or not, which is decoded only if a frame uses it; of a series the reading
-        (channels,); of others the prepared array.
+        itself, serialised or not, which is decoded only if a snapshot uses it; of a series the
+        reading (channels,); of others the prepared array.
 
         Raises:
             ForeignMessage: for a message about something else.

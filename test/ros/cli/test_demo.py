@@ -24,7 +24,7 @@ from smvae_ros.bags import BagReader, BagWriter
 from smvae_ros.cli.demo import node_command
 from smvae_ros.messages import adapter, bag_types
 from smvae_ros.reports.demo_report import read_truth
-from smvae_ros.sensors.topic_inputs import Source
+from smvae_ros.sensors.topic_inputs import TopicInput
 
 pytestmark = pytest.mark.dds
 
@@ -105,7 +105,7 @@ def test_a_depth_image_without_readings_is_no_truth_but_no_end_either(tmp_path: 
                 bag.write(topic, message, stamp)
         return tmp_path / name
 
-    source = Source(depth, topic, images)
+    source = TopicInput(depth, topic, images)
     with BagReader(write("covered", 0.5, np.nan, 0.7)) as reader:
         truth = read_truth(reader, source)
     assert truth.stamps.tolist() == [10**9, 3 * 10**9]

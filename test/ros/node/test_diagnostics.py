@@ -13,7 +13,7 @@ from diagnostic_msgs.msg import DiagnosticStatus
 from smvae_core.health.hysteresis import Level
 from smvae_core.health.monitor import Judgement
 from smvae_ros.node.diagnostics import HealthReport, NodeHealth, PipelineHealth, SensorHealth
-from smvae_ros.node.frame_times import FrameTimes, Times
+from smvae_ros.node.stage_times import StageTimes, Times
 from smvae_ros.node.worker import Progress
 from smvae_ros.sensors.arrivals import Counters
 from smvae_ros.sensors.evidence import Apart, Came, Connection, Evidence
@@ -22,7 +22,7 @@ SECOND = 10**9
 OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
 
 
-PROGRESS = Progress(frames=20, subset=("rgb",), latency=0.01)
+PROGRESS = Progress(snapshots=20, subset=("rgb",), latency=0.01)
 WORKING = PipelineHealth(PROGRESS, "hash", "cpu", calibrated=True)
 
 
@@ -61,7 +61,7 @@ def values(status: DiagnosticStatus) -> dict[str, str]:
 
 
 def test_rows_of_late_frames_are_counted_over_reports() -> None:
-    times = FrameTimes()
+    times = StageTimes()
     times.deadline = 0.1
     for total in (0.05, 0.2, 0.2, 0.05, 0.2):
         times.add({"encode": total / 2, "total": total})

@@ -1,4 +1,4 @@
-"""The picture of a frame, drawn from real predictions of a small model."""
+"""The picture of a snapshot, drawn from real predictions of a small model."""
 
 from __future__ import annotations
 
@@ -7,44 +7,46 @@ import itertools
 
 import numpy as np
 import pytest
+import torch
 
 from small_models import random_prepared, small_modalities
-from smvae_core.inference.inference import Prediction
+from smvae_core.inference.inference import Encoding
 from smvae_core.modalities import Modality
 
 pytest.importorskip("rclpy", reason="rclpy is not installed (pip install ros-rclpy, or apt)")
 
 from smvae_core.health.hysteresis import Level
 from smvae_core.health.monitor import Judgement
-from smvae_ros.node.frame import Frame
 from smvae_ros.node.overview import GAP, TILE, draw_overview
+from smvae_ros.node.predictions import Predictions
 from smvae_ros.sensors.absence import Absence, Cause
-from smvae_ros.sensors.snapshot import Input, SensorSample
+from smvae_ros.sensors.observations import Observations
+from smvae_ros.sensors.snapshot import Reading, Snapshot
 
 pytestmark = pytest.mark.dds
 
 MODALITIES = {modality.name: modality for modality in small_modalities()}
 NAMES = tuple(MODALITIES)
+POSTERIOR = Encoding(np.zeros(6, np.float32), np.zeros(6, np.float32), {}, torch.zeros(1, 6))
 
 
-def make_frame(
+def make_predictions(
     live: tuple[str, ...], predicted: tuple[str, ...], left_out: tuple[str, ...] = (), seed: int = 0
-) -> Frame:
+) -> Predictions:
     random = np.random.default_rng(seed)
     arrays = random_prepared(list(MODALITIES.values()), random)
     expected = random_prepared(list(MODALITIES.values()), random)
-    sample = SensorSample(
-        {name: Input(None, 1, 0.0123, 0.0) for name in live},
+    snapshot = Snapshot(
+        {name: Reading(None, 1, 0.0123, 0.0) for name in live},
         live[0],
         0,
         0.0,
         {name: Absence(Cause.CLOCK, "stamped too far from the trigger") for name in left_out},
     )
-    prediction = Prediction(
-        np.zeros(6, np.float32), np.zeros(6, np.float32), {n: expected[n] for n in predicted}, {}
-    )
-    observations = {name: arrays[name] for name in live}
-    return Frame(sample, observations, prediction, MODALITIES, "hash", {"encode": 0.002})
+    observations = Observations(snapshot, {name: arrays[name] for name in live}, (), {})
+    predictions = {name: expected[name] for name in predicted}
+    timings = {"encode": 0.002}
+    return Predictions(observations, POSTERIOR, predictions, MODALITIES, "hash", timings)
 
 
 def tiles(picture: np.ndarray) -> dict[tuple[str, str], np.ndarray]:
@@ -63,7 +65,7 @@ def tiles(picture: np.ndarray) -> dict[tuple[str, str], np.ndarray]:
 def test_what_is_live_and_what_is_predicted_is_shown_and_nothing_else(
     live: tuple[str, ...],
 ) -> None:
-    picture = draw_overview(make_frame(live, ("depth", "force")))
+    picture = draw_overview(make_predictions(live, ("depth", "force")))
     assert picture.dtype == np.uint8
     assert picture.nbytes < 512 * 1024
     for (label, name), tile in tiles(picture).items():
@@ -72,21 +74,25 @@ def test_what_is_live_and_what_is_predicted_is_shown_and_nothing_else(
 
 
 def test_an_image_is_shown_as_it_is() -> None:
-    frame = make_frame(("rgb",), ())
-    shown = tiles(draw_overview(frame))["live", "rgb"]
-    np.testing.assert_array_equal(shown[::7, ::7], frame.arrays["rgb"][: len(shown[::7])])
+    predictions = make_predictions(("rgb",), ())
+    shown = tiles(draw_overview(predictions))["live", "rgb"]
+    np.testing.assert_array_equal(
+        shown[::7, ::7], predictions.observations.arrays["rgb"][: len(shown[::7])]
+    )
 
 
 def test_depth_without_a_reading_is_grey() -> None:
-    frame = make_frame(("depth",), ())
-    shown = tiles(draw_overview(frame))["live", "depth"][::7, ::7].astype(int)
+    predictions = make_predictions(("depth",), ())
+    shown = tiles(draw_overview(predictions))["live", "depth"][::7, ::7].astype(int)
     grey = np.ptp(shown, axis=-1) == 0
-    np.testing.assert_array_equal(grey, np.isnan(frame.arrays["depth"])[: len(shown)])
+    np.testing.assert_array_equal(
+        grey, np.isnan(predictions.observations.arrays["depth"])[: len(shown)]
+    )
 
 
 def test_why_a_sensor_is_absent_makes_a_difference() -> None:
-    absent = draw_overview(make_frame(("rgb",), ()))
-    left_out = draw_overview(make_frame(("rgb",), (), left_out=("depth",)))
+    absent = draw_overview(make_predictions(("rgb",), ()))
+    left_out = draw_overview(make_predictions(("rgb",), (), left_out=("depth",)))
     rows, columns = np.nonzero((absent != left_out).any(axis=-1))
     assert rows.max() < absent.shape[0] - 2 * TILE
     assert GAP + TILE < columns.min() <= columns.max() < 2 * (TILE + GAP)
@@ -94,26 +100,28 @@ def test_why_a_sensor_is_absent_makes_a_difference() -> None:
 
 def test_values_outside_the_training_data_and_one_category_can_be_drawn() -> None:
     label = Modality("label", "categorical", (10,), likelihood="categorical")
-    frame = make_frame(("force", "action"), ())
+    predictions = make_predictions(("force", "action"), ())
     extreme = {
         "force": np.full((32, 6), 1e30, np.float32),
         "action": np.full(4, -1e30, np.float32),
         "label": np.eye(10, dtype=np.float32)[3],
     }
     modalities = {**MODALITIES, "label": label}
-    frame = Frame(frame.sample, extreme, frame.prediction, modalities, "hash", {})
-    picture = draw_overview(frame)
+    observations = dataclasses.replace(predictions.observations, arrays=extreme)
+    picture = draw_overview(
+        dataclasses.replace(predictions, observations=observations, modalities=modalities)
+    )
     assert picture.shape[1] == GAP + 6 * (TILE + GAP)
 
 
 @pytest.mark.parametrize("level", Level)
 def test_the_health_of_a_live_sensor_is_written_and_frames_what_is_not_ok(level: Level) -> None:
-    frame = make_frame(("rgb", "action"), NAMES)
+    predictions = make_predictions(("rgb", "action"), NAMES)
     judgements = {
         name: Judgement(level, 6.2, "surprise", ("action",), 0, 0.0) for name in ("rgb", "depth")
     }
-    plain = draw_overview(frame)
-    drawn = draw_overview(dataclasses.replace(frame, judgements=judgements))
+    plain = draw_overview(predictions)
+    drawn = draw_overview(dataclasses.replace(predictions, judgements=judgements))
     assert drawn.nbytes < 512 * 1024
     changed = (plain != drawn).any(-1)
     left = GAP + NAMES.index("rgb") * (TILE + GAP)

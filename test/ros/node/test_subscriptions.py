@@ -22,9 +22,9 @@ from ros_processes import ros_environment, unique_domain_id
 from small_models import small_modalities
 from smvae_ros.bundled import parameters_path
 from smvae_ros.messages import installed_types
-from smvae_ros.node import subscriptions as inputs
+from smvae_ros.node import subscriptions
 from smvae_ros.node.waiting import SharedSensors
-from smvae_ros.parameters.configuration import make_sources, read_values, sensor_settings
+from smvae_ros.parameters.configuration import make_topic_inputs, read_values, sensor_settings
 from smvae_ros.sensors.evidence import Connection
 from smvae_ros.sensors.sensor_set import SensorSet
 
@@ -50,16 +50,16 @@ def test_a_second_is_counted_from_the_first_reading_and_not_from_the_subscriptio
     node: Node, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The publishers of a bag are there long before its first message."""
-    monkeypatch.setattr(inputs, "FIRST_SECONDS", FIRST_SECONDS)
+    monkeypatch.setattr(subscriptions, "FIRST_SECONDS", FIRST_SECONDS)
     modalities = {modality.name: modality for modality in small_modalities()}
     values = read_values(parameters_path(), modalities.values())
     values |= {f"{name}.max_age": PATIENCE for name in modalities}
-    sources = make_sources(modalities, values)
-    connections = {name: Connection(source.topic) for name, source in sources.items()}
+    inputs = make_topic_inputs(modalities, values)
+    connections = {name: Connection(topic_input.topic) for name, topic_input in inputs.items()}
     settings = sensor_settings(modalities, values)
     sensors = SharedSensors(SensorSet(modalities, settings, connections))
-    profiles = {name: inputs.make_profile("best_effort", 1) for name in modalities}
-    subscribed = inputs.Inputs(node, sources, profiles, sensors, "", lambda *_: None)
+    profiles = {name: subscriptions.make_profile("best_effort", 1) for name in modalities}
+    subscribed = subscriptions.Subscriptions(node, inputs, profiles, sensors, "", lambda *_: None)
 
     topic, type_name, _ = TOPICS["rgb"]
     node.create_publisher(installed_types(type_name), topic, QoSProfile(depth=1))

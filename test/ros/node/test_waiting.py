@@ -16,7 +16,7 @@ from smvae_ros.node.waiting import TOGETHER, SharedSensors
 from smvae_ros.offline.lockstep import Event, lockstep
 from smvae_ros.sensors.sensor_set import SensorSet
 from smvae_ros.sensors.settings import SensorSettings
-from smvae_ros.sensors.snapshot import SensorSample
+from smvae_ros.sensors.snapshot import Snapshot
 
 
 class Meanwhile(threading.Condition):
@@ -48,7 +48,7 @@ class Waiting:
         received_ns, name, value, stamp_ns = event
         self.shared.store(name, value, stamp_ns, received_ns)
 
-    def poll(self, now: int) -> SensorSample | None:
+    def poll(self, now: int) -> Snapshot | None:
         with self.shared as sensors:
             return sensors.poll(now)
 
@@ -105,9 +105,9 @@ def after_moments(count: int) -> Waiting:
 def test_only_the_last_of_the_awaited_wakes() -> None:
     waiting, frame = after_moments(4), moment(4)
     assert waiting.woken_by(frame, frame[0][0] - MS) == ["action"]
-    sample = waiting.poll(frame[-1][0])
-    assert sample is not None
-    assert [sample.inputs[name].value for name in ("rgb", "depth", "action")] == [4, 4, 4]
+    snapshot = waiting.poll(frame[-1][0])
+    assert snapshot is not None
+    assert [snapshot.readings[name].value for name in ("rgb", "depth", "action")] == [4, 4, 4]
     late = moment(4, ("depth", "force", "action"))
     assert waiting.woken_by(late, frame[-1][0]) == [], "a frame that was made wakes nobody"
 
@@ -184,7 +184,7 @@ def arrivals(draw: st.DrawFn) -> list[Event]:
     return [events[received] for received in sorted(events)]
 
 
-def snapshots_of_a_worker(events: list[Event], waiting: Waiting) -> Iterator[SensorSample]:
+def snapshots_of_a_worker(events: list[Event], waiting: Waiting) -> Iterator[Snapshot]:
     """Those of a worker that polls only when it is woken or its time has come."""
     condition, left, now = waiting.condition, list(events), 0
 
@@ -201,9 +201,9 @@ def snapshots_of_a_worker(events: list[Event], waiting: Waiting) -> Iterator[Sen
             now = max(now, until)
 
     while True:
-        sample = waiting.poll(now)
-        if sample is not None:
-            yield sample
+        snapshot = waiting.poll(now)
+        if snapshot is not None:
+            yield snapshot
             continue
         with waiting.shared as sensors:
             wake = sensors.next_wake(now)
@@ -217,11 +217,11 @@ def test_a_worker_that_sleeps_makes_the_snapshots_of_one_that_always_looks(
     events: list[Event], chosen: SensorSettings
 ) -> None:
     expected = [
-        (frame.taken_ns, {name: entry.stamp_ns for name, entry in frame.inputs.items()})
+        (frame.taken_ns, {name: entry.stamp_ns for name, entry in frame.readings.items()})
         for frame in lockstep(events, SensorSet(MODALITIES, chosen))
     ]
     assert [
-        (frame.taken_ns, {name: entry.stamp_ns for name, entry in frame.inputs.items()})
+        (frame.taken_ns, {name: entry.stamp_ns for name, entry in frame.readings.items()})
         for frame in snapshots_of_a_worker(events, Waiting(chosen))
     ] == expected
 
@@ -255,9 +255,9 @@ def test_what_arrives_while_no_frame_is_wanted_is_live_but_makes_none_and_is_not
         assert sensors.live(30 * MS) == ["rgb"]
     assert waiting.poll(30 * MS) is None
     waiting.store((40 * MS, "rgb", "after", EPOCH + 40 * MS))
-    sample = waiting.poll(40 * MS)
-    assert sample is not None
-    assert sample.inputs["rgb"].value == "after"
+    snapshot = waiting.poll(40 * MS)
+    assert snapshot is not None
+    assert snapshot.readings["rgb"].value == "after"
     with waiting.shared as sensors:
         counters = sensors.counters()["rgb"]
     assert (counters.received, counters.dropped) == (4, 0)
@@ -292,7 +292,7 @@ def test_whoever_asks_is_told_of_messages_that_wait() -> None:
 
     def ask(waiting: Waiting) -> None:
         with waiting.shared as sensors:
-            answers.append((repr(sensors.take(5 * MS)), sensors.age("force", 5 * MS)))
+            answers.append((repr(sensors.take(5 * MS)), sensors.evidence(5 * MS)))
             answers.append(sensors.counters())
 
     def arrive() -> None:

@@ -12,7 +12,7 @@ from small_bags import write_small_bag
 from smvae_ros.bundled import parameters_path
 from smvae_ros.cli.bag_to_log import main as bag_to_log
 from smvae_ros.offline.log_writer import MODALITIES
-from smvae_ros.parameters.configuration import make_sources, read_values
+from smvae_ros.parameters.configuration import make_topic_inputs, read_values
 from smvae_ros.parameters.parameters_file import read_parameters
 
 LOG_MODALITIES = tuple(MODALITIES.values())
@@ -138,7 +138,7 @@ def test_topics_lie_in_the_namespace_of_what_param_dump_writes(
     )
     values = read_values(path, LOG_MODALITIES, namespace)
     assert not caplog.records
-    topics = {name: source.topic for name, source in make_sources(MODALITIES, values).items()}
+    topics = {name: source.topic for name, source in make_topic_inputs(MODALITIES, values).items()}
     assert topics == {
         "rgb": "/arm_1/camera/color/image_raw",
         "depth": "/arm_1/camera/depth/image_raw",

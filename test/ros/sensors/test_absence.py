@@ -191,9 +191,9 @@ def test_a_series_whose_stamps_never_advance_says_so() -> None:
     for i in range(1000):
         sensors.store("force", np.zeros(2), NOW, i * MS)
     sensors.store("rgb", 0, NOW, SECOND)
-    sample = sensors.poll(SECOND)
-    assert sample is not None
-    assert sample.absent["force"].cause == Cause.STUCK
+    snapshot = sensors.poll(SECOND)
+    assert snapshot is not None
+    assert snapshot.absent["force"].cause == Cause.STUCK
 
 
 # -- the same reason from all tools ----------------------------------------------------------------
@@ -271,7 +271,7 @@ def test_gaps_have_one_reason_in_all_tools(
     arrivals = [(time, "force", np.zeros(6), NOW + time) for time in uneven_wrenches()]
     arrivals += [(i * 50 * MS, "rgb", i, NOW + i * 50 * MS) for i in range(1, 20)]
     frames = list(lockstep(sorted(arrivals, key=lambda arrival: arrival[0]), sensors))
-    assert {tuple(frame.inputs) for frame in frames} == {("rgb",)}
+    assert {tuple(frame.readings) for frame in frames} == {("rgb",)}
     assert all(reason in frame.absent["force"].text for frame in frames)
     assert reason in explain(sensors.evidence(SECOND)["force"], Connection("/wrench", 1)).text
 

@@ -26,7 +26,7 @@ from smvae_ros.messages import adapter, bag_types
 from smvae_ros.offline.lockstep import lockstep
 from smvae_ros.sensors.observations import TOO_LARGE, observe
 from smvae_ros.sensors.sensor_set import SensorSet
-from smvae_ros.sensors.topic_inputs import Source
+from smvae_ros.sensors.topic_inputs import TopicInput
 
 WRENCH = "geometry_msgs/msg/WrenchStamped"
 FORCE = next(modality for modality in small_modalities() if modality.name == "force")
@@ -56,7 +56,7 @@ def test_one_wrench_among_others_changes_nothing_of_the_window(absurd: float) ->
     """Seen by neither the frame nor those after it, though the reading is finite."""
 
     def windows(spoil: Callable[[int], bool]) -> tuple[list[np.ndarray], SensorSet]:
-        source = Source(FORCE, "/wrench", adapter(WRENCH))
+        source = TopicInput(FORCE, "/wrench", adapter(WRENCH))
         sensors = SensorSet({"force": FORCE})
         events = []
         for k in range(120):
@@ -66,8 +66,8 @@ def test_one_wrench_among_others_changes_nothing_of_the_window(absurd: float) ->
                 events.append((k * MS, "force", source.incoming(message), EPOCH + k * MS))
             except ValueError as error:
                 sensors.refuse("force", error, k * MS)
-        samples = lockstep(events, sensors)
-        return [observe(s, {"force": source}).arrays["force"] for s in samples], sensors
+        snapshots = lockstep(events, sensors)
+        return [observe(s, {"force": source}).arrays["force"] for s in snapshots], sensors
 
     spoilt, sensors = windows(lambda k: k in (50, 51, 90))
     clean, _ = windows(lambda k: False)
@@ -80,7 +80,7 @@ def test_one_wrench_among_others_changes_nothing_of_the_window(absurd: float) ->
 
 def test_depth_that_no_camera_measured_is_a_hole_or_no_image() -> None:
     depth = Modality("depth", "depth", (1, 2, 2))
-    source = Source(depth, "/depth", adapter("sensor_msgs/msg/Image"))
+    source = TopicInput(depth, "/depth", adapter("sensor_msgs/msg/Image"))
 
     def prepared(array: np.ndarray) -> np.ndarray:
         message = source.adapter.to_message(array, depth, bag_types, encoding="32FC1")
@@ -106,7 +106,7 @@ def test_what_only_the_model_finds_too_large_is_left_out_and_named() -> None:
     inference = Inference(Checkpoint(model.eval(), {}, "hash"))
     sensors = SensorSet(inference.modalities)
     sources = {
-        name: Source(modality, f"/{name}", adapter("std_msgs/msg/Float64MultiArray"))
+        name: TopicInput(modality, f"/{name}", adapter("std_msgs/msg/Float64MultiArray"))
         for name, modality in inference.modalities.items()
     }
     for name, source in sources.items():

@@ -15,19 +15,19 @@ from smvae_core.modalities import Modality
 from smvae_ros.messages import ForeignMessage, MessageError, adapter, bag_types, make_message
 from smvae_ros.offline.lockstep import lockstep
 from smvae_ros.sensors.absence import Cause
-from smvae_ros.sensors.buffers import SPARE, NewestSlot
+from smvae_ros.sensors.buffers import SPARE, NewestBuffer
 from smvae_ros.sensors.observations import Observations, observe
 from smvae_ros.sensors.sensor_set import SensorSet
-from smvae_ros.sensors.snapshot import SensorSample
-from smvae_ros.sensors.topic_inputs import Source
+from smvae_ros.sensors.snapshot import Snapshot
+from smvae_ros.sensors.topic_inputs import TopicInput
 
 RGB = Modality("rgb", "image", (3, 2, 2))
 PROPRIO = Modality("proprio", "vector", (2,))
 JOINTS = ("a", "b")
 IMAGE, JOINT_STATE = "sensor_msgs/msg/Image", "sensor_msgs/msg/JointState"
 SOURCES = {
-    "rgb": Source(RGB, "/rgb", adapter(IMAGE)),
-    "proprio": Source(PROPRIO, "/joint_states", adapter(JOINT_STATE), joint_names=JOINTS),
+    "rgb": TopicInput(RGB, "/rgb", adapter(IMAGE)),
+    "proprio": TopicInput(PROPRIO, "/joint_states", adapter(JOINT_STATE), joint_names=JOINTS),
 }
 
 
@@ -60,9 +60,9 @@ def run(arrivals: list[tuple[int, str, Any]]) -> tuple[list[Observations], Senso
             yield time_ms * MS, name, value, EPOCH + time_ms * MS
 
     frames = []
-    for sample in lockstep(events(), sensors):
-        frames.append(observe(sample, SOURCES))
-        sensors.settle(frames[-1].sample, frames[-1].unusable)
+    for snapshot in lockstep(events(), sensors):
+        frames.append(observe(snapshot, SOURCES))
+        sensors.settle(frames[-1].snapshot, frames[-1].unusable)
     return frames, sensors
 
 
@@ -97,7 +97,7 @@ def test_a_joint_state_with_some_of_the_joints_is_unusable_and_says_what_to_do()
 def test_only_somebody_else_s_joint_states_are_named() -> None:
     arrivals = [(50 * i, "proprio", joint_state(["finger"], 0.0)) for i in range(10)]
     frames, _ = run([*arrivals, (451, "rgb", image(1))])
-    absence = frames[-1].sample.absent["proprio"]
+    absence = frames[-1].snapshot.absent["proprio"]
     assert absence.cause == Cause.FOREIGN
     assert "finger" in absence.text
     assert "proprio.joints" in absence.text
@@ -109,18 +109,18 @@ def test_an_image_that_proves_unusable_leaves_the_one_before() -> None:
     frames, sensors = run(arrivals)
     shown = [frame for frame in frames if frame.arrays]
     assert {int(frame.arrays["rgb"][0, 0, 0]) for frame in shown} == {1}
-    ages = [round(frame.sample.inputs["rgb"].age, 3) for frame in shown]
+    ages = [round(frame.snapshot.readings["rgb"].age, 3) for frame in shown]
     assert ages == [0.0, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3]
-    assert {frame.sample.stamp_ns for frame in shown} == {EPOCH}
+    assert {frame.snapshot.stamp_ns for frame in shown} == {EPOCH}
     assert sensors.counters()["rgb"].invalid == 7, "each is counted once"
-    assert frames[-1].sample.absent["rgb"].cause == Cause.UNUSABLE
+    assert frames[-1].snapshot.absent["rgb"].cause == Cause.UNUSABLE
 
 
 def test_unusable_images_are_counted_until_a_frame_has_used_one() -> None:
     """That one arrived does not make it usable."""
     bad = [(50 * i, "rgb", image(9, good=False)) for i in range(10)]
     frames, sensors = run([*bad, (500, "rgb", image(1)), (510, "proprio", joint_state(JOINTS, 0))])
-    absences = [f.sample.absent["rgb"].cause for f in frames if "rgb" in f.sample.absent]
+    absences = [f.snapshot.absent["rgb"].cause for f in frames if "rgb" in f.snapshot.absent]
     assert absences == [Cause.UNUSABLE] * 10
     counters = sensors.counters()["rgb"]
     assert (counters.received, counters.usable, counters.used, counters.invalid) == (11, 1, 1, 10)
@@ -141,20 +141,20 @@ def test_the_newest_usable_image_is_used_however_they_are_mixed(
         sensors.store("rgb", image(number, is_good), EPOCH + now, now)
         if number % every:
             continue
-        sample = sensors.take(now)
-        assert isinstance(sample, SensorSample)
-        found = observe(sample, SOURCES)
-        sensors.settle(found.sample, found.unusable)
+        snapshot = sensors.take(now)
+        assert isinstance(snapshot, Snapshot)
+        found = observe(snapshot, SOURCES)
+        sensors.settle(found.snapshot, found.unusable)
         usable = [n for n in range(number + 1) if good[n] and 30 * (number - n) <= 300]
         assert [int(array[0, 0, 0]) for array in found.arrays.values()] == usable[-1:]
 
 
 def test_what_is_kept_for_the_worst_is_bounded() -> None:
-    slot = NewestSlot()
+    buffer = NewestBuffer()
     for i in range(1000):
-        slot.store(str(i), None, i * MS // 1000)
-    kept = [sample.value for sample in slot.earlier(MS, None)]
+        buffer.store(str(i), None, i * MS // 1000)
+    kept = [snapshot.value for snapshot in buffer.earlier(MS, None)]
     assert len(kept) == SPARE
     assert kept == ["998", "997", "996", "0"], "the first may be the only usable one"
-    slot.store("late", None, SECOND)
-    assert slot.earlier(SECOND, None) == []
+    buffer.store("late", None, SECOND)
+    assert buffer.earlier(SECOND, None) == []

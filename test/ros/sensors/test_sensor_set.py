@@ -13,7 +13,7 @@ from small_sensors import EPOCH, MODALITIES, MS, SECOND
 from smvae_ros.offline.lockstep import lockstep
 from smvae_ros.sensors.absence import Absence, Cause
 from smvae_ros.sensors.sensor_set import SensorSet
-from smvae_ros.sensors.settings import SensorSettings, SlotSettings
+from smvae_ros.sensors.settings import BufferSettings, SensorSettings
 
 
 def sensor_set(**settings: object) -> SensorSet:
@@ -42,17 +42,17 @@ def camera_and_others(
     return sorted(events, key=lambda event: event[0])
 
 
-# -- slots ---------------------------------------------------------------------------------------
+# -- buffers ---------------------------------------------------------------------------------------
 
 
 def test_the_newest_sample_wins_and_the_replaced_one_is_counted() -> None:
     sensors = sensor_set()
     sensors.store("rgb", "old", EPOCH, 0)
     sensors.store("rgb", "new", EPOCH + MS, MS)
-    sample = sensors.poll(MS)
-    assert sample is not None
-    assert sample.inputs["rgb"].value == "new"
-    assert sample.stamp_ns == EPOCH + MS
+    snapshot = sensors.poll(MS)
+    assert snapshot is not None
+    assert snapshot.readings["rgb"].value == "new"
+    assert snapshot.stamp_ns == EPOCH + MS
     assert sensors.counters()["rgb"].dropped == 1
     sensors.store("rgb", "newer", EPOCH + 50 * MS, 50 * MS)
     assert sensors.counters()["rgb"].dropped == 1  # the one before had been used
@@ -62,11 +62,11 @@ def test_a_window_on_the_grid_returns_the_readings_unchanged() -> None:
     sensors = sensor_set()
     store_wrenches(sensors, until_ms=100)
     sensors.store("rgb", "image", EPOCH + 98 * MS, 100 * MS)
-    sample = sensors.poll(100 * MS)
-    assert sample is not None
-    np.testing.assert_array_equal(sample.inputs["force"].value[:, 0], np.arange(91, 99))
-    assert sample.inputs["force"].stamp_ns == EPOCH + 98 * MS
-    assert sample.inputs["force"].skew == 0.0
+    snapshot = sensors.poll(100 * MS)
+    assert snapshot is not None
+    np.testing.assert_array_equal(snapshot.readings["force"].value[:, 0], np.arange(91, 99))
+    assert snapshot.readings["force"].stamp_ns == EPOCH + 98 * MS
+    assert snapshot.readings["force"].skew == 0.0
 
 
 def test_readings_without_a_stamp_are_spaced_by_their_receipt() -> None:
@@ -74,11 +74,11 @@ def test_readings_without_a_stamp_are_spaced_by_their_receipt() -> None:
     for i in range(20):
         sensors.store("force", np.array([i, 0]), None, i * MS)
     sensors.store("rgb", "image", EPOCH, 20 * MS)
-    sample = sensors.poll(20 * MS)
-    assert sample is not None
-    np.testing.assert_array_equal(sample.inputs["force"].value[:, 0], np.arange(12, 20))
-    assert sample.inputs["force"].stamp_ns is None
-    assert sample.stamp_ns == EPOCH
+    snapshot = sensors.poll(20 * MS)
+    assert snapshot is not None
+    np.testing.assert_array_equal(snapshot.readings["force"].value[:, 0], np.arange(12, 20))
+    assert snapshot.readings["force"].stamp_ns is None
+    assert snapshot.stamp_ns == EPOCH
 
 
 @pytest.mark.parametrize("reading", [[1.0, np.nan], [np.inf, 0.0], [1.0], [[1.0, 2.0]]])
@@ -87,9 +87,9 @@ def test_an_unusable_reading_is_refused_and_leaves_the_history_as_it_was(reading
     store_wrenches(sensors, until_ms=100)
     with pytest.raises(ValueError, match="reading"):
         sensors.store("force", np.array(reading), EPOCH + 101 * MS, 101 * MS)
-    sample = sensors.poll(101 * MS)
-    assert sample is not None
-    np.testing.assert_array_equal(sample.inputs["force"].value[:, 0], np.arange(93, 101))
+    snapshot = sensors.poll(101 * MS)
+    assert snapshot is not None
+    np.testing.assert_array_equal(snapshot.readings["force"].value[:, 0], np.arange(93, 101))
 
 
 # -- trigger -------------------------------------------------------------------------------------
@@ -110,9 +110,9 @@ def test_a_configured_trigger_alone_makes_frames() -> None:
     sensors.store("rgb", 0, EPOCH + MS, 20 * MS)
     assert sensors.poll(20 * MS) is None
     sensors.store("action", 1, EPOCH + 50 * MS, 50 * MS)
-    sample = sensors.poll(50 * MS)
-    assert sample is not None
-    assert (sample.trigger, list(sample.inputs)) == ("action", ["rgb", "action"])
+    snapshot = sensors.poll(50 * MS)
+    assert snapshot is not None
+    assert (snapshot.trigger, list(snapshot.readings)) == ("action", ["rgb", "action"])
 
 
 def test_cutting_off_the_camera_never_stops_the_frames_and_it_takes_over_again() -> None:
@@ -122,15 +122,15 @@ def test_cutting_off_the_camera_never_stops_the_frames_and_it_takes_over_again()
         for event in events
         if event[1] not in ("rgb", "depth") or not SECOND <= event[0] < 2 * SECOND
     ]
-    samples = list(lockstep(cut, sensor_set(trigger="rgb")))
-    taken = np.array([sample.taken_ns for sample in samples])
+    snapshots = list(lockstep(cut, sensor_set(trigger="rgb")))
+    taken = np.array([snapshot.taken_ns for snapshot in snapshots])
     assert np.diff(taken).max() <= 340 * MS  # max_age, and the next arrival of a stand-in
-    blind = [sample for sample in samples if 1.35 * SECOND < sample.taken_ns < 2 * SECOND]
-    assert {sample.trigger for sample in blind} == {"action"}  # series stand in last
-    assert {tuple(sample.inputs) for sample in blind} == {("force", "action")}
-    again = [sample for sample in samples if 2.1 * SECOND < sample.taken_ns < 3 * SECOND]
-    assert {sample.trigger for sample in again} == {"rgb"}
-    assert {tuple(sample.inputs) for sample in again} == {("rgb", "depth", "force", "action")}
+    blind = [snapshot for snapshot in snapshots if 1.35 * SECOND < snapshot.taken_ns < 2 * SECOND]
+    assert {snapshot.trigger for snapshot in blind} == {"action"}  # series stand in last
+    assert {tuple(snapshot.readings) for snapshot in blind} == {("force", "action")}
+    again = [snapshot for snapshot in snapshots if 2.1 * SECOND < snapshot.taken_ns < 3 * SECOND]
+    assert {snapshot.trigger for snapshot in again} == {"rgb"}
+    assert {tuple(snapshot.readings) for snapshot in again} == {("rgb", "depth", "force", "action")}
 
 
 def test_no_newest_sample_makes_two_frames() -> None:
@@ -142,32 +142,32 @@ def test_no_newest_sample_makes_two_frames() -> None:
 
 def test_the_rate_limit_holds_and_takes_the_newest() -> None:
     events = [(i * 10 * MS, "rgb", i, EPOCH + i * 10 * MS) for i in range(100)]
-    samples = list(lockstep(events, sensor_set(max_rate=20.0)))
-    assert len(samples) == 21
-    assert [sample.inputs["rgb"].value for sample in samples[:3]] == [0, 5, 10]
+    snapshots = list(lockstep(events, sensor_set(max_rate=20.0)))
+    assert len(snapshots) == 21
+    assert [snapshot.readings["rgb"].value for snapshot in snapshots[:3]] == [0, 5, 10]
 
 
 @given(jitter=st.lists(st.integers(0, 12 * MS), min_size=100, max_size=100))
 def test_a_limit_at_the_camera_s_own_rate_loses_nothing(jitter: list[int]) -> None:
     events = [(i * 20 * MS + jitter[i], "rgb", i, EPOCH + i * 20 * MS) for i in range(100)]
-    samples = list(lockstep(events, sensor_set(max_rate=50.0)))
-    assert len(samples) >= 99
+    snapshots = list(lockstep(events, sensor_set(max_rate=50.0)))
+    assert len(snapshots) >= 99
 
 
 def test_a_timer_repeats_what_is_live_and_pauses_when_nothing_is() -> None:
     sensors = sensor_set(trigger="timer", max_rate=100.0)
-    samples = list(lockstep([(0, "rgb", "one", EPOCH), (SECOND, "rgb", "two", EPOCH)], sensors))
-    first = [sample for sample in samples if sample.inputs["rgb"].value == "one"]
+    snapshots = list(lockstep([(0, "rgb", "one", EPOCH), (SECOND, "rgb", "two", EPOCH)], sensors))
+    first = [snapshot for snapshot in snapshots if snapshot.readings["rgb"].value == "one"]
     assert len(first) == 31  # every 10 ms until max_age
-    assert {sample.trigger for sample in samples} == {"timer"}
-    assert samples[31].taken_ns == SECOND
+    assert {snapshot.trigger for snapshot in snapshots} == {"timer"}
+    assert snapshots[31].taken_ns == SECOND
 
 
 def test_unknown_modalities_in_settings_are_refused() -> None:
     with pytest.raises(ValueError, match=r"unknown modality audio.*rgb, depth, force, action"):
         sensor_set(trigger="audio")
     with pytest.raises(ValueError, match="unknown modality audio"):
-        sensor_set(slots={"audio": SlotSettings()})
+        sensor_set(buffers={"audio": BufferSettings()})
 
 
 # -- gathering -----------------------------------------------------------------------------------
@@ -175,25 +175,25 @@ def test_unknown_modalities_in_settings_are_refused() -> None:
 
 @given(delay=st.floats(0.1, 9.0))
 def test_the_others_of_the_same_moment_are_awaited_and_no_longer(delay: float) -> None:
-    samples = list(lockstep(camera_and_others(depth_delay_ms=delay), sensor_set()))
-    for sample in samples[2:]:  # the distance of stamps is known from the third on
-        assert sample.inputs["depth"].stamp_ns == sample.inputs["rgb"].stamp_ns
-        assert sample.waited <= (delay + 1.0) / 1000  # a wrench may be due after the depth
+    snapshots = list(lockstep(camera_and_others(depth_delay_ms=delay), sensor_set()))
+    for snapshot in snapshots[2:]:  # the distance of stamps is known from the third on
+        assert snapshot.readings["depth"].stamp_ns == snapshot.readings["rgb"].stamp_ns
+        assert snapshot.waited <= (delay + 1.0) / 1000  # a wrench may be due after the depth
 
 
 def test_what_comes_too_late_is_not_awaited_beyond_the_limit() -> None:
-    samples = list(lockstep(camera_and_others(depth_delay_ms=15.0), sensor_set()))
-    assert max(sample.waited for sample in samples) == pytest.approx(0.010)
+    snapshots = list(lockstep(camera_and_others(depth_delay_ms=15.0), sensor_set()))
+    assert max(snapshot.waited for snapshot in snapshots) == pytest.approx(0.010)
 
 
 def test_a_slower_modality_never_delays_a_faster_trigger_in_vain() -> None:
     events = [event for event in camera_and_others() if event[1] in ("rgb", "action")]
-    for sample in lockstep(events, sensor_set()):
+    for snapshot in lockstep(events, sensor_set()):
         action_is_due = any(
-            0 < i * 50 * MS - (sample.taken_ns - round(sample.waited * SECOND)) <= 10 * MS
+            0 < i * 50 * MS - (snapshot.taken_ns - round(snapshot.waited * SECOND)) <= 10 * MS
             for i in range(20)
         )
-        assert sample.waited == 0.0 or action_is_due
+        assert snapshot.waited == 0.0 or action_is_due
 
 
 def test_a_fast_trigger_cannot_put_off_a_frame_for_ever() -> None:
@@ -201,8 +201,8 @@ def test_a_fast_trigger_cannot_put_off_a_frame_for_ever() -> None:
     for i in range(5):
         sensors.store("action", i, EPOCH + i * 50 * MS, i * 50 * MS)
     events = [(200 * MS + i * MS, "force", np.zeros(2), EPOCH + (200 + i) * MS) for i in range(99)]
-    samples = list(lockstep(events, sensors))  # the action of 250 ms never comes
-    taken = np.array([sample.taken_ns for sample in samples])
+    snapshots = list(lockstep(events, sensors))  # the action of 250 ms never comes
+    taken = np.array([snapshot.taken_ns for snapshot in snapshots])
     assert np.diff(taken).max() <= 11 * MS  # the wait, from the next arrival on
 
 
@@ -213,9 +213,9 @@ def test_a_worker_that_was_busy_does_not_wait_for_what_had_its_time() -> None:
         sensors.store("rgb", i, EPOCH + i * 33 * MS, i * 33 * MS)
         sensors.poll(i * 33 * MS)
     sensors.store("rgb", 3, EPOCH + 99 * MS, 99 * MS)
-    sample = sensors.poll(120 * MS)
-    assert sample is not None
-    assert sample.waited == pytest.approx(0.021)
+    snapshot = sensors.poll(120 * MS)
+    assert snapshot is not None
+    assert snapshot.waited == pytest.approx(0.021)
 
 
 def five_images(sensors: SensorSet) -> None:
@@ -234,9 +234,9 @@ def test_a_worker_that_is_free_just_before_an_image_waits_for_it(
     if waits:
         assert sensors.next_wake(busy_until_ms * MS) == (busy_until_ms + 10) * MS
         sensors.store("rgb", 5, EPOCH + 165 * MS, 166 * MS)
-        sample = sensors.poll(166 * MS)
-        assert sample is not None
-        assert sample.inputs["rgb"].value == 5
+        snapshot = sensors.poll(166 * MS)
+        assert snapshot is not None
+        assert snapshot.readings["rgb"].value == 5
 
 
 def test_a_worker_does_not_wait_for_a_camera_that_has_stopped() -> None:
@@ -246,9 +246,9 @@ def test_a_worker_does_not_wait_for_a_camera_that_has_stopped() -> None:
     wake = sensors.next_wake(160 * MS)
     assert wake is not None
     assert wake <= 170 * MS  # gather_ms is 10
-    sample = sensors.poll(wake)
-    assert sample is not None
-    assert sample.inputs["rgb"].value == 4
+    snapshot = sensors.poll(wake)
+    assert snapshot is not None
+    assert snapshot.readings["rgb"].value == 4
 
 
 def test_waiting_for_the_next_image_is_done_once_for_each_frame() -> None:
@@ -277,12 +277,16 @@ def test_however_slow_the_model_its_frame_is_at_most_a_period_old(
         if name == "force":
             continue
         while now < received_ns:
-            sample = sensors.poll(now)
-            if sample is None:
+            snapshot = sensors.poll(now)
+            if snapshot is None:
                 wake = sensors.next_wake(now)
                 now = received_ns if wake is None else min(received_ns, max(wake, now + 1))
                 continue
-            ages = {sample.inputs[name].age for name in ("rgb", "depth") if name in sample.inputs}
+            ages = {
+                snapshot.readings[name].age
+                for name in ("rgb", "depth")
+                if name in snapshot.readings
+            }
             # Less by what the node itself takes, while the period is known and the camera works.
             known = 0.4 * SECOND < received_ns < 0.9 * SECOND
             spare = min(0.01, 0.25 / camera_hz) if known else 0.0
@@ -298,10 +302,10 @@ def test_a_jump_of_all_stamps_costs_no_frame_and_heals_at_once(jump_s: float) ->
         (received, name, value, stamp + round(jump_s * SECOND) * (received >= SECOND))
         for received, name, value, stamp in events
     ]
-    samples = list(lockstep(jumped, sensor_set()))
-    assert len(samples) == len(list(lockstep(events, sensor_set())))
-    healed = [sample for sample in samples if sample.taken_ns > 1.06 * SECOND]
-    assert {len(sample.inputs) for sample in healed} == {4}
+    snapshots = list(lockstep(jumped, sensor_set()))
+    assert len(snapshots) == len(list(lockstep(events, sensor_set())))
+    healed = [snapshot for snapshot in snapshots if snapshot.taken_ns > 1.06 * SECOND]
+    assert {len(snapshot.readings) for snapshot in healed} == {4}
 
 
 def test_a_modality_of_another_epoch_is_left_out_counted_and_not_awaited() -> None:
@@ -311,11 +315,11 @@ def test_a_modality_of_another_epoch_is_left_out_counted_and_not_awaited() -> No
         if name in ("rgb", "depth")
     ]
     sensors = sensor_set()
-    samples = list(lockstep(events, sensors))
-    assert {tuple(sample.inputs) for sample in samples} == {("rgb",)}
-    assert {sample.waited for sample in samples} == {0.0}
-    assert sensors.counters()["depth"].skewed == len(samples) - 1  # the first came before depth
-    assert "depth.max_skew is 0.2 s" in samples[-1].absent["depth"].text
+    snapshots = list(lockstep(events, sensors))
+    assert {tuple(snapshot.readings) for snapshot in snapshots} == {("rgb",)}
+    assert {snapshot.waited for snapshot in snapshots} == {0.0}
+    assert sensors.counters()["depth"].skewed == len(snapshots) - 1  # the first came before depth
+    assert "depth.max_skew is 0.2 s" in snapshots[-1].absent["depth"].text
 
 
 def test_stamps_say_nothing_about_being_live() -> None:
@@ -329,9 +333,9 @@ def test_without_any_stamps_frames_are_made_and_have_none() -> None:
     sensors = sensor_set()
     sensors.store("action", 0, None, 0)
     sensors.store("rgb", 0, None, 0)
-    sample = sensors.poll(0)
-    assert sample is not None
-    assert (list(sample.inputs), sample.stamp_ns) == (["rgb", "action"], None)
+    snapshot = sensors.poll(0)
+    assert snapshot is not None
+    assert (list(snapshot.readings), snapshot.stamp_ns) == (["rgb", "action"], None)
 
 
 # -- everything at once --------------------------------------------------------------------------
@@ -362,23 +366,23 @@ def test_whatever_arrives_frames_keep_their_promises(
     arrivals: list, settings: SensorSettings
 ) -> None:
     sensors = SensorSet(MODALITIES, settings)
-    samples = list(lockstep(_events(arrivals), sensors))
-    for sample in samples:
-        assert sample.inputs
-        assert list(sample.inputs) == [name for name in MODALITIES if name in sample.inputs]
-        assert sample.waited <= 0.3
-        for entry in sample.inputs.values():
+    snapshots = list(lockstep(_events(arrivals), sensors))
+    for snapshot in snapshots:
+        assert snapshot.readings
+        assert list(snapshot.readings) == [name for name in MODALITIES if name in snapshot.readings]
+        assert snapshot.waited <= 0.3
+        for entry in snapshot.readings.values():
             assert entry.age <= 0.3
             assert entry.skew is None or abs(entry.skew) <= 0.2 + 1.2  # window end of a series
-    taken = [sample.taken_ns for sample in samples]
+    taken = [snapshot.taken_ns for snapshot in snapshots]
     assert taken == sorted(taken)
     counters = sensors.counters()
     for name in MODALITIES:
         sent = sum(arrival[1] == name for arrival in arrivals)
         assert counters[name].received + counters[name].invalid == sent
     repeated = list(lockstep(_events(arrivals), SensorSet(MODALITIES, settings)))
-    assert [(s.taken_ns, list(s.inputs)) for s in repeated] == [
-        (s.taken_ns, list(s.inputs)) for s in samples
+    assert [(s.taken_ns, list(s.readings)) for s in repeated] == [
+        (s.taken_ns, list(s.readings)) for s in snapshots
     ]
 
 
@@ -393,9 +397,9 @@ def test_nothing_that_arrived_before_can_stop_the_next_image(
     list(lockstep(events, sensors))
     now = start + 5 * SECOND
     sensors.store("rgb", "fresh", EPOCH, now)
-    sample = sensors.poll(now)
-    assert sample is not None
-    assert sample.inputs["rgb"].value == "fresh"
+    snapshot = sensors.poll(now)
+    assert snapshot is not None
+    assert snapshot.readings["rgb"].value == "fresh"
 
 
 def test_the_time_to_wake_is_now_once_nothing_is_awaited_any_more() -> None:
@@ -446,10 +450,10 @@ def test_a_frame_without_an_unreadable_input_has_the_moment_of_the_others() -> N
     sensors = sensor_set()
     sensors.store("depth", 0, EPOCH, 0)
     sensors.store("rgb", 0, EPOCH + MS, 0)
-    sample = sensors.poll(0)
-    assert sample is not None
-    rest = sample.without({"rgb": Absence(Cause.UNUSABLE, "zero-sized")})
-    assert (list(rest.inputs), rest.stamp_ns) == (["depth"], EPOCH)
+    snapshot = sensors.poll(0)
+    assert snapshot is not None
+    rest = snapshot.without({"rgb": Absence(Cause.UNUSABLE, "zero-sized")})
+    assert (list(rest.readings), rest.stamp_ns) == (["depth"], EPOCH)
     assert rest.absent["rgb"].text == "zero-sized"
 
 
@@ -459,8 +463,8 @@ def test_frame_ids_and_camera_info_go_with_the_snapshot_also_of_what_is_absent()
     sensors.store("rgb", 0, EPOCH, 0, "old_camera")
     sensors.store("rgb", 1, EPOCH + 3 * SECOND, 3 * SECOND, "camera")  # started again
     sensors.store("action", 0, EPOCH + 4 * SECOND, 4 * SECOND)
-    sample = sensors.poll(4 * SECOND)
-    assert sample is not None
-    assert list(sample.inputs) == ["action"]
-    assert sample.frame_ids == {"rgb": "camera", "depth": "", "force": "", "action": ""}
-    assert sample.camera_info == "calibration"
+    snapshot = sensors.poll(4 * SECOND)
+    assert snapshot is not None
+    assert list(snapshot.readings) == ["action"]
+    assert snapshot.frame_ids == {"rgb": "camera", "depth": "", "force": "", "action": ""}
+    assert snapshot.camera_info == "calibration"

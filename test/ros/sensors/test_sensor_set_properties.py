@@ -17,14 +17,14 @@ from small_sensors import MODALITIES as SENSORS
 from smvae_core.modalities import Modality
 from smvae_ros.sensors.absence import Cause
 from smvae_ros.sensors.sensor_set import SensorSet
-from smvae_ros.sensors.settings import SensorSettings, SlotSettings
-from smvae_ros.sensors.snapshot import SensorSample
+from smvae_ros.sensors.settings import BufferSettings, SensorSettings
+from smvae_ros.sensors.snapshot import Snapshot
 
 MODALITIES = SENSORS | {"force": Modality("force", "series", (1, 4), rate=1000.0)}
 NEWEST_WINS = ("rgb", "depth", "action")
 
-slot_settings = st.builds(
-    SlotSettings,
+buffer_settings = st.builds(
+    BufferSettings,
     max_age=st.sampled_from([0.001, 0.05, 0.3, 10.0]),
     max_skew=st.sampled_from([0.0, 0.01, 0.2, 3600.0]),
     max_gap=st.sampled_from([0.0, 0.005, 0.02, 1.0]),
@@ -34,7 +34,7 @@ any_settings = st.builds(
     trigger=st.sampled_from(["", "timer", *MODALITIES]),
     max_rate=st.sampled_from([5.0, 60.0, 10_000.0]),
     gather_ms=st.sampled_from([0.0, 10.0, 100.0]),
-    slots=st.fixed_dictionaries(dict.fromkeys(MODALITIES, slot_settings)),
+    buffers=st.fixed_dictionaries(dict.fromkeys(MODALITIES, buffer_settings)),
 )
 
 
@@ -49,7 +49,7 @@ class AnyOrder(RuleBasedStateMachine):
         self.stored: dict[str, tuple[int, int, int | None]] = {}  # number, received, stamp
         self.counted: Counter[tuple[str, str]] = Counter()
         self.used: dict[str, set[int]] = {name: set() for name in NEWEST_WINS}
-        self.frames: list[SensorSample] = []
+        self.frames: list[Snapshot] = []
 
     @initialize(chosen=any_settings)
     def begin(self, chosen: SensorSettings) -> None:
@@ -132,33 +132,35 @@ class AnyOrder(RuleBasedStateMachine):
 
     # -- what is promised --------------------------------------------------------------------------
 
-    def check(self, frame: SensorSample, live: list[str]) -> None:
+    def check(self, frame: Snapshot, live: list[str]) -> None:
         assert frame.taken_ns == self.now
-        assert frame.inputs
-        assert set(frame.inputs) | set(frame.absent) == set(MODALITIES), "nothing goes unmentioned"
-        assert not set(frame.inputs) & set(frame.absent)
+        assert frame.readings
+        assert set(frame.readings) | set(frame.absent) == set(MODALITIES), (
+            "nothing goes unmentioned"
+        )
+        assert not set(frame.readings) & set(frame.absent)
         stamps = (Cause.CLOCK, Cause.STUCK)
-        left_out = [name for name in live if name not in frame.inputs]
+        left_out = [name for name in live if name not in frame.readings]
         assert all(frame.absent[name].cause in stamps for name in left_out)
         assert all(absence.text for absence in frame.absent.values())
-        for name, entry in frame.inputs.items():
+        for name, entry in frame.readings.items():
             number, received, stamp = self.stored[name]
-            slot = self.settings.slots[name]
+            buffer = self.settings.buffers[name]
             assert entry.age == (self.now - received) / SECOND
-            assert entry.age <= slot.max_age, "never older than max_age"
+            assert entry.age <= buffer.max_age, "never older than max_age"
             if name in NEWEST_WINS:
                 assert entry.value == number, "the newest wins"
                 assert entry.stamp_ns == stamp
                 self.used[name].add(number)
                 if name != frame.trigger and entry.skew is not None:
-                    assert abs(entry.skew) <= slot.max_skew, "never further than max_skew"
+                    assert abs(entry.skew) <= buffer.max_skew, "never further than max_skew"
             else:
                 assert entry.value.shape == (4, 1)
                 assert np.isfinite(entry.value).all()
                 assert entry.value.max() <= number + 1e-3 * number
         for name in left_out:
             self.counted[name, "skewed"] += 1
-        stamps = [e.stamp_ns for e in frame.inputs.values() if e.stamp_ns is not None]
+        stamps = [e.stamp_ns for e in frame.readings.values() if e.stamp_ns is not None]
         assert frame.stamp_ns == max(stamps, default=None)
         self.frames.append(frame)
 
@@ -181,9 +183,11 @@ class AnyOrder(RuleBasedStateMachine):
             return
         live = self.sensors.live(self.now)
         for name in NEWEST_WINS:
-            age = self.sensors.age(name, self.now)
+            age = self.sensors.evidence(self.now)[name].age
             assert (age is None) == (name not in self.stored)
-            assert (name in live) == (age is not None and age <= self.settings.slots[name].max_age)
+            assert (name in live) == (
+                age is not None and age <= self.settings.buffers[name].max_age
+            )
 
     @invariant()
     def no_frame_is_due_before_the_time_to_wake(self) -> None:
@@ -201,9 +205,9 @@ TestAnyOrder = AnyOrder.TestCase
 def test_the_machine_makes_frames() -> None:
     """Otherwise its promises would be empty."""
     machine: Any = AnyOrder()
-    machine.begin(SensorSettings(slots=dict.fromkeys(MODALITIES, SlotSettings())))
+    machine.begin(SensorSettings(buffers=dict.fromkeys(MODALITIES, BufferSettings())))
     machine.a_message_arrives("rgb", 0, True)
     machine.wrenches_arrive(10, True)
     machine.somebody_polls()
     machine.the_counts_add_up()
-    assert list(machine.frames[0].inputs) == ["rgb", "force"]
+    assert list(machine.frames[0].readings) == ["rgb", "force"]

@@ -29,7 +29,7 @@ def wrenches(count: int, frame: Callable[[int], str]) -> tuple[list[np.ndarray],
     for k in range(count):
         reading = np.full(2, RIGHT if frame(k) == "right" else LEFT, np.float32)
         events.append((k * MS, "force", reading, EPOCH + k * MS, frame(k)))
-    return [sample.inputs["force"].value for sample in lockstep(events, sensors)], sensors
+    return [snapshot.readings["force"].value for snapshot in lockstep(events, sensors)], sensors
 
 
 def test_readings_of_two_sensors_never_make_one_window() -> None:

@@ -1,4 +1,4 @@
-"""How long the stages of frames take, and how many frames in a row came too late."""
+"""How long the stages of snapshots take, and how many in a row were late."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class Times:
-    """Of the frames since the last look.
+    """Of the snapshots since the last look.
 
     Attributes:
-        mean: stage (:class:`smvae_ros.node.frame.Frame`) → seconds.
+        mean: stage (:class:`smvae_ros.node.predictions.Predictions`) → seconds.
         longest: likewise, of the slowest.
-        late: the most frames in a row that took longer than the deadline.
+        late: the most snapshots in a row that took longer than the deadline.
     """
 
     mean: Mapping[str, float] = field(default_factory=dict)
@@ -22,12 +22,12 @@ class Times:
     late: int = 0
 
 
-class FrameTimes:
+class StageTimes:
     """Written by the worker's thread, read by another.
 
     Attributes:
-        deadline: seconds from the receipt of a frame's trigger until it should be published; 0 for
-            none.
+        deadline: seconds from the receipt of a snapshot's trigger until it should be published; 0
+            for none.
     """
 
     def __init__(self) -> None:
@@ -37,7 +37,7 @@ class FrameTimes:
         self._clear()
 
     def add(self, timings: Mapping[str, float]) -> None:
-        """Takes a frame's timings, with ``total`` among them."""
+        """Takes a snapshot's timings, with ``total`` among them."""
         late = 0 < self.deadline < timings["total"]
         with self._lock:
             self._count += 1
@@ -48,7 +48,7 @@ class FrameTimes:
             self._late = max(self._late, self._in_a_row)
 
     def take(self) -> Times:
-        """What came since the last call. A row of late frames goes on counting."""
+        """What came since the last call. A row of late snapshots goes on counting."""
         with self._lock:
             mean = {stage: total / self._count for stage, total in self._sums.items()}
             times = Times(mean, self._longest, self._late)

@@ -8,19 +8,21 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from smvae_core.health.monitor import Judgement
-from smvae_core.inference.inference import Prediction
+from smvae_core.inference.inference import Encoding
 from smvae_core.modalities import Modality
-from smvae_ros.sensors.snapshot import SensorSample
+from smvae_ros.sensors.observations import Observations
+from smvae_ros.sensors.snapshot import Snapshot
 
 
 @dataclass(frozen=True)
-class Frame:
+class Predictions:
     """What is published of one moment.
 
     Attributes:
-        sample: the inputs, with ages; their values have been consumed.
-        arrays: what they were to the model: prepared arrays by modality.
-        prediction: the posterior, and the observations that somebody listens to.
+        observations: what the model was given.
+        posterior: what it made of them.
+        arrays: modality → what the model expects it to look like, in raw units, of those that
+            somebody listens to.
         modalities: the model's.
         model_hash: tells models apart.
         timings: stage → seconds, in this order: ``gather`` (from receipt of the trigger until
@@ -30,15 +32,20 @@ class Frame:
         judgements: modality → the latest about its health, as it was before this moment.
     """
 
-    sample: SensorSample
+    observations: Observations
+    posterior: Encoding
     arrays: Mapping[str, np.ndarray]
-    prediction: Prediction
     modalities: Mapping[str, Modality]
     model_hash: str
     timings: dict[str, float]
     judgements: Mapping[str, Judgement] = field(default_factory=dict)
 
     @property
+    def snapshot(self) -> Snapshot:
+        """The messages that it all began with."""
+        return self.observations.snapshot
+
+    @property
     def stamp_ns(self) -> int:
-        """Stamp of all outputs: that of the newest input, 0 where no input has one."""
-        return self.sample.stamp_ns or 0
+        """Stamp of all outputs: that of the newest reading, 0 where none has one."""
+        return self.snapshot.stamp_ns or 0

@@ -11,7 +11,7 @@ from small_sensors import MODALITIES
 from smvae_core.modalities import Modality
 from smvae_ros.sensors.sensor_set import SensorSet
 from smvae_ros.sensors.series_history import SeriesHistory
-from smvae_ros.sensors.settings import SlotSettings
+from smvae_ros.sensors.settings import BufferSettings
 
 MS = 1_000_000
 SECOND = 1000 * MS
@@ -29,7 +29,7 @@ SHORT = Modality("force", "series", (1, 4), rate=1000.0)
 def test_interpolation_reproduces_a_line_at_any_spacing(
     steps: list[int], end: float, slope: float
 ) -> None:
-    history = SeriesHistory(FORCE, SlotSettings(max_gap=0.02))
+    history = SeriesHistory(FORCE, BufferSettings(max_gap=0.02))
     times = np.cumsum(steps)
     for moment in times:
         seconds = moment / SECOND
@@ -47,7 +47,7 @@ def test_interpolation_reproduces_a_line_at_any_spacing(
 
 
 def test_the_newest_reading_holds_for_one_gap_and_no_longer() -> None:
-    history = SeriesHistory(FORCE, SlotSettings(max_gap=0.005))
+    history = SeriesHistory(FORCE, BufferSettings(max_gap=0.005))
     for i in range(20):
         history.store(np.array([i, 0]), EPOCH + i * MS, i * MS)
     held, stamp = history.window(EPOCH + 22 * MS)
@@ -59,7 +59,7 @@ def test_the_newest_reading_holds_for_one_gap_and_no_longer() -> None:
 
 
 def test_the_history_is_bounded_and_stays_in_order() -> None:
-    history = SeriesHistory(FORCE, SlotSettings(max_gap=0.005))
+    history = SeriesHistory(FORCE, BufferSettings(max_gap=0.005))
     for i in range(5000):
         history.store(np.array([i, 0]), EPOCH + i * MS, i * MS)
     window, _ = history.window(EPOCH + 4500 * MS)
@@ -69,7 +69,7 @@ def test_the_history_is_bounded_and_stays_in_order() -> None:
 @pytest.mark.parametrize("rate", [1000, 7000, 10_000, 15_000])
 def test_the_history_is_a_length_of_time_at_any_rate(rate: int) -> None:
     """A window ends where its image was stamped, be that a second ago."""
-    history = SeriesHistory(FORCE, SlotSettings(max_gap=0.005))
+    history = SeriesHistory(FORCE, BufferSettings(max_gap=0.005))
     for i in range(4 * rate):
         time = i * SECOND // rate
         history.store(np.array([time / MS, 0]), EPOCH + time, time)
@@ -81,7 +81,7 @@ def test_the_history_is_a_length_of_time_at_any_rate(rate: int) -> None:
 
 
 def test_an_absurd_rate_thins_the_history_and_does_not_shorten_it() -> None:
-    history = SeriesHistory(FORCE, SlotSettings(max_gap=0.005))
+    history = SeriesHistory(FORCE, BufferSettings(max_gap=0.005))
     size = history._times.nbytes + history._readings.nbytes
     rate, seconds = 100_000, 1.5
     for i in range(int(rate * seconds)):
@@ -98,7 +98,7 @@ def test_an_absurd_rate_thins_the_history_and_does_not_shorten_it() -> None:
 
 @pytest.mark.parametrize("jump_ms", [-10_000, -30, 30, 10_000])
 def test_a_series_restarts_where_its_stamps_jump(jump_ms: int) -> None:
-    history = SeriesHistory(FORCE, SlotSettings(max_gap=0.02))
+    history = SeriesHistory(FORCE, BufferSettings(max_gap=0.02))
     for i in range(20):
         history.store(np.array([i, 0]), EPOCH + i * MS, i * MS)
     for i in range(20, 27):
@@ -126,7 +126,7 @@ def test_a_window_never_mixes_epochs_nor_invents_values(
     steps: list[tuple[int, int, float]], gap: int, ends: list[int]
 ) -> None:
     """At any rate, with gaps, repetitions and jumps of the stamps in both directions."""
-    history = SeriesHistory(SHORT, SlotSettings(max_gap=gap / SECOND))
+    history = SeriesHistory(SHORT, BufferSettings(max_gap=gap / SECOND))
     received, stamp = 0, EPOCH
     run: list[tuple[int, float]] = []  # readings since the last gap or jump
     for wait, step, value in steps:
@@ -167,7 +167,7 @@ def test_a_fast_wrench_s_window_ends_at_an_image_that_comes_late() -> None:
     sensors.store("rgb", "image", EPOCH + 820 * MS, SECOND)
     sample = sensors.poll(SECOND)
     assert sample is not None
-    force = sample.inputs["force"]
+    force = sample.readings["force"]
     assert force.stamp_ns == EPOCH + 820 * MS
     assert force.skew == 0.0
     np.testing.assert_allclose(force.value[:, 0], np.arange(813, 821), atol=0.01)
