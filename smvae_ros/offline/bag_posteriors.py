@@ -122,10 +122,10 @@ def encode_bag(
         }
         sensors = SensorSet(modalities, sensor_settings(modalities, values), connections)
         rows, waiting, absences, failed = [], [], Absences(), 0
-        samples = lockstep(_events(reader, sources, sensors), sensors)
-        for sample in tqdm(samples, desc=path.name, unit="snapshot", disable=None):
+        snapshots = lockstep(_events(reader, sources, sensors), sensors)
+        for snapshot in tqdm(snapshots, desc=path.name, unit="snapshot", disable=None):
             try:
-                observations = observe(sample, sources)
+                observations = observe(snapshot, sources)
                 encoding, broken = inference.encode_finite(observations.arrays)
                 observations = observations.without_infinite(broken)
                 if encoding is not None:
