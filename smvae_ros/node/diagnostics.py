@@ -152,7 +152,7 @@ class HealthReport:
         elif node.state != "active":
             message = node.state
         elif progress.failures > before.progress.failures:
-            level, message = DiagnosticStatus.ERROR, f"frames fail: {progress.last_error}"
+            level, message = DiagnosticStatus.ERROR, f"snapshots fail: {progress.last_error}"
         elif not any(known.live for known in evidence):
             # The transport may be why.
             level, message = DiagnosticStatus.WARN, node.transport or "no modality is live"
@@ -210,7 +210,7 @@ def _late(times: Times, deadline: float, rate: float) -> str:
     stages = {name: mean for name, mean in times.mean.items() if name != "total"}
     slowest = max(stages, key=stages.__getitem__)
     return (
-        f"{times.late} frames in a row took longer than deadline_ms "
+        f"{times.late} snapshots in a row took longer than deadline_ms "
         f"({1000 * deadline:.0f} ms), at {rate:.1f} Hz; most of it is {slowest} "
         f"({1000 * stages[slowest]:.0f} ms)"
     )

@@ -126,7 +126,7 @@ class Worker:
                 self.progress = dataclasses.replace(
                     self.progress, failures=failures, last_error=text
                 )
-                self._warn("worker", f"a frame failed: {text}")
+                self._warn("worker", f"a snapshot failed: {text}")
 
     def _next_snapshot(self) -> Snapshot | None:
         """The next snapshot; None when the work is over."""
@@ -152,7 +152,7 @@ class Worker:
             idle = not self._publishers.are_heard()
             if idle != self.progress.idle:
                 self.progress = dataclasses.replace(self.progress, idle=idle)
-                self._debug(lambda: "nobody listens to frames" if idle else "somebody listens")
+                self._debug(lambda: "nobody listens to outputs" if idle else "somebody listens")
         if self.progress.idle:
             return self._worked + 1 / self.idle_rate - now
         return LISTENERS_PERIOD if self.awaits_sensors() else 0.0

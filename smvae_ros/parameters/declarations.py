@@ -208,15 +208,16 @@ NODE_PARAMETERS = (
     Declaration(
         "trigger",
         "",
-        f"What makes a frame: the arrival of this modality, or {TIMER}: max_rate frames a second. "
-        "Empty for the first live modality in the model's order. While the modality is not live, "
-        "the next live one stands in, series last.",
+        f"What makes a snapshot: the arrival of this modality, or {TIMER}: max_rate snapshots a "
+        "second. Empty for the first live modality in the model's order. While the modality is not "
+        "live, the next live one stands in, series last.",
     ),
-    Declaration("max_rate", 60.0, "Frames per second at most, in Hz.", limits=_POSITIVE_RATE),
+    Declaration("max_rate", 60.0, "Snapshots per second at most, in Hz.", limits=_POSITIVE_RATE),
     Declaration(
         "idle_rate",
         1.0,
-        "Frames per second at most while nobody subscribes to any output but /diagnostics, in Hz.",
+        "Snapshots per second at most while nobody subscribes to any output but /diagnostics, "
+        "in Hz.",
         limits=_POSITIVE_RATE,
     ),
     Declaration(
@@ -227,25 +228,27 @@ NODE_PARAMETERS = (
     Declaration(
         "gather_ms",
         10.0,
-        "How long a frame waits for the other live modalities of its moment, in ms.",
+        "How long a snapshot waits for the other live modalities of its moment, in ms.",
         limits=(0.0, 10_000.0),
     ),
     Declaration(
         "deadline_ms",
         100.0,
-        "A frame that is published later than this after its trigger arrived is late, in ms; 0 for "
-        "no deadline.",
+        "A snapshot that is published later than this after its trigger arrived is late, in ms; 0 "
+        "for no deadline.",
         limits=(0.0, 3_600_000.0),
     ),
-    Declaration("late_warn", 5, "So many late frames in a row are a WARN in /diagnostics.", _COUNT),
     Declaration(
-        "late_error", 50, "So many late frames in a row are an ERROR in /diagnostics.", _COUNT
+        "late_warn", 5, "So many late snapshots in a row are a WARN in /diagnostics.", _COUNT
+    ),
+    Declaration(
+        "late_error", 50, "So many late snapshots in a row are an ERROR in /diagnostics.", _COUNT
     ),
     Declaration(
         "health_share",
         0.1,
         "Share of the time that may be spent on checking sensors against each other "
-        "(docs/explanation/health.md); 0 for no checks, 1 for all sensors in every frame.",
+        "(docs/explanation/health.md); 0 for no checks, 1 for all sensors in every snapshot.",
         limits=(0.0, 1.0),
     ),
     Declaration(
@@ -347,7 +350,7 @@ def modality_parameters(name: str, kind: Kind) -> tuple[Declaration, ...]:
         Declaration(
             f"{name}.max_skew",
             defaults.max_skew,
-            "Stamped further than this from the trigger, it is left out of the frame, in s.",
+            "Stamped further than this from the trigger, it is left out of the snapshot, in s.",
             limits=(0.0, 3600.0),
         ),
     ]

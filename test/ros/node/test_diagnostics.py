@@ -85,7 +85,7 @@ def test_late_frames_are_a_warning_and_then_an_error(late: int, level: bytes) ->
     assert status.level == level
     assert values(status)["encode_ms_mean"] == values(status)["encode_ms_max"] == "150.000"
     if level != OK:
-        assert f"{late} frames in a row" in status.message
+        assert f"{late} snapshots in a row" in status.message
         assert "deadline_ms (100 ms)" in status.message
         assert "most of it is encode (150 ms)" in status.message
 
@@ -105,7 +105,7 @@ def test_what_is_said_when_several_things_are_wrong() -> None:
     at_rest = dataclasses.replace(WORKING, progress=Progress(idle=True))
     status = report(at_rest, rgb=unusable)["perception"]
     assert (status.level, status.message) == (WARN, "no modality that is live is usable")
-    assert "frames in a row" in message(True, late, transport)
+    assert "snapshots in a row" in message(True, late, transport)
     assert message(True, transport=transport) == transport
 
 

@@ -147,7 +147,7 @@ def test_debugging_tells_of_each_frame(checkpoint: Path, domain: int) -> None:
         robot = Robot(domain)
         try:
             robot.run_until_subset(ALL, READINGS)
-            line = process.wait_for_line(r"DEBUG.*frame at .* by rgb of .*proprio").string
+            line = process.wait_for_line(r"DEBUG.*snapshot at .* by rgb of .*proprio").string
             assert "encode" in line
             assert "total" in line
             assert robot.set("max_rate", 5.0) == ""
