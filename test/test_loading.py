@@ -14,7 +14,15 @@ from patience import PATIENCE
 from places import ROOT
 
 HANGS = "import time\nprint('loading', flush=True)\ntime.sleep(600)\n"
-CALLS = "def main():\n    print('loading', flush=True)\n    import hanging\n"
+RUNS = """\
+import smvae_ros.cli
+def work():
+    import hanging
+try:
+    work()
+except KeyboardInterrupt:
+    print("cleaned up")
+"""
 
 
 def modules() -> list[str]:
@@ -74,13 +82,11 @@ def test_a_command_ends_without_a_word(command: str, tmp_path: Path) -> None:
 
 def test_once_a_program_runs_it_is_interrupted_as_ever(tmp_path: Path) -> None:
     """So that it can clean up, also while it imports something itself."""
-    (tmp_path / "hanging.py").write_text(HANGS.replace("print", "str"))
+    (tmp_path / "hanging.py").write_text(HANGS)
     program = tmp_path / "demo"  # as a command of ours
-    end = "    try:\n        work()\n    except KeyboardInterrupt:\n        print('cleaned up')\n"
-    calls = CALLS.replace("main", "work")
-    program.write_text(f"import smvae_ros.cli\n{calls}if __name__ == '__main__':\n{end}")
+    program.write_text(RUNS)
     ended = interrupted([str(program)], tmp_path)
-    assert (ended.returncode, ended.stdout) == (0, "loading\ncleaned up\n")
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "loading\ncleaned up\n", "")
 
 
 def test_who_only_uses_the_packages_keeps_pythons_own_handler(tmp_path: Path) -> None:
