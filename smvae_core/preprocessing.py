@@ -79,6 +79,8 @@ def _prepare_depth(modality: Modality, array: np.ndarray) -> np.ndarray:
         )
     array = array[modality.visible_part(array.shape)]
     if array.shape != (height, width):
+        if array.dtype == np.float16:  # which older OpenCV does not take
+            array = array.astype(np.float32)
         # Nearest neighbour: averages across an edge or a hole are distances to nothing.
         array = cv2.resize(array, (width, height), interpolation=cv2.INTER_NEAREST)
     with np.errstate(invalid="ignore", over="ignore"):

@@ -176,9 +176,11 @@ def to_rgb(image: np.ndarray, conversion: int | None) -> np.ndarray:
     height, width = image.shape[:2]
     if conversion in BAYER_ENCODINGS.values() and min(height, width) < 3:
         raise MessageError(f"a mosaic of {width}x{height} pixels has no colours")
+    if image.ndim == 3 and image.shape[2] == 2 and width % 2:  # which older OpenCV does not refuse
+        raise MessageError(f"{width}x{height} pixels cannot be YUV 4:2:2, whose pixels are pairs")
     try:
         return cv2.cvtColor(image, conversion)
-    except cv2.error as error:  # YUV 4:2:2 with an odd width
+    except cv2.error as error:
         raise MessageError(f"{width}x{height} pixels cannot have this encoding: {error}") from error
 
 

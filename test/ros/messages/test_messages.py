@@ -360,7 +360,7 @@ shallow = np.zeros((4, 6), np.uint16)
         (good, "", {}, RGB, "no encoding; have the image's publisher name what it is, one of rgb8"),
         (good, "8UC2", {}, RGB, "'8UC2' names no colours; have"),
         (good[:2, :, 0], "bayer_rggb8", {}, RGB, "a mosaic of 6x2 pixels has no colours"),
-        (good[:, :5, :2], "yuyv", {}, RGB, "5x4 pixels cannot have this encoding"),
+        (good[:, :5, :2], "yuyv", {}, RGB, "5x4 pixels cannot be YUV 4:2:2"),
         (good, "rgb8", {}, DEPTH, "'rgb8' is no depth; expected 16UC1 or 32FC1"),
         (good, "mono8", {}, DEPTH, "'mono8' is no depth"),
         (shallow, "16UC1", {}, RGB, "'16UC1' is a depth image"),
