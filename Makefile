@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 # The distribution whose wheels are installed, jazzy or kilted: README.md says why.
 ROS ?= kilted
 READY := $(VENV)/.ready-$(ROS)
-EXTRAS := sim,train,report,benchmarks,test,check
+EXTRAS := sim,train,report,benchmarks,test,check,docs
 # Pinned: README.md says how to choose another build.
 TORCH ?= torch==2.13.0
 # Pins all else; `make CONSTRAINTS=/dev/null` takes the newest of everything.
@@ -14,7 +14,7 @@ CONSTRAINTS ?= constraints.txt
 # More for pytest, such as PYTEST='-k latent -x'.
 PYTEST ?=
 
-.PHONY: demo test test-fast check setup constraints clean
+.PHONY: demo test test-fast check docs docs-links setup constraints clean
 
 demo: $(READY) ## replay the bundled bag into the live node and write out/demo/report.html
 	$(BIN)/python -m smvae_ros.cli.demo
@@ -30,6 +30,12 @@ check: $(READY) ## style, imports and types
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/mypy
+
+docs: $(READY) ## the documentation as a site: out/docs/index.html
+	$(BIN)/sphinx-build --fail-on-warning --keep-going --quiet docs out/docs
+
+docs-links: $(READY) ## follow the documentation's links to other sites
+	$(BIN)/sphinx-build --builder linkcheck --quiet docs out/docs-links
 
 setup: $(READY) ## only set up .venv
 

@@ -82,6 +82,7 @@ setup(
             "types-PyYAML",
             "types-tqdm",
         ],
+        "docs": ["furo>=2024.8", "myst-parser>=4", "sphinx>=8.2"],  # 8.2: sphinx.ext.apidoc
         "jazzy": [f"ros-jazzy-{name}" for name in ros_packages],
         "kilted": [f"ros-kilted-{name}" for name in ros_packages],
     },

@@ -1,0 +1,87 @@
+"""The documentation as a site: `make docs` builds it. rosdoc2 takes this file as well."""
+
+from __future__ import annotations
+
+import re
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+from docutils import nodes
+from sphinx import addnodes
+from sphinx.application import Sphinx
+
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT))
+
+project = "smvae_ros"
+author = "The smvae_ros authors"
+release = re.search("<version>(.*)</version>", (ROOT / "package.xml").read_text())[1]
+
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx.ext.apidoc"]
+exclude_patterns = ["reference/api/*/modules.rst"]
+myst_heading_anchors = 3
+html_theme = "furo" if find_spec("furo") else "sphinx_rtd_theme"
+html_title = f"smvae_ros {release}"
+html_copy_source = False
+
+apidoc_modules = [
+    {
+        "path": ROOT / package,
+        "destination": f"reference/api/{package}",
+        "separate_modules": True,
+        "module_first": True,
+    }
+    for package in ("smvae_core", "smvae_ros")
+]
+autodoc_inherit_docstrings = False
+autodoc_member_order = "bysource"
+autodoc_typehints_format = "short"
+autodoc_mock_imports = [
+    name
+    for name in (
+        *("cv2", "cv_bridge", "dlib", "face_recognition_models", "h5py", "lightning", "matplotlib"),
+        *("mujoco", "rclpy", "rerun", "rosbags", "safetensors", "sklearn", "torch", "tqdm"),
+    )
+    if not find_spec(name)
+]
+napoleon_use_ivar = True
+default_role = "code"
+
+
+def escape(
+    app: Sphinx, what: str, name: str, obj: object, options: object, lines: list[str]
+) -> None:
+    """Stars and bars of formulas are no markup: docstrings emphasise nothing."""
+    for number, line in enumerate(lines):
+        words = re.split(r"(`+[^`]*`+)", line)
+        words[::2] = [re.sub(r"([*|])", r"\\\1", word) for word in words[::2]]
+        lines[number] = "".join(words)
+
+
+def link_to_module(app: Sphinx, doctree: nodes.document) -> None:
+    """A page's link to a Python file leads to what the site says of that module."""
+    for link in list(doctree.findall(addnodes.download_reference)):
+        path = (Path(app.srcdir) / app.env.docname).parent / link["reftarget"]
+        module = path.resolve().relative_to(ROOT).with_suffix("")
+        if path.suffix != ".py":
+            continue
+        page = ".".join(module.parts).removesuffix(".__init__")
+        link.replace_self(
+            addnodes.pending_xref(
+                "",
+                *link.children,
+                refdomain="std",
+                reftype="doc",
+                refdoc=app.env.docname,
+                reftarget=f"/reference/api/{module.parts[0]}/{page}",
+                refexplicit=True,
+                refwarn=True,
+            )
+        )
+
+
+def setup(app: Sphinx) -> None:
+    """Called by Sphinx."""
+    app.connect("autodoc-process-docstring", escape, priority=400)
+    app.connect("doctree-read", link_to_module)
