@@ -23,7 +23,7 @@ from lightning.pytorch.cli import LightningCLI
 from smvae_core.data.batches import EpochOrder
 from smvae_core.fit.data import LogData
 from smvae_core.fit.module import SetFitting
-from smvae_core.fit.sample_noise import EpochDraws
+from smvae_core.fit.sample_noise import SampleNoise
 
 CONFIGURATION = Path(__file__).parents[1] / "config" / "training" / "vision_touch.yaml"
 TRAINING_STEPS = 4
@@ -66,7 +66,7 @@ def main() -> None:
     # there), the order of the samples, and a row's small arrays.
     before = resident("RssAnon")
     options = cli.model.hparams
-    draws = EpochDraws(steps, len(cli.model.configured) + 1, options.latent_size, 0)
+    draws = SampleNoise(steps, len(cli.model.configured) + 1, options.latent_size, 0)
     index = torch.arange(options.latent_size)
     draws(0, index)
     draws(1, index)
@@ -88,6 +88,7 @@ def main() -> None:
         use_distributed_sampler=False,
         callbacks=[peak],
     )
+    cli.model.build(cli.datamodule.open(cli.model.configured))
     trainer.fit(cli.model, cli.datamodule)
     trained, total = peak.gigabytes, resident("VmHWM")
     print(

@@ -34,9 +34,10 @@ def recipe_speed(recipe: Path, steps: int) -> dict[str, float]:
         arguments = ["--config", str(recipe), "--output", folder, "--trainer.accelerator", "cpu"]
         configured = train.configured([*arguments, "--trainer.logger", "false"])
     module, batch = configured.model, configured.datamodule.hparams.batch_size
-    arrays = _random(module.configured, steps * batch)
+    data = memory_data(_random(module.configured, steps * batch), batch)
+    module.build(data.open(module.configured))
     limit = configured.config.trainer.gradient_clip_val
-    seconds, trainer = timed_fit(module, memory_data(arrays, batch), gradient_clip_val=limit)
+    seconds, trainer = timed_fit(module, data, gradient_clip_val=limit)
     own = []
     for _ in range(5):
         begin = time.process_time()

@@ -32,10 +32,10 @@ from smvae_core.checkpoint import (
     save_checkpoint,
 )
 from smvae_core.data.batches import Batches
-from smvae_core.data.logs.dataset import open_cache
 from smvae_core.files import check_output
+from smvae_core.fit.callbacks import StopAtBatchEnd, WholeFiles
 from smvae_core.fit.data import LogData
-from smvae_core.fit.module import SetFitting, StopAtBatchEnd, WholeFiles
+from smvae_core.fit.module import SetFitting
 from smvae_core.inference.inference import find_device
 from smvae_core.metrics.subset_errors import SubsetErrors, nothing_learned, skills_of
 from smvae_core.models.multimodal_vae import MultimodalVAE
@@ -194,7 +194,7 @@ def _train(cli: TrainingCommand, origin: Mapping[str, str]) -> None:
         )
     output, trainer, resume = cli.config.output, cli.trainer, cli.config.resume
     export = cli.config.export or output / "model"
-    cache = open_cache(cli.datamodule.hparams.cache)
+    cache = cli.datamodule.store
     data = {**cache.describe(), "rate": cache.rate}
     if trainer.is_global_zero:
         for folder in (output, export, export.parent):
@@ -206,6 +206,7 @@ def _train(cli: TrainingCommand, origin: Mapping[str, str]) -> None:
     advice = precision_advice(trainer.precision, trainer.strategy.root_device)
     if advice and trainer.is_global_zero:
         print(f"training.train: {advice}", file=sys.stderr)
+    cli.model.build(cli.datamodule.open(cli.model.configured))
     trainer.fit(cli.model, cli.datamodule, ckpt_path=last_state(output) if resume else None)
     if trainer.checkpoint_callback is None or not trainer.checkpoint_callback.best_model_path:
         raise ValueError(
@@ -241,7 +242,7 @@ def _judge(cli: TrainingCommand, model: MultimodalVAE) -> None:
     data = cli.datamodule
     errors = SubsetErrors(model, [tuple(model.names)])
     rows = data.split["validation"]
-    for batch in Batches(data.cache, model.names, rows, data.hparams.batch_size):
+    for batch in Batches(data.store, model.names, rows, data.hparams.batch_size):
         errors.add(batch.prepared, batch.present)
     summary = errors.summary()
     skills = skills_of(summary["+".join(model.names)])
@@ -255,7 +256,7 @@ def _calibrate(cli: TrainingCommand, model: MultimodalVAE, export: Path) -> None
     where this cannot."""
     data = cli.datamodule
     try:
-        calibration = calibrate(model, data.cache, data.split["validation"])
+        calibration = calibrate(model, data.store, data.split["validation"])
         save_calibration(export, calibration)
     except (CheckpointError, ValueError) as error:
         print(f"Sensor health is not calibrated: {error}", file=sys.stderr)
@@ -277,7 +278,7 @@ def _record(
         "data": {
             **cli.datamodule.hparams,
             "samples": split,
-            "rate": cli.datamodule.cache.rate,
+            "rate": data["rate"],
             "digest": data["digest"],
         },
         "epochs": cli.trainer.current_epoch,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-COLOUR_DRAWS = 13  # uniform numbers that an image needs
+COLOUR_NUMBERS = 13  # uniform numbers that an image needs
 
 
 def jitter_colours(images: Tensor, uniform: Tensor, strength: float = 1.0) -> Tensor:
@@ -20,7 +20,7 @@ def jitter_colours(images: Tensor, uniform: Tensor, strength: float = 1.0) -> Te
 
     Args:
         images: (B, 3, H, W), normalised.
-        uniform: (B, COLOUR_DRAWS) numbers in [0, 1); all 0.5 changes nothing.
+        uniform: (B, COLOUR_NUMBERS) numbers in [0, 1); all 0.5 changes nothing.
         strength: factor of all changes; 0 for none.
 
     Returns:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import lightning as L
 import numpy as np
 import torch
 from torch import Tensor
 
-from smvae_core.data.batches import Batches
+from smvae_core.data.batches import Batches, Store
 from smvae_core.data.logs.dataset import LogCache, open_cache, split_by_trajectory
 from smvae_core.data.logs.statistics import Statistics, statistics
 from smvae_core.data.samples import Samples
@@ -19,36 +21,53 @@ from smvae_core.modalities import Modality
 from smvae_core.preprocessing import to_tensor
 
 
-class SplitData(L.LightningDataModule):
-    """What :class:`smvae_core.fit.module.SetFitting` asks of its data: opened for a model's
-    modalities, and batches of each part of a split.
+@dataclass(frozen=True, eq=False)
+class DataDescription:
+    """What a model has to know of the data that it is fitted to.
 
     Attributes:
-        cache: the open data set; its length is the number of all samples.
+        modalities: completed with the statistics of the training split.
+        means: modality → mean of the training split in normalised units, of the modality's shape.
+        samples: number of all samples, whose rows identify them.
+        batches: number in an epoch of training.
+    """
+
+    modalities: Sequence[Modality]
+    means: Mapping[str, Tensor]
+    samples: int
+    batches: int
+
+
+class SplitData(L.LightningDataModule):
+    """A data set that is split, and batches of its parts. It is opened before anything is fitted.
+
+    Attributes:
+        store: the data set.
         split: ``training``, ``validation`` and ``test`` → rows.
     """
 
-    cache: LogCache | Samples
+    store: Store
     split: Mapping[str, np.ndarray]
 
-    def __init__(self) -> None:
-        super().__init__()
-        self._modalities: Sequence[Modality] = ()
-
     @abstractmethod
-    def open(self, modalities: Sequence[Modality]) -> list[Modality]:
-        """Opens the data for these modalities; returns them completed with statistics."""
+    def open(self, modalities: Sequence[Modality]) -> DataDescription:
+        """Opens the data for a model's modalities."""
 
-    @abstractmethod
-    def training_mean(self, modality: Modality) -> Tensor:
-        """Mean of the training split in normalised units, of the modality's shape."""
+    def _describe(
+        self, modalities: Sequence[Modality], means: Mapping[str, Tensor]
+    ) -> DataDescription:
+        """The description, given means (1, *raw_shape) of the training split in raw units."""
+        self._names = [modality.name for modality in modalities]
+        means = {m.name: to_tensor(m, means[m.name])[0] for m in modalities}
+        batches = len(self.batches("training", shuffle=True))
+        return DataDescription(modalities, means, len(self.store), batches)
 
     def batches(self, part: str, shuffle: bool = False) -> Batches:
         """Batches of ``training``, ``validation`` or ``test``."""
         trainer = self.trainer
         return Batches(
-            self.cache,
-            [modality.name for modality in self._modalities],
+            self.store,
+            self._names,
             self.split[part],
             self.hparams.batch_size,
             self.hparams.order_seed,
@@ -91,34 +110,38 @@ class LogData(SplitData):
         super().__init__()
         self.save_hyperparameters()
 
-    def open(self, modalities: Sequence[Modality]) -> list[Modality]:
-        """Opens the cache for these modalities and completes them with the statistics of the
-        training split; images keep their range of 0..1 under a Bernoulli likelihood.
+    @functools.cached_property
+    def store(self) -> LogCache:
+        """The cache, opened when it is first needed.
+
+        Raises:
+            CacheError: where there is none that can be used.
+        """
+        return open_cache(self.hparams.cache)
+
+    def open(self, modalities: Sequence[Modality]) -> DataDescription:
+        """Splits the cache and completes the modalities with the statistics of the training split;
+        images keep their range of 0..1 under a Bernoulli likelihood.
 
         Raises:
             CacheError: where the cache does not hold them.
             ValueError: where there are too few trajectories.
         """
         options = self.hparams
-        self.cache = open_cache(options.cache, modalities)
+        self.store.check(modalities)
         names = [modality.name for modality in modalities]
         self.split = split_by_trajectory(
-            self.cache,
+            self.store,
             options.validation_fraction,
             options.test_fraction,
             options.split_seed,
             names,
         )
-        self.statistics = statistics(self.cache, self.split["training"], names)
-        self._modalities = [
-            _normalised(modality, self.statistics[modality.name]) for modality in modalities
-        ]
-        return list(self._modalities)
-
-    def training_mean(self, modality: Modality) -> Tensor:
-        """Mean of the training split in normalised units, of the modality's shape."""
-        mean = torch.from_numpy(self.statistics[modality.name].mean_array)
-        return to_tensor(modality, mean[None])[0]
+        measured = statistics(self.store, self.split["training"], names)
+        return self._describe(
+            [_normalised(modality, measured[modality.name]) for modality in modalities],
+            {name: torch.from_numpy(found.mean_array)[None] for name, found in measured.items()},
+        )
 
 
 class SampleData(SplitData):
@@ -130,25 +153,24 @@ class SampleData(SplitData):
         order_seed: order of the samples in training.
     """
 
+    store: Samples
+
     def __init__(self, samples: Samples, batch_size: int = 256, order_seed: int = 0) -> None:
         super().__init__()
         self.save_hyperparameters(ignore=["samples"])
-        self.cache, self.split = samples, samples.split
+        self.store, self.split = samples, samples.split
 
-    def open(self, modalities: Sequence[Modality]) -> list[Modality]:
-        """The modalities.
+    def open(self, modalities: Sequence[Modality]) -> DataDescription:
+        """The modalities and their means.
 
         Raises:
             ValueError: where the data set does not have them.
         """
-        self.cache.check(modalities)
-        self._modalities = list(modalities)
-        return list(modalities)
-
-    def training_mean(self, modality: Modality) -> Tensor:
-        """Mean of the training split, of the modality's shape."""
-        mean = self.cache.mean(modality.name, self.split["training"])
-        return to_tensor(modality, mean[None])[0]
+        self.store.check(modalities)
+        rows = self.split["training"]
+        return self._describe(
+            list(modalities), {m.name: self.store.mean(m.name, rows)[None] for m in modalities}
+        )
 
 
 def _normalised(modality: Modality, measured: Statistics) -> Modality:

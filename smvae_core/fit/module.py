@@ -1,25 +1,19 @@
-"""Training with Lightning: the module, and what keeps a run's state safe from interruption."""
+"""Training with Lightning: what a step and a validation do."""
 
 from __future__ import annotations
 
-import io
 import math
-import os
-import signal
-from pathlib import Path
-from types import FrameType
 from typing import Any, Literal
 
 import lightning as L
 import torch
-from lightning.pytorch.plugins.io import TorchCheckpointIO
 from torch import Tensor
 
 from smvae_core.data.batches import Batch
-from smvae_core.files import whole_file
-from smvae_core.fit.augmentation import COLOUR_DRAWS, jitter_colours
+from smvae_core.fit.augmentation import COLOUR_NUMBERS, jitter_colours
+from smvae_core.fit.data import DataDescription
 from smvae_core.fit.muon import MuonAdam
-from smvae_core.fit.sample_noise import EpochDraws
+from smvae_core.fit.sample_noise import SampleNoise
 from smvae_core.modalities import Modality, ModalityOptions
 from smvae_core.models.multimodal_vae import MultimodalVAE
 from smvae_core.models.objectives import Bound, annealed_beta, regression, regulariser
@@ -107,29 +101,26 @@ class SetFitting(L.LightningModule):
             raise ValueError(
                 "colour_jitter needs an image of three channels with a continuous likelihood"
             )
-        self.model: MultimodalVAE | None = None
 
-    def configure_model(self) -> None:
-        """Builds the model once the data's statistics are known."""
-        if self.model is not None:
-            return
-        options, data = self.hparams, self.trainer.datamodule
-        modalities = data.open(self.configured)
+    def build(self, data: DataDescription) -> None:
+        """Builds the model for these data; to be called once, before it is fitted."""
+        options = self.hparams
         with torch.random.fork_rng():
             torch.manual_seed(options.seed)
             architecture = {key: options[key] for key in self._method.options}
-            self.model = self._method.model(modalities, **architecture)
+            self.model: MultimodalVAE = self._method.model(data.modalities, **architecture)
         start_posteriors(self.model, options.initial_log_variance)
-        for modality in modalities:
-            self.model.set_training_mean(modality.name, data.training_mean(modality))
+        for name, mean in data.means.items():
+            self.model.set_training_mean(name, mean)
         self.model.to(memory_format=torch.channels_last)
-        count = len(modalities)
-        shape = (len(data.cache), count + 1, options.latent_size, options.seed)
-        self._draws = EpochDraws(*shape, self._objective.noises(count))
-        self._validation_draws = EpochDraws(*shape, self._method.validation.noises(count))
+        self._batches = data.batches
+        count = len(data.modalities)
+        shape = (data.samples, count + 1, options.latent_size, options.seed)
+        self._noise = SampleNoise(*shape, self._objective.noises(count))
+        self._validation_noise = SampleNoise(*shape, self._method.validation.noises(count))
         # Of another seed: colours shall tell nothing of subsets.
-        colours = COLOUR_DRAWS * len(self._coloured)
-        self._colour_draws = EpochDraws(len(data.cache), colours, 0, options.seed + 500_000)
+        colours = COLOUR_NUMBERS * len(self._coloured)
+        self._colour_noise = SampleNoise(data.samples, colours, 0, options.seed + 500_000)
 
     def configure_optimizers(self) -> dict[str, Any]:
         # On a CPU the default takes three times as long. Elsewhere it does not, and the fused step
@@ -143,8 +134,8 @@ class SetFitting(L.LightningModule):
         trainer = self.trainer
         # Not trainer.estimated_stepping_batches: it sets the data up before a resumed run has
         # restored its position, which is then lost.
-        batches = len(trainer.datamodule.train_dataloader())
-        steps = math.ceil(batches / trainer.accumulate_grad_batches) * (trainer.max_epochs or 1)
+        steps = math.ceil(self._batches / trainer.accumulate_grad_batches)
+        steps *= trainer.max_epochs or 1
         if trainer.max_steps > 0:
             steps = trainer.max_steps
         schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, max(steps, 1))
@@ -162,8 +153,8 @@ class SetFitting(L.LightningModule):
         strength = self.hparams.colour_jitter
         if not strength:
             return observations
-        uniform, _ = self._colour_draws(self.current_epoch, index)
-        parts = dict(zip(self._coloured, uniform.split(COLOUR_DRAWS, 1), strict=True))
+        uniform, _ = self._colour_noise(self.current_epoch, index)
+        parts = dict(zip(self._coloured, uniform.split(COLOUR_NUMBERS, 1), strict=True))
         return {
             name: jitter_colours(x, parts[name], strength) if name in parts else x
             for name, x in observations.items()
@@ -181,7 +172,7 @@ class SetFitting(L.LightningModule):
             )
             usable = present[:, given].any(1, keepdim=True)
             return regression(self.model, observations, given & present, targets & present & usable)
-        uniform, noise = self._draws(epoch, batch.index)
+        uniform, noise = self._noise(epoch, batch.index)
         return self._objective.bound(self.model, observations, present, uniform, noise, beta)
 
     def training_step(self, batch: Batch, batch_index: int) -> Tensor:
@@ -215,7 +206,7 @@ class SetFitting(L.LightningModule):
             bound = self._bound(batch, observations, 0, 1.0)
         else:
             # The ELBO of everything observed: comparable between objectives and epochs.
-            uniform, noise = self._validation_draws(0, batch.index)
+            uniform, noise = self._validation_noise(0, batch.index)
             bound = self._method.validation.bound(
                 self.model, observations, batch.present, uniform, noise
             )
@@ -225,69 +216,3 @@ class SetFitting(L.LightningModule):
         self.log("validation/kl", bound.kl.mean(), batch_size=size, sync_dist=True)
         for name, term in bound.log_likelihoods.items():
             self.log(f"validation/log_p_{name}", term.mean(), batch_size=size, sync_dist=True)
-
-
-class WholeFiles(TorchCheckpointIO):
-    """Writes a run's state beside its place and then puts it there, so that a run that is killed
-    while saving keeps the state before.
-
-    Lightning's own way goes through the system's folder for temporary files: where that is on
-    another disk, the last step is a copy, which can be cut short.
-    """
-
-    def save_checkpoint(
-        self, checkpoint: dict[str, Any], path: str | os.PathLike[str], storage_options: Any = None
-    ) -> None:
-        content = io.BytesIO()  # into a file on a full disk, torch's own writer ends in its own way
-        torch.save(checkpoint, content)
-        with whole_file(path) as partial:
-            partial.write_bytes(content.getbuffer())
-
-
-class StopAtBatchEnd(L.Callback):
-    """Ctrl-C finishes the step that runs, saves a checkpoint and then stops.
-
-    An optimiser that is interrupted half-way leaves parameters that belong to no step; between two
-    steps nothing is lost.
-
-    Of several processes it is enough that one hears of it: all stop after the same step.
-
-    Args:
-        path: file to save to.
-        advice: how to go on, printed after saving.
-    """
-
-    def __init__(self, path: Path, advice: str = "continue with --resume") -> None:
-        self.path = path
-        self._advice = advice
-        self._interrupted = False
-        self._previous: Any = None
-
-    def on_fit_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
-        def interrupt(number: int, frame: FrameType | None) -> None:
-            if self._interrupted:
-                raise KeyboardInterrupt
-            self._interrupted = True
-            if trainer.is_global_zero:
-                print("\nInterrupted: saving after this step; again to stop at once", flush=True)
-
-        self._previous = signal.signal(signal.SIGINT, interrupt)
-
-    def on_train_batch_end(
-        self, trainer: L.Trainer, module: L.LightningModule, outputs: Any, batch: Any, number: int
-    ) -> None:
-        whole_step = (number + 1) % trainer.accumulate_grad_batches == 0
-        # The validation of an epoch belongs to its last step; a stop between them would skip it.
-        epoch_ends = number + 1 == trainer.num_training_batches
-        if not whole_step or epoch_ends:
-            return
-        if trainer.strategy.reduce_boolean_decision(self._interrupted, all=False):
-            trainer.save_checkpoint(self.path, weights_only=False)
-            if trainer.is_global_zero:
-                print(f"Saved {self.path}; {self._advice}", flush=True)
-            raise KeyboardInterrupt
-
-    def teardown(self, trainer: L.Trainer, module: L.LightningModule, stage: str) -> None:
-        if self._previous is not None:
-            signal.signal(signal.SIGINT, self._previous)
-            self._previous = None

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 
-class EpochDraws:
+class SampleNoise:
     """Uniform numbers and Gaussian noise for every sample of an epoch.
 
     Args:

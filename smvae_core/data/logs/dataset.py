@@ -88,6 +88,23 @@ class LogCache:
         present = torch.from_numpy(self.present[rows[:, None], columns])
         return Batch(arrays, present, torch.from_numpy(rows))
 
+    def check(self, modalities: Sequence[Modality]) -> None:
+        """Raises CacheError where a model's modality is not held, or was prepared otherwise."""
+        held = {entry["name"]: entry for entry in self.manifest["modalities"]}
+        for modality in modalities:
+            expected, found = describe_modality(modality), held.get(modality.name)
+            if found is None:
+                raise CacheError(
+                    f"{self.path}: no modality {modality.name!r}, it holds {', '.join(held)}; "
+                    "convert logs that have it, or leave it out of the model"
+                )
+            if found != expected:
+                raise CacheError(
+                    f"{self.path}: modality {modality.name!r}: expected {expected}, found {found}; "
+                    "convert again into another folder (for images: with --image-size) or change "
+                    "the model's configuration"
+                )
+
     def describe(self) -> dict[str, Any]:
         """What tells the cache from others, wherever it lies: sizes, and a digest of some of its
         content: ``steps``, ``trajectories`` and ``digest``."""
@@ -162,7 +179,7 @@ def open_cache(
             changed[0],
         )
     if modalities is not None:
-        _check_modalities(cache, modalities)
+        cache.check(modalities)
     return cache
 
 
@@ -181,23 +198,6 @@ def _open_array(path: Path, name: str, entry: dict[str, Any]) -> np.ndarray:
             "convert the logs again, into another folder"
         )
     return np.asarray(array)  # still the map, without the class that copies itself into pickles
-
-
-def _check_modalities(cache: LogCache, modalities: Sequence[Modality]) -> None:
-    held = {entry["name"]: entry for entry in cache.manifest["modalities"]}
-    for modality in modalities:
-        expected, found = describe_modality(modality), held.get(modality.name)
-        if found is None:
-            raise CacheError(
-                f"{cache.path}: no modality {modality.name!r}, it holds {', '.join(held)}; "
-                "convert logs that have it, or leave it out of the model"
-            )
-        if found != expected:
-            raise CacheError(
-                f"{cache.path}: modality {modality.name!r}: expected {expected}, found {found}; "
-                "convert again into another folder (for images: with --image-size) or change "
-                "the model's configuration"
-            )
 
 
 def split_by_trajectory(

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from single_precision import FLOAT32
 from small_caches import make_cache
 from small_training import column, write_config
-from smvae_core.fit.augmentation import COLOUR_DRAWS, jitter_colours
+from smvae_core.fit.augmentation import COLOUR_NUMBERS, jitter_colours
 from training.train import main
 
 
@@ -22,7 +22,7 @@ def test_colours_change_alike_everywhere_in_an_image(seed: int, strength: float)
     images = torch.randn(3, 3, 4, 5, generator=generator)
     images[:, :, 1, 2] = images[:, :, 3, 0]  # one colour in two places
     images[:, :, 2, 2] = (images[:, :, 0, 0] + images[:, :, 0, 1]) / 2  # a mixture of two
-    changed = jitter_colours(images, torch.rand(3, COLOUR_DRAWS, generator=generator), strength)
+    changed = jitter_colours(images, torch.rand(3, COLOUR_NUMBERS, generator=generator), strength)
     torch.testing.assert_close(changed[:, :, 1, 2], changed[:, :, 3, 0], **FLOAT32)
     mixture = (changed[:, :, 0, 0] + changed[:, :, 0, 1]) / 2
     torch.testing.assert_close(changed[:, :, 2, 2], mixture, **FLOAT32)
@@ -31,13 +31,13 @@ def test_colours_change_alike_everywhere_in_an_image(seed: int, strength: float)
 def test_each_image_has_its_own_draws_and_the_middle_of_them_changes_nothing() -> None:
     generator = torch.Generator().manual_seed(0)
     images = torch.randn(1, 3, 4, 5, generator=generator).expand(3, -1, -1, -1)
-    uniform = torch.full((3, COLOUR_DRAWS), 0.5)
-    uniform[1] = torch.rand(COLOUR_DRAWS, generator=generator)
+    uniform = torch.full((3, COLOUR_NUMBERS), 0.5)
+    uniform[1] = torch.rand(COLOUR_NUMBERS, generator=generator)
     changed = jitter_colours(images, uniform)
     torch.testing.assert_close(changed[0], images[0], **FLOAT32)
     torch.testing.assert_close(changed[2], images[0], **FLOAT32)
     assert (changed[1] - images[0]).abs().max() > 0.01
-    any_draws = torch.rand(3, COLOUR_DRAWS, generator=generator)
+    any_draws = torch.rand(3, COLOUR_NUMBERS, generator=generator)
     torch.testing.assert_close(jitter_colours(images, any_draws, 0.0), images, **FLOAT32)
 
 

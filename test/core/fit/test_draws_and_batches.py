@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from small_caches import make_cache
 from smvae_core.data.batches import Batches
 from smvae_core.data.logs.dataset import LogCache, open_cache
-from smvae_core.fit.sample_noise import EpochDraws
+from smvae_core.fit.sample_noise import SampleNoise
 
 NAMES = ("force", "rgb", "depth")  # neither the cache's order nor all of it
 
@@ -41,8 +41,8 @@ def rows(batches: Batches) -> list[list[int]]:
 def test_draws_of_a_sample_depend_on_its_row_and_the_epoch(
     order: list[int], cuts: set[int], epochs: list[int]
 ) -> None:
-    reference = EpochDraws(12, 4, 3, seed=5)
-    draws = EpochDraws(12, 4, 3, seed=5)
+    reference = SampleNoise(12, 4, 3, seed=5)
+    draws = SampleNoise(12, 4, 3, seed=5)
     edges = [0, *sorted(cuts), 12]
     for epoch in epochs:  # in any order, repeats too
         uniform, noise = reference(epoch, torch.arange(12))
@@ -55,7 +55,7 @@ def test_draws_of_a_sample_depend_on_its_row_and_the_epoch(
 
 def test_draws_differ_between_samples_epochs_and_seeds() -> None:
     index = torch.arange(50)
-    seen = [EpochDraws(50, 4, 3, seed)(epoch, index) for seed in (0, 1) for epoch in (0, 1)]
+    seen = [SampleNoise(50, 4, 3, seed)(epoch, index) for seed in (0, 1) for epoch in (0, 1)]
     for uniform, noise in seen:
         assert len(uniform.unique(dim=0)) == 50
         assert len(noise.flatten()) == len(noise.flatten().unique())
@@ -67,14 +67,14 @@ def test_draws_differ_between_samples_epochs_and_seeds() -> None:
 
 def test_an_objective_can_ask_for_more_noise() -> None:
     index = torch.arange(10)
-    uniform, noise = EpochDraws(10, 4, 3, 0, noises=5)(0, index)
+    uniform, noise = SampleNoise(10, 4, 3, 0, noises=5)(0, index)
     assert noise.shape == (5, 10, 3)
     assert len(noise.unique()) == 150
-    assert torch.equal(uniform, EpochDraws(10, 4, 3, 0)(0, index)[0])
+    assert torch.equal(uniform, SampleNoise(10, 4, 3, 0)(0, index)[0])
 
 
 def test_draws_are_uniform_and_normal() -> None:
-    uniform, noise = EpochDraws(20_000, 3, 2, 0)(1, torch.arange(20_000))
+    uniform, noise = SampleNoise(20_000, 3, 2, 0)(1, torch.arange(20_000))
     assert uniform.shape == (20_000, 3)
     assert noise.shape == (2, 20_000, 2)
     assert uniform.min() >= 0

@@ -16,7 +16,8 @@ import torch
 from lightning.pytorch.callbacks import ModelCheckpoint, TQDMProgressBar
 
 from smvae_core.checkpoint import save_checkpoint
-from smvae_core.fit.module import SetFitting, StopAtBatchEnd, WholeFiles
+from smvae_core.fit.callbacks import StopAtBatchEnd, WholeFiles
+from smvae_core.fit.module import SetFitting
 from training.provenance import commit
 from training.studies.labelled_images.protocol import METHODS, Run
 from training.studies.labelled_images.run_data import RunData
@@ -104,6 +105,7 @@ def train(run: Run, data: RunData, folder: Path) -> None:
     begin = time.monotonic()
     resumed = zipfile.is_zipfile(last)  # not one whose writing was cut short
     source = data.loader()
+    module.build(source.open(module.configured))
     trainer.fit(module, source, ckpt_path=last if resumed else None)
     seconds = round(time.monotonic() - begin, 1)
     # Not what fit() measured last: a run that was killed after its last epoch measures nothing.
