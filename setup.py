@@ -39,7 +39,7 @@ setup(
     maintainer_email="maintainers@smvae-ros.invalid",  # see package.xml
     python_requires=">=3.10",
     packages=find_packages(include=["smvae_core*", "smvae_ros*"]),
-    package_data={"smvae_ros": ["resources/**/*"]},
+    package_data={"smvae_core": ["py.typed"], "smvae_ros": ["resources/**/*"]},
     data_files=[
         ("share/ament_index/resource_index/packages", [f"resource/{package_name}"]),
         (f"share/{package_name}", ["package.xml"]),

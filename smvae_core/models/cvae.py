@@ -17,7 +17,6 @@ from smvae_core.modalities import Modality
 from smvae_core.models.multimodal_vae import MultimodalVAE
 from smvae_core.models.objectives import Bound
 from smvae_core.models.posterior_head import JointHead
-from smvae_core.models.terms import log_likelihoods, weighted_sum
 
 
 class CVAE(MultimodalVAE):
@@ -154,6 +153,6 @@ def cvae_bound(
     some_given = {name: embeddings[name] for name in model.given}
     kl = posterior.kl(model.encode_embeddings(some_given, present & is_given))
     counted = present & ~is_given
-    terms = log_likelihoods(model, observations, posterior.sample(noise[:1]), counted[None])
+    terms = model.log_likelihoods(observations, posterior.sample(noise[:1]), counted[None])
     terms = {name: term[0] for name, term in terms.items()}
-    return Bound(weighted_sum(model, terms) - beta * kl, terms, kl, posterior)
+    return Bound(model.weighted_sum(terms) - beta * kl, terms, kl, posterior)

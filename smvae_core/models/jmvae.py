@@ -18,7 +18,6 @@ from smvae_core.models.fusion import product_of_experts
 from smvae_core.models.networks import initialise
 from smvae_core.models.objectives import Bound
 from smvae_core.models.posterior_head import JointHead
-from smvae_core.models.terms import log_likelihoods, weighted_sum
 
 ALPHA = 0.1  # as for MNIST in the paper
 
@@ -98,7 +97,7 @@ def jmvae_kl_bound(
     joint = Gaussian(posterior.mean[:, None], posterior.log_variance[:, None])
     to_experts = torch.where(given, joint.kl(experts), 0.0).sum(1)
     to_prior = posterior.kl(Gaussian.standard(posterior.mean))
-    terms = log_likelihoods(model, observations, posterior.sample(noise[:1]), present[None])
+    terms = model.log_likelihoods(observations, posterior.sample(noise[:1]), present[None])
     terms = {name: term[0] for name, term in terms.items()}
-    value = weighted_sum(model, terms) - beta * to_prior - alpha * to_experts
+    value = model.weighted_sum(terms) - beta * to_prior - alpha * to_experts
     return Bound(value, terms, to_prior + to_experts, posterior)

@@ -17,7 +17,6 @@ from smvae_core.distributions import Gaussian, Mixture
 from smvae_core.models.experts import ExpertsVAE
 from smvae_core.models.fusion import mixture_of_experts
 from smvae_core.models.objectives import Bound
-from smvae_core.models.terms import log_likelihoods, weighted_sum
 
 DREG_SAMPLES = 5  # K, importance samples of each expert: the smaller K of Burda et al. (2016)
 
@@ -64,7 +63,7 @@ def mixture_bound(
     shares = _shares(present, divergence)
     terms = {name: (shares * term).sum(0) for name, term in terms.items()}
     kl = (shares * divergence).sum(0)
-    return Bound(weighted_sum(model, terms) - beta * kl, terms, kl, posterior)
+    return Bound(model.weighted_sum(terms) - beta * kl, terms, kl, posterior)
 
 
 def dreg_bound(
@@ -100,7 +99,7 @@ def dreg_bound(
         posterior.log_weights,
     )
     terms, divergence = _terms(model, observations, present, z.flatten(0, 1), fixed)
-    log_weights = weighted_sum(model, terms) - beta * divergence
+    log_weights = model.weighted_sum(terms) - beta * divergence
     log_weights = log_weights.view(count, samples, -1)
     normalised = log_weights.detach().softmax(1)
     if z.requires_grad:
@@ -139,7 +138,7 @@ def _terms(
     """log p(x_i|z) for each modality and log q(z|x_O) − log p(z), each (M · K, B); zero for an
     expert that is not in O."""
     used = present.T.repeat_interleave(len(z) // present.shape[1], dim=0)
-    terms = log_likelihoods(model, observations, z, used[..., None] & present)
+    terms = model.log_likelihoods(observations, z, used[..., None] & present)
     prior = Gaussian.standard(z)
     divergence = torch.where(used, posterior.log_prob(z) - prior.log_prob(z), 0.0)
     return terms, divergence

@@ -16,7 +16,6 @@ from smvae_core.distributions import Gaussian, Mixture
 from smvae_core.models.experts import ExpertsVAE
 from smvae_core.models.fusion import mixture_of_products, with_prior
 from smvae_core.models.objectives import Bound
-from smvae_core.models.terms import log_likelihoods, weighted_sum
 
 
 class MoPoE(ExpertsVAE):
@@ -76,9 +75,9 @@ def mopoe_bound(
     """
     posterior = model.encode(observations, present)
     z = posterior.sample(noise[:1], uniform[None, :, 0])
-    terms = log_likelihoods(model, observations, z, present[None])
+    terms = model.log_likelihoods(observations, z, present[None])
     terms = {name: term[0] for name, term in terms.items()}
     components = posterior.components
     divergences = components.kl(Gaussian.standard(components.mean))
     kl = (posterior.log_weights.exp() * divergences).sum(-1)
-    return Bound(weighted_sum(model, terms) - beta * kl, terms, kl, posterior)
+    return Bound(model.weighted_sum(terms) - beta * kl, terms, kl, posterior)

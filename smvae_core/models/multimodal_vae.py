@@ -220,6 +220,36 @@ class MultimodalVAE(nn.Module):
         location = output + self.training_mean(name) if modality.is_continuous else output
         return Likelihood(modality, location, self.log_scales[name])
 
+    def log_likelihoods(
+        self, observations: Mapping[str, Tensor], z: Tensor, counted: Tensor
+    ) -> dict[str, Tensor]:
+        """log p(x_i|z_s) for each modality i and each of S latent variables, with one pass of each
+        decoder.
+
+        Args:
+            observations: modality → (B, *shape), normalised.
+            z: (S, B, D).
+            counted: (S, B, M) bool; what does not count is not decoded.
+
+        Returns:
+            Modality → (S, B), zero where it does not count.
+        """
+        terms = {}
+        for name, x in observations.items():
+            mask = counted[..., self.names.index(name)]
+            rows = mask.nonzero(as_tuple=True)
+            term = z.new_zeros(mask.shape)
+            if len(rows[0]):
+                likelihood = self.decode(z[rows], [name])[name]
+                log_prob = likelihood.log_prob(x.index_select(0, rows[1]))
+                term = term.index_put(rows, log_prob.to(term.dtype))
+            terms[name] = term
+        return terms
+
+    def weighted_sum(self, terms: Mapping[str, Tensor]) -> Tensor:
+        """Σ_i λ_i log p(x_i|z), of the shape of a term."""
+        return torch.stack([self.modalities[n].weight * term for n, term in terms.items()]).sum(0)
+
     def _stack(
         self, embeddings: Mapping[str, Tensor], present: Tensor | None
     ) -> tuple[Tensor, Tensor | None]:

@@ -15,7 +15,6 @@ from smvae_core.distributions import Gaussian
 from smvae_core.models.experts import ExpertsVAE
 from smvae_core.models.fusion import product_of_experts, with_prior
 from smvae_core.models.objectives import Bound, draw_subset
-from smvae_core.models.terms import log_likelihoods, weighted_sum
 
 
 class MVAE(ExpertsVAE):
@@ -78,9 +77,9 @@ def subsampled_bound(
     members = torch.cat(subsets)
     experts, _ = model.encode_experts(model.embed(observations), present)
     posterior = _product(experts, members)
-    terms = log_likelihoods(model, observations, posterior.sample(noise), members)
+    terms = model.log_likelihoods(observations, posterior.sample(noise), members)
     # A term whose subset is empty is zero: its posterior is the prior.
     kl = posterior.kl(Gaussian.standard(posterior.mean)).sum(0)
-    value = weighted_sum(model, terms).sum(0) - beta * kl
+    value = model.weighted_sum(terms).sum(0) - beta * kl
     full = Gaussian(posterior.mean[0], posterior.log_variance[0])
     return Bound(value, {name: term.sum(0) for name, term in terms.items()}, kl, full)

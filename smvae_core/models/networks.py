@@ -60,56 +60,28 @@ def mlp_decoder(modality: Modality, latent_size: int) -> nn.Module:
 
 
 def convolution_embedding(modality: Modality, size: int) -> nn.Module:
-    """(B, channels, h, w) → (B, size); each convolution halves height and width."""
+    """(B, channels, *space) → (B, size); each convolution halves every dimension of space."""
     widths = modality.embedding.widths
-    height, width = _coarsest(modality, len(widths))
+    convolution = nn.Conv2d if len(modality.shape) == 3 else nn.Conv1d
     layers: list[nn.Module] = []
     for inputs, outputs in zip((modality.shape[0], *widths[:-1]), widths, strict=True):
-        layers += [nn.Conv2d(inputs, outputs, kernel_size=4, stride=2, padding=1), nn.SiLU()]
-    return nn.Sequential(*layers, nn.Flatten(), nn.Linear(widths[-1] * height * width, size))
+        layers += [convolution(inputs, outputs, kernel_size=4, stride=2, padding=1), nn.SiLU()]
+    values = widths[-1] * math.prod(_coarsest(modality, len(widths)))
+    return nn.Sequential(*layers, nn.Flatten(), nn.Linear(values, size))
 
 
 def convolution_decoder(modality: Modality, latent_size: int) -> nn.Module:
-    """(B, latent size) → (B, channels, h, w); each transposed convolution doubles height and
-    width."""
+    """(B, latent size) → (B, channels, *space); each transposed convolution doubles every dimension
+    of space."""
     widths = modality.decoder.widths[::-1]
-    height, width = _coarsest(modality, len(widths))
+    convolution = nn.ConvTranspose2d if len(modality.shape) == 3 else nn.ConvTranspose1d
+    coarsest = (widths[0], *_coarsest(modality, len(widths)))
     layers: list[nn.Module] = [
-        nn.Linear(latent_size, widths[0] * height * width),
-        nn.Unflatten(1, (widths[0], height, width)),
+        nn.Linear(latent_size, math.prod(coarsest)),
+        nn.Unflatten(1, coarsest),
     ]
     for inputs, outputs in zip(widths, (*widths[1:], modality.shape[0]), strict=True):
-        layers += [
-            nn.SiLU(),
-            nn.ConvTranspose2d(inputs, outputs, kernel_size=4, stride=2, padding=1),
-        ]
-    return nn.Sequential(*layers)
-
-
-def temporal_convolution_embedding(modality: Modality, size: int) -> nn.Module:
-    """(B, channels, samples) → (B, size); each convolution over time halves the samples."""
-    widths = modality.embedding.widths
-    (samples,) = _coarsest(modality, len(widths))
-    layers: list[nn.Module] = []
-    for inputs, outputs in zip((modality.shape[0], *widths[:-1]), widths, strict=True):
-        layers += [nn.Conv1d(inputs, outputs, kernel_size=4, stride=2, padding=1), nn.SiLU()]
-    return nn.Sequential(*layers, nn.Flatten(), nn.Linear(widths[-1] * samples, size))
-
-
-def temporal_convolution_decoder(modality: Modality, latent_size: int) -> nn.Module:
-    """(B, latent size) → (B, channels, samples); each transposed convolution doubles the
-    samples."""
-    widths = modality.decoder.widths[::-1]
-    (samples,) = _coarsest(modality, len(widths))
-    layers: list[nn.Module] = [
-        nn.Linear(latent_size, widths[0] * samples),
-        nn.Unflatten(1, (widths[0], samples)),
-    ]
-    for inputs, outputs in zip(widths, (*widths[1:], modality.shape[0]), strict=True):
-        layers += [
-            nn.SiLU(),
-            nn.ConvTranspose1d(inputs, outputs, kernel_size=4, stride=2, padding=1),
-        ]
+        layers += [nn.SiLU(), convolution(inputs, outputs, kernel_size=4, stride=2, padding=1)]
     return nn.Sequential(*layers)
 
 
@@ -130,12 +102,12 @@ Builder = Callable[[Modality, int], nn.Module]
 EMBEDDINGS: dict[str, Builder] = {
     "mlp": mlp_embedding,
     "convolution": convolution_embedding,
-    "temporal_convolution": temporal_convolution_embedding,
+    "temporal_convolution": convolution_embedding,
 }
 DECODERS: dict[str, Builder] = {
     "mlp": mlp_decoder,
     "convolution": convolution_decoder,
-    "temporal_convolution": temporal_convolution_decoder,
+    "temporal_convolution": convolution_decoder,
 }
 _RANKS = {"convolution": 3, "temporal_convolution": 2}
 MAXIMUM_LAYERS = 64

@@ -25,7 +25,6 @@ from torch import Tensor
 
 from smvae_core.distributions import Gaussian, Posterior
 from smvae_core.models.multimodal_vae import MultimodalVAE
-from smvae_core.models.terms import log_likelihoods, weighted_sum
 
 
 @dataclass(frozen=True)
@@ -118,7 +117,7 @@ def subset_bound(
     posterior = model.encode_subsets(model.embed(observations), subsets)
     kl = posterior.kl(Gaussian.standard(posterior.mean))
     z = posterior.sample(noise[: len(subsets)])
-    return _mean_bound(model, log_likelihoods(model, observations, z, subsets), kl, posterior, beta)
+    return _mean_bound(model, model.log_likelihoods(observations, z, subsets), kl, posterior, beta)
 
 
 def masked_bound(
@@ -153,7 +152,7 @@ def masked_bound(
     for name, x in observations.items():
         inside = subsets[..., model.names.index(name), None]
         z = torch.where(inside, z_given, z_full)
-        terms.update(log_likelihoods(model, {name: x}, z, present.expand_as(subsets)))
+        terms.update(model.log_likelihoods({name: x}, z, present.expand_as(subsets)))
     return _mean_bound(model, terms, kl, given, beta)
 
 
@@ -175,8 +174,8 @@ def predictive_bound(
     that are learned are those of reconstructions and predictions alike.
     """
     bound = masked_bound(model, observations, present, subsets, noise, beta, taught)
-    outside = log_likelihoods(model, observations, bound.posterior.mean, present & ~subsets)
-    predicted = weight * weighted_sum(model, outside).mean(0)
+    outside = model.log_likelihoods(observations, bound.posterior.mean, present & ~subsets)
+    predicted = weight * model.weighted_sum(outside).mean(0)
     return replace(bound, value=bound.value + predicted, predicted=predicted)
 
 
@@ -200,7 +199,7 @@ def regression(
     """
     inputs = {n: x for n, x in observations.items() if given[:, model.names.index(n)].any()}
     posterior = model.encode(inputs or observations, given)
-    terms = log_likelihoods(model, observations, posterior.mean[None], targets[None])
+    terms = model.log_likelihoods(observations, posterior.mean[None], targets[None])
     kl = 0.0 * posterior.mean.sum(-1)[None]  # none; but a batch without any target has a gradient
     return _mean_bound(model, terms, kl, posterior, 1.0)
 
@@ -216,5 +215,5 @@ def _mean_bound(
     beta: float,
 ) -> Bound:
     """Σ_i λ_i log p(x_i|z) − β KL, averaged over the R subsets; terms and KL are (R, B)."""
-    value = (weighted_sum(model, terms) - beta * kl).mean(0)
+    value = (model.weighted_sum(terms) - beta * kl).mean(0)
     return Bound(value, {name: term.mean(0) for name, term in terms.items()}, kl.mean(0), posterior)

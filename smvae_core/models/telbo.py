@@ -15,7 +15,6 @@ from torch import Tensor, nn
 from smvae_core.distributions import Gaussian
 from smvae_core.models.jmvae import JMVAE
 from smvae_core.models.objectives import Bound
-from smvae_core.models.terms import log_likelihoods, weighted_sum
 
 
 class TELBO(JMVAE):
@@ -55,14 +54,14 @@ def triple_bound(
     joint = model.encode_embeddings(embeddings, present)
     stacked, _ = model.encode_experts(embeddings, present)
     single = Gaussian(stacked.mean.transpose(0, 1), stacked.log_variance.transpose(0, 1))
-    terms = log_likelihoods(model, observations, joint.sample(noise[:1]), present[None])
+    terms = model.log_likelihoods(observations, joint.sample(noise[:1]), present[None])
     alone = torch.eye(len(model.names), dtype=torch.bool, device=present.device)[:, None] & present
     with _held_fixed([*model.decoders.parameters(), *model.log_scales.parameters()]):
-        single_terms = log_likelihoods(model, observations, single.sample(noise[1:]), alone)
+        single_terms = model.log_likelihoods(observations, single.sample(noise[1:]), alone)
     terms = {name: term[0] + single_terms[name].sum(0) for name, term in terms.items()}
     single_kl = single.kl(Gaussian.standard(single.mean))
     kl = joint.kl(Gaussian.standard(joint.mean)) + torch.where(present.T, single_kl, 0.0).sum(0)
-    return Bound(weighted_sum(model, terms) - beta * kl, terms, kl, joint)
+    return Bound(model.weighted_sum(terms) - beta * kl, terms, kl, joint)
 
 
 @contextmanager

@@ -27,7 +27,6 @@ from smvae_core.models.objectives import (
     subset_bound,
 )
 from smvae_core.models.smvae import SMVAE
-from smvae_core.models.terms import log_likelihoods, weighted_sum
 
 SUBSETS = [s for size in (1, 2, 3) for s in itertools.combinations(SIZES, size)]
 PAIRS = [(s, o) for o in SUBSETS for s in SUBSETS if set(s) <= set(o)]
@@ -296,8 +295,8 @@ def test_predictions_are_decoded_from_the_mean_of_the_subset() -> None:
     arguments = model, observations, present, subset[None], noise, 0.3
     plain, found = masked_bound(*arguments), predictive_bound(*arguments, weight=0.3)
     posterior = model.encode(observations, subset)
-    terms = log_likelihoods(model, observations, posterior.mean[None], (present & ~subset)[None])
-    added = weighted_sum(model, terms)[0]
+    terms = model.log_likelihoods(observations, posterior.mean[None], (present & ~subset)[None])
+    added = model.weighted_sum(terms)[0]
     assert (added.abs() > 1e-3).any()
     torch.testing.assert_close(found.value, plain.value + 0.3 * added)
     found.predicted.sum().backward()
