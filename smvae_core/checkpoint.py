@@ -49,7 +49,7 @@ class CheckpointError(RuntimeError):
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """What was read from a checkpoint directory.
+    """The content of a checkpoint directory.
 
     Attributes:
         model: in evaluation mode, on the CPU.

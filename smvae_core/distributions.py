@@ -249,7 +249,7 @@ class Likelihood:
         return torch.where(measured, log_prob, 0.0).sum(elements)
 
     def _element_log_prob(self, x: Tensor) -> Tensor:
-        """What each element of x adds to log p(x_i|z), (..., *shape)."""
+        """log p(x_i|z) of each element of x, (..., *shape)."""
         # Bernoulli and categorical without the distribution, which takes a while to be made.
         if self.modality.likelihood == "bernoulli":
             x = x.expand_as(self.location)

@@ -44,8 +44,8 @@ class Network:
 
 @dataclass(frozen=True)
 class ModalityOptions:
-    """What is configured of a modality: all but its name, which is its key in a configuration, and
-    the statistics that training fills in.
+    """A modality as it is configured: all but its name, which is its key there, and the statistics
+    that training fills in.
 
     Attributes:
         kind: how arrays are prepared: ``image`` (RGB), ``depth`` (metres), ``series`` (a window of
@@ -160,7 +160,7 @@ class Modality(ModalityOptions, _Named):
 
     @property
     def preparation(self) -> dict[str, Any]:
-        """All that decides how a reading is prepared, field by field as plain values; ``shape`` is
+        """The fields that decide how a reading is prepared, as plain values; ``shape`` is
         the :attr:`raw_shape`. Arrays that were prepared for one modality are good for every other
         with the same."""
         fields: dict[str, Any] = {"kind": self.kind, "shape": list(self.raw_shape)}
@@ -185,7 +185,7 @@ class Modality(ModalityOptions, _Named):
 
     @property
     def is_continuous(self) -> bool:
-        """Whether decoders put out values; under the other likelihoods they put out logits."""
+        """True if decoders put out values; under the other likelihoods they put out logits."""
         return self.likelihood in ("gaussian", "laplace")
 
     @property

@@ -1,4 +1,4 @@
-"""Which precisions a processor computes in, and which it only emulates."""
+"""Precisions that a processor computes in, and those that it only emulates."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import torch
 
 
 def has_bfloat16(device: torch.device) -> bool:
-    """Whether a device has instructions for bfloat16; a CPU without computes with it all the same,
+    """True if a device has instructions for bfloat16; a CPU without computes with it all the same,
     some things ten times slower than in float32."""
     if device.type != "cpu":
         return True
@@ -16,8 +16,8 @@ def has_bfloat16(device: torch.device) -> bool:
 
 
 def precision_advice(precision: str, device: torch.device) -> str | None:
-    """What to tell somebody who chose a precision that makes this device slower; None where it
-    does not.
+    """Advice for somebody who chose a precision that makes this device slower; None where it does
+    not.
 
     Args:
         precision: as the node's or the trainer's is named: ``bfloat16``, ``bf16-mixed``, ...

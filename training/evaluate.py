@@ -81,7 +81,7 @@ def _run(options: argparse.Namespace, arguments: list[str] | None) -> int:
 
 
 def _other_rate(training: Mapping[str, Any], rate: float) -> str | None:
-    """What to know where a model was trained on logs of another rate. Older ones do not say."""
+    """A note where a model was trained on logs of another rate. Older ones do not say."""
     data = training.get("data")
     trained = data.get("rate", rate) if isinstance(data, Mapping) else rate
     if trained == rate:

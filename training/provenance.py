@@ -1,4 +1,4 @@
-"""Where a result comes from: the command and the commit that made it."""
+"""The origin of a result: the command and the commit that made it."""
 
 from __future__ import annotations
 

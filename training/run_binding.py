@@ -131,7 +131,7 @@ def check_state(path: Path, best: Path) -> None:
 
 
 def _damage(path: Path) -> str | None:
-    """Why a state, a zip archive as torch writes it, cannot be read."""
+    """The reason why a state, a zip archive as torch writes it, cannot be read."""
     try:
         with zipfile.ZipFile(path) as archive:
             broken = archive.testzip()

@@ -270,7 +270,7 @@ def _record(
     metrics: Mapping[str, float],
     data: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """What the checkpoint says of its making."""
+    """The checkpoint's record of its making."""
     split = {part: len(rows) for part, rows in cli.datamodule.split.items()}
     return {
         **origin,

@@ -23,7 +23,7 @@ from smvae_core.preprocessing import to_tensor
 
 @dataclass(frozen=True, eq=False)
 class DataDescription:
-    """What a model has to know of the data that it is fitted to.
+    """All that a model knows of the data that it is fitted to.
 
     Attributes:
         modalities: completed with the statistics of the training split.

@@ -44,7 +44,7 @@ _WORDS = {
 
 @dataclass(frozen=True)
 class HealthSettings:
-    """How much is checked, and when a level changes.
+    """The share of time for checks, and when a level changes.
 
     Attributes:
         share: of the time that checks may take; 0 for no checks, 1 for one of every sensor in every
@@ -88,7 +88,7 @@ class Judgement:
 
 @dataclass
 class _Sensor:
-    """What is kept of one sensor between checks."""
+    """The state of one sensor between checks."""
 
     hysteresis: Hysteresis = field(default_factory=Hysteresis)
     averaged: np.ndarray | None = None
@@ -192,7 +192,7 @@ class HealthMonitor:
         self._now = now
 
     def _spend(self, start: float) -> None:
-        """What has been done since ``start``."""
+        """Counts the time since ``start``."""
         cost = self._clock() - start
         self.seconds += cost
         if self.settings.share < 1:
@@ -292,7 +292,7 @@ class HealthMonitor:
 
 
 def _equal(one: np.ndarray, other: np.ndarray) -> bool:
-    """Whether two readings are the same to the last bit, NaN included."""
+    """True if two readings are the same to the last bit, NaN included."""
     return one.shape == other.shape and one.tobytes() == other.tobytes()
 
 

@@ -1,4 +1,4 @@
-"""What the node and the offline tools run: prepared sample in, prediction out.
+"""The model at work in the node and offline: prepared sample in, prediction out.
 
 One sample at a time, on CPU or CUDA. The posterior is always computed; an observation is predicted
 only where it is asked for. How the networks are run is chosen by name
@@ -31,7 +31,7 @@ class DeviceError(ValueError):
 
 
 class NotFiniteError(ValueError):
-    """What the model makes of a sample is infinite or no number; such values go nowhere.
+    """The posterior or a prediction is infinite or no number; such values go nowhere.
 
     Attributes:
         names: of an encoding, the modalities whose reading alone makes it so, none where it takes
@@ -63,7 +63,7 @@ class Encoding:
 
 @dataclass(frozen=True)
 class Prediction:
-    """What the model says of one sample.
+    """The posterior of one sample, and predictions from it.
 
     Attributes:
         mean: (D,) float32, of q(z|X_s).
@@ -233,7 +233,7 @@ class Inference:
 
     @torch.inference_mode()
     def decode(self, encoding: Encoding, names: Collection[str]) -> dict[str, np.ndarray]:
-        """What the decoders expect at z = mean.
+        """Observations that the decoders expect at z = mean.
 
         Args:
             encoding: of any sample.

@@ -1,4 +1,4 @@
-"""How the networks of a model are run for one sample at a time; ``benchmarks.inference`` compares.
+"""Ways to run the networks of a model for one sample; ``benchmarks.inference`` compares them.
 
 ``eager``        the modules as they are; everywhere
 ``matrix``       matrix products in memory that is allocated once

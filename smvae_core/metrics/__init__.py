@@ -1,1 +1,1 @@
-"""How well a model knows what it was not shown: errors by subset, and log-likelihoods."""
+"""Measures of what a model knows of what it was not shown: errors by subset, log-likelihoods."""

@@ -1,4 +1,4 @@
-"""Which subsets of a model's modalities are measured: there are 2^M - 1."""
+"""The subsets of a model's modalities that are measured, of 2^M - 1."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def choose_subsets(words: Sequence[str] | None, names: Sequence[str]) -> list[Su
 
 
 def left_out(words: Sequence[str] | None, names: Sequence[str]) -> str | None:
-    """What to tell somebody who asked for nothing and does not get all; else None."""
+    """A note for somebody who asked for nothing and does not get all; else None."""
     total = 2 ** len(names) - 1
     if words is not None or total <= LIMIT:
         return None

@@ -1,4 +1,4 @@
-"""How well every subset of modalities predicts every modality.
+"""Errors of the predictions of every modality from every subset.
 
 The prediction is :meth:`smvae_core.models.multimodal_vae.MultimodalVAE.predict`'s. Its *skill* is
 1 − RMSE / RMSE of the training mean: 0 is no better than a constant, 1 is perfect. Errors are in
@@ -138,7 +138,7 @@ def skills_of(entry: Mapping[str, float]) -> dict[str, float]:
 
 
 def nothing_learned(summary: Mapping[str, Mapping[str, float]]) -> str | None:
-    """What to say of a model that predicts nothing better than a constant; None of any other.
+    """Advice on a model that predicts nothing better than a constant; None on any other.
 
     Args:
         summary: of :meth:`SubsetErrors.summary`.

@@ -1,4 +1,4 @@
-"""What SMVAE and its baselines share: embedding networks, decoders and likelihoods.
+"""The parts that SMVAE and its baselines share: embedding networks, decoders and likelihoods.
 
     encode: observations → embedding networks E_i → the model's own fusion → q(z|X_s)
     decode: z → decoders D_i → likelihoods p(x_i|z)
@@ -21,7 +21,7 @@ from smvae_core.models.networks import build_decoder, build_embedding, initialis
 
 
 def without_holes(x: Tensor) -> Tensor:
-    """What an embedding network sees of an observation: elements that are NaN or infinite were not
+    """An observation as an embedding network sees it: elements that are NaN or infinite were not
     measured, and in normalised units zero is their mean."""
     return torch.nan_to_num(x, nan=0.0, posinf=0.0, neginf=0.0)
 
@@ -192,7 +192,7 @@ class MultimodalVAE(nn.Module):
     def predict(
         self, posterior: Posterior, names: Iterable[str] | None = None
     ) -> dict[str, Tensor]:
-        """What the decoders expect of the modalities asked for, (B, *shape), in network units: at
+        """The modalities asked for as the decoders expect them, (B, *shape), in network units: at
         the posterior's mean. Of a mixture it is the average over what they expect at the means of
         its components; the mean of all may lie where no component is.
 

@@ -31,7 +31,7 @@ TAUGHT, ALONE, PREDICTED = 8, 0.5, 0.3
 
 @dataclass(frozen=True)
 class Objective:
-    """What training maximises.
+    """A bound that training maximises.
 
     Attributes:
         bound: model, observations, present (B, M), uniform (B, M + 1), noise (N, B, D) and beta

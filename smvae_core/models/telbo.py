@@ -66,7 +66,7 @@ def triple_bound(
 
 @contextmanager
 def _held_fixed(parameters: Iterable[nn.Parameter]) -> Iterator[None]:
-    """What is computed inside has no gradient to these parameters."""
+    """Values computed inside have no gradient to these parameters."""
     learned = [parameter for parameter in parameters if parameter.requires_grad]
     for parameter in learned:
         parameter.requires_grad_(False)

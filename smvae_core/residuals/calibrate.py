@@ -95,7 +95,7 @@ def calibrate(
 
 
 def longest_repeat(arrays: np.ndarray) -> int:
-    """How often in a row a reading equals the one before, at most; (T, ...)."""
+    """The most readings (T, ...) in a row that equal the one before."""
     flat = arrays.reshape(len(arrays), -1)
     same = ((flat[1:] == flat[:-1]) | ((flat[1:] != flat[1:]) & (flat[:-1] != flat[:-1]))).all(1)
     longest = current = 0

@@ -1,4 +1,4 @@
-"""What is normal for every sensor, beside any set of others; kept in the checkpoint.
+"""The normal residuals of every sensor, beside any set of others; kept in the checkpoint.
 
 ``health.safetensors`` in the checkpoint's directory holds plain tensors; its header names the
 weights that it was made for.
@@ -41,7 +41,7 @@ class Calibration:
     source: Mapping[str, object]
 
     def reference(self, name: str, others: Sequence[str]) -> Reference | None:
-        """What is normal for a modality beside these others; None where that was not measured."""
+        """The normal residuals of a modality beside these; None where they were not measured."""
         return self.references.get((name, tuple(others)))
 
     def to_tensors(self) -> tuple[dict[str, np.ndarray], dict[str, str]]:
@@ -86,7 +86,7 @@ class Calibration:
 
 
 def usual_missing(count: int) -> int:
-    """How many others may be missing where nothing is said, for so many modalities."""
+    """Others that may be missing where nothing is said, for so many modalities."""
     fitting = [m for m in range(1, MISSING + 1) if count_references(count, m) <= MOST]
     return max(fitting, default=0)
 

@@ -1,4 +1,4 @@
-"""What one check measures: how a reading differs from what the other sensors say of it.
+"""Measures of one check: how a reading differs from what the other sensors say of it.
 
 The decoders' likelihoods treat sensors as independent given z. Where a model is imperfect they are
 not: what it misses of one sensor it misses of another, too (an arm's velocity and the action behind
@@ -41,7 +41,7 @@ class Features:
 
 
 def is_small(modality: Modality) -> bool:
-    """Whether its residuals are cheap enough to be computed at every check of another sensor."""
+    """True if its residuals are cheap enough to be computed at every check of another sensor."""
     return modality.kind not in ("image", "depth")
 
 

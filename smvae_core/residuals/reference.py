@@ -1,4 +1,4 @@
-"""What is normal for one modality, given one set of others: fitted to healthy data.
+"""The normal residuals of one modality, given one set of others: fitted to healthy data.
 
 Features (:mod:`smvae_core.residuals.features`) become numbers in units of their healthy spread, are
 averaged over time, and are compared with the quantiles of the same numbers in healthy data. How far

@@ -24,7 +24,7 @@ _FIXED_SEEDS = {"train": (0, 0), "t10k": (0, 1)}
 
 @dataclass(frozen=True)
 class LabelledSource:
-    """Where a data set comes from.
+    """The origin of a data set.
 
     Attributes:
         mirrors: addresses to which a file name is appended.

@@ -1,4 +1,4 @@
-"""What a conversion of logs will do: which files, which arrays, how many rows."""
+"""The plan of a conversion of logs: which files, which arrays, how many rows."""
 
 from __future__ import annotations
 

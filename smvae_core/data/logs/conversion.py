@@ -75,7 +75,7 @@ _Dumper: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 
 @dataclass
 class ConversionReport:
-    """What a conversion did.
+    """The result of a conversion.
 
     rate: steps per second.
     absent: modality -> steps in which it is marked absent.

@@ -106,8 +106,8 @@ class LogCache:
                 )
 
     def describe(self) -> dict[str, Any]:
-        """What tells the cache from others, wherever it lies: sizes, and a digest of some of its
-        content: ``steps``, ``trajectories`` and ``digest``."""
+        """Values that tell the cache from others, wherever it lies: sizes, and a digest of some of
+        its content: ``steps``, ``trajectories`` and ``digest``."""
         digest = hashlib.sha256()
         for name in sorted(self.names):
             # Some rows of all: reading everything would take longer than it is worth.

@@ -73,7 +73,7 @@ def open_hdf5(path: str | os.PathLike[str]) -> h5py.File:
 
 
 def explained(path: str | os.PathLike[str], error: BaseException) -> Hdf5Error:
-    """What h5py's error while it opened or read a file means."""
+    """The meaning of h5py's error while it opened or read a file."""
     reason = " ".join(str(error).split()) or type(error).__name__
     code = getattr(error, "errno", None)
     if code in (errno.EACCES, errno.EPERM):
@@ -147,7 +147,7 @@ def explained(path: str | os.PathLike[str], error: BaseException) -> Hdf5Error:
 
 
 def broken_link(group: h5py.Group, key: str) -> tuple[str, str] | None:
-    """What is found in place of an object, and advice, where ``key`` is a link to nothing."""
+    """The finding in place of an object, and advice, where ``key`` is a link to nothing."""
     link = group.get(key, getlink=True)
     if isinstance(link, h5py.SoftLink):
         return f"a link to {link.path!r}, which is not in this file", "correct the link"
@@ -162,7 +162,7 @@ def broken_link(group: h5py.Group, key: str) -> tuple[str, str] | None:
 
 
 def missing_data(dataset: h5py.Dataset, depth: int = 0) -> tuple[str, str] | None:
-    """What is found, and advice, where a dataset's values are not there to be read.
+    """The finding, and advice, where a dataset's values are not there to be read.
 
     For a missing filter HDF5 fails when it reads; for missing sources of a virtual dataset and for
     external files that are too short it gives fill values without a word.
@@ -262,7 +262,7 @@ def _source_problem(
     values: int = 0,
     depth: int = 0,
 ) -> str | None:
-    """Why the dataset ``key`` of the file ``name`` is not all there; None where it is.
+    """The reason why the dataset ``key`` of the file ``name`` is not all there; None where it is.
 
     shape, values: that it must have at least; an empty shape is any.
     depth: as in `missing_data`; where it is 0, what the dataset's values rest on is not looked at.
@@ -300,7 +300,7 @@ def _covers(shape: tuple[int, ...], needed: tuple[int, ...]) -> bool:
 
 
 def _places(file: str, name: str, prefix: str, beside: bool = True) -> Iterator[Path]:
-    """Where HDF5 looks for another file that a file names, in its order."""
+    """Places where HDF5 looks for another file that a file names, in its order."""
     folder = Path(os.path.abspath(file)).parent
     if os.path.isabs(name):
         yield Path(name)
@@ -315,7 +315,7 @@ def _places(file: str, name: str, prefix: str, beside: bool = True) -> Iterator[
 
 
 def _superblock(path: str | os.PathLike[str]) -> int | None:
-    """Where the signature is: at 0, or behind a user's block of 512, 1024, 2048, ... bytes."""
+    """The place of the signature: at 0, or behind a user's block of 512, 1024, 2048, ... bytes."""
     place = 0
     with contextlib.suppress(OSError), open(path, "rb") as file:
         size = os.fstat(file.fileno()).st_size

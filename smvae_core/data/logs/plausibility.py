@@ -1,4 +1,4 @@
-"""Whether the values of a log can be what its sensors measured, and the likely cause where not.
+"""Values of a log that its sensors cannot have measured, and the likely cause.
 
 What is said here is said once for each file, key and cause. Only single readings beyond all reason
 are left out (:func:`plausible_steps`): one force of 1e30 would make the standard deviation 3e28 and
@@ -100,7 +100,7 @@ class FileCheck:
         return plausible
 
     def problems(self) -> list[Problem]:
-        """What is strange about the file; it can be used all the same."""
+        """The strange things about the file; it can be used all the same."""
         found = [*self._of_depth(), *self._of_images(), *self._out_of_reason()]
         # A sensor that gives nothing gives the same, too.
         spoken = {problem.key for problem in found}
@@ -170,7 +170,7 @@ class FileCheck:
 
 
 def _equal_steps(values: np.ndarray, first: np.ndarray) -> int:
-    """How many steps equal the first one; NaN equals NaN."""
+    """The number of steps that equal the first one; NaN equals NaN."""
     # Nearly always the last one differs, and tells that at once.
     if not np.array_equal(values[-1:], first, equal_nan=values.dtype.kind == "f"):
         return 0

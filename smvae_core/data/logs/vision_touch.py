@@ -117,7 +117,7 @@ class LogError(ValueError):
 
 
 class LogName(NamedTuple):
-    """What the name of a log file says. (stamp, trajectory) identifies a trajectory."""
+    """The parts of the name of a log file. (stamp, trajectory) identifies a trajectory."""
 
     stamp: str
     trajectory: int
