@@ -7,6 +7,7 @@ import functools
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import lightning as L
 import numpy as np
@@ -42,12 +43,20 @@ class SplitData(L.LightningDataModule):
     """A data set that is split, and batches of its parts. It is opened before anything is fitted.
 
     Attributes:
-        store: the data set.
         split: ``training``, ``validation`` and ``test`` → rows.
     """
 
-    store: Store
     split: Mapping[str, np.ndarray]
+
+    @property
+    @abstractmethod
+    def store(self) -> Store:
+        """The data set."""
+
+    @property
+    def options(self) -> Any:
+        """The arguments, as attributes."""
+        return self.hparams
 
     @abstractmethod
     def open(self, modalities: Sequence[Modality]) -> DataDescription:
@@ -58,9 +67,9 @@ class SplitData(L.LightningDataModule):
     ) -> DataDescription:
         """The description, given means (1, *raw_shape) of the training split in raw units."""
         self._names = [modality.name for modality in modalities]
-        means = {m.name: to_tensor(m, means[m.name])[0] for m in modalities}
+        tensors = {m.name: to_tensor(m, means[m.name])[0] for m in modalities}
         batches = len(self.batches("training", shuffle=True))
-        return DataDescription(modalities, means, len(self.store), batches)
+        return DataDescription(modalities, tensors, len(self.store), batches)
 
     def batches(self, part: str, shuffle: bool = False) -> Batches:
         """Batches of ``training``, ``validation`` or ``test``."""
@@ -69,8 +78,8 @@ class SplitData(L.LightningDataModule):
             self.store,
             self._names,
             self.split[part],
-            self.hparams.batch_size,
-            self.hparams.order_seed,
+            self.options.batch_size,
+            self.options.order_seed,
             shuffle,
             rank=trainer.global_rank if trainer else 0,
             world_size=trainer.world_size if trainer else 1,
@@ -117,7 +126,7 @@ class LogData(SplitData):
         Raises:
             CacheError: where there is none that can be used.
         """
-        return open_cache(self.hparams.cache)
+        return open_cache(self.options.cache)
 
     def open(self, modalities: Sequence[Modality]) -> DataDescription:
         """Splits the cache and completes the modalities with the statistics of the training split;
@@ -127,7 +136,7 @@ class LogData(SplitData):
             CacheError: where the cache does not hold them.
             ValueError: where there are too few trajectories.
         """
-        options = self.hparams
+        options = self.options
         self.store.check(modalities)
         names = [modality.name for modality in modalities]
         self.split = split_by_trajectory(
@@ -153,12 +162,14 @@ class SampleData(SplitData):
         order_seed: order of the samples in training.
     """
 
-    store: Samples
-
     def __init__(self, samples: Samples, batch_size: int = 256, order_seed: int = 0) -> None:
         super().__init__()
         self.save_hyperparameters(ignore=["samples"])
-        self.store, self.split = samples, samples.split
+        self._samples, self.split = samples, samples.split
+
+    @property
+    def store(self) -> Samples:
+        return self._samples
 
     def open(self, modalities: Sequence[Modality]) -> DataDescription:
         """The modalities and their means.

@@ -102,9 +102,14 @@ class SetFitting(L.LightningModule):
                 "colour_jitter needs an image of three channels with a continuous likelihood"
             )
 
+    @property
+    def options(self) -> Any:
+        """The arguments but for the modalities, as attributes."""
+        return self.hparams
+
     def build(self, data: DataDescription) -> None:
         """Builds the model for these data; to be called once, before it is fitted."""
-        options = self.hparams
+        options = self.options
         with torch.random.fork_rng():
             torch.manual_seed(options.seed)
             architecture = {key: options[key] for key in self._method.options}
@@ -112,7 +117,7 @@ class SetFitting(L.LightningModule):
         start_posteriors(self.model, options.initial_log_variance)
         for name, mean in data.means.items():
             self.model.set_training_mean(name, mean)
-        self.model.to(memory_format=torch.channels_last)
+        self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._batches = data.batches
         count = len(data.modalities)
         shape = (data.samples, count + 1, options.latent_size, options.seed)
@@ -122,12 +127,13 @@ class SetFitting(L.LightningModule):
         colours = COLOUR_NUMBERS * len(self._coloured)
         self._colour_noise = SampleNoise(data.samples, colours, 0, options.seed + 500_000)
 
-    def configure_optimizers(self) -> dict[str, Any]:
+    def configure_optimizers(self) -> Any:
         # On a CPU the default takes three times as long. Elsewhere it does not, and the fused step
         # rules out clipping under mixed precision.
         fused = True if self.device.type == "cpu" else None
-        rate = self.hparams.learning_rate
-        if self.hparams.optimizer == "muon":
+        rate = self.options.learning_rate
+        optimizer: torch.optim.Optimizer
+        if self.options.optimizer == "muon":
             optimizer = MuonAdam(self.model, rate, fused)
         else:
             optimizer = torch.optim.Adam(self.parameters(), lr=rate, fused=fused)
@@ -150,7 +156,7 @@ class SetFitting(L.LightningModule):
 
     def _recoloured(self, observations: dict[str, Tensor], index: Tensor) -> dict[str, Tensor]:
         """The same with random colours, those of these samples in this epoch."""
-        strength = self.hparams.colour_jitter
+        strength = self.options.colour_jitter
         if not strength:
             return observations
         uniform, _ = self._colour_noise(self.current_epoch, index)
@@ -163,7 +169,7 @@ class SetFitting(L.LightningModule):
     def _bound(
         self, batch: Batch, observations: dict[str, Tensor], epoch: int, beta: float
     ) -> Bound:
-        options, present = self.hparams, batch.present
+        options, present = self.options, batch.present
         if self._regression:
             names, others = self.model.names, set(self.model.names) - set(options.given)
             given, targets = (
@@ -176,24 +182,24 @@ class SetFitting(L.LightningModule):
         return self._objective.bound(self.model, observations, present, uniform, noise, beta)
 
     def training_step(self, batch: Batch, batch_index: int) -> Tensor:
-        beta = annealed_beta(self.global_step, self.hparams.warm_up_steps, self.hparams.beta)
+        beta = annealed_beta(self.global_step, self.options.warm_up_steps, self.options.beta)
         observations = self._recoloured(self._observations(batch), batch.index)
         bound = self._bound(batch, observations, self.current_epoch, beta)
         loss = -bound.value
-        if self.hparams.l2_weight:
-            loss = loss + self.hparams.l2_weight * regulariser(bound.posterior)
+        if self.options.l2_weight:
+            loss = loss + self.options.l2_weight * regulariser(bound.posterior)
         loss = loss.mean()
         if self.trainer.world_size > 1:
             # DDP waits for a gradient of every parameter, also of those that nothing in this
             # process's part of the batch needs.
             loss = loss + 0.0 * sum(p.sum() for p in self.parameters() if p.requires_grad)
-        every = self.trainer.log_every_n_steps
+        every = self.trainer.log_every_n_steps  # type: ignore[attr-defined]
         if every and (self.global_step + 1) % every == 0:
             # Only where loggers write: it costs milliseconds, of small models a tenth of a step.
             size = len(batch.index)
-            options = {"batch_size": size, "sync_dist": True}
-            self.log("training/objective", bound.value.mean(), prog_bar=True, **options)
-            self.log("training/kl", bound.kl.mean(), prog_bar=True, **options)
+            for name, value in (("objective", bound.value), ("kl", bound.kl)):
+                mean = value.mean()
+                self.log(f"training/{name}", mean, True, batch_size=size, sync_dist=True)
             self.log("training/beta", beta, batch_size=size)
         return loss
 

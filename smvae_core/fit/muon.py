@@ -33,8 +33,7 @@ class Muon(HalfMuon):
     """
 
     def __init__(self, matrices: Sequence[nn.Parameter], learning_rate: float) -> None:
-        options = {"weight_decay": 0.0, "adjust_lr_fn": "match_rms_adamw"}
-        super().__init__(matrices, learning_rate, **options)
+        super().__init__(matrices, learning_rate, weight_decay=0.0, adjust_lr_fn="match_rms_adamw")
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
@@ -49,12 +48,11 @@ class Muon(HalfMuon):
         for group in self.param_groups:
             for parameter in group["params"]:
                 if parameter.grad is not None:
-                    self._move(parameter, group)
+                    self._move(parameter, parameter.grad, group)
         return loss
 
-    def _move(self, parameter: Tensor, group: dict[str, Any]) -> None:
-        gradient, momentum = parameter.grad, group["momentum"]
-        state = self.state[parameter]
+    def _move(self, parameter: Tensor, gradient: Tensor, group: dict[str, Any]) -> None:
+        momentum, state = group["momentum"], self.state[parameter]
         if "momentum_buffer" not in state:
             state["momentum_buffer"] = torch.zeros_like(gradient)
         average = state["momentum_buffer"].lerp_(gradient, 1 - momentum)

@@ -34,10 +34,10 @@ class SampleNoise:
         """Uniforms (B, uniforms) in [0, 1) and standard normal noise (N, B, D) of these samples,
         on the device of ``index``."""
         if epoch != self._epoch:
-            samples, uniforms, *noise = self._shape
+            samples, uniforms, *vectors = self._shape
             generator = torch.Generator().manual_seed(self._seed * 1_000_003 + epoch)
             self._uniform = torch.rand(samples, uniforms, generator=generator)
-            self._noise = torch.randn(samples, *noise, generator=generator)
+            self._noise = torch.randn(samples, *vectors, generator=generator)
             self._epoch = epoch
         rows = index.cpu()
         noise = self._noise[rows].transpose(0, 1)
