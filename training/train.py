@@ -208,7 +208,8 @@ def _train(cli: TrainingCommand, origin: Mapping[str, str]) -> None:
         print(f"training.train: {advice}", file=sys.stderr)
     cli.model.build(cli.datamodule.open(cli.model.configured))
     trainer.fit(cli.model, cli.datamodule, ckpt_path=last_state(output) if resume else None)
-    if trainer.checkpoint_callback is None or not trainer.checkpoint_callback.best_model_path:
+    best = trainer.checkpoint_callback
+    if not isinstance(best, ModelCheckpoint) or not best.best_model_path:
         raise ValueError(
             "no state is there to export, since none was validated, as is done after every epoch: "
             "raise --trainer.max_steps or --trainer.max_epochs, and leave out limits of 0 and "

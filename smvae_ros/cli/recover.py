@@ -104,8 +104,8 @@ def recover(
         BagError: where nothing can be read, or the new bag not be written.
     """
     with RecoveredBag(path, types or {}) as bag:
-        for topic, reason in bag.left_out.items():
-            log.warning("topic %s is left out: %s", topic, reason)
+        for name, reason in bag.left_out.items():
+            log.warning("topic %s is left out: %s", name, reason)
         for name, topic in bag.topics.items():
             for type_name, count in topic.other_types.items():
                 log.warning(
