@@ -59,6 +59,12 @@ def _choice(text: str) -> tuple[str, str]:
     return topic, full_type_name(type_name)
 
 
+def _choosing(topic: str, type_name: str) -> str:
+    """How to keep messages of another type; of other systems' messages nothing."""
+    is_foreign = "(" in type_name  # the encoding
+    return "" if is_foreign else f"; --type {topic}={type_name} keeps these instead"
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Console command; returns its exit code."""
     arguments = make_parser().parse_args(argv)
@@ -110,9 +116,9 @@ def recover(
             for type_name, count in topic.other_types.items():
                 log.warning(
                     "%s of %s on %s left out: a topic holds one type, and those of %s (%d) are "
-                    "kept; --type %s=%s keeps these instead",
+                    "kept%s",
                     *(counted(count, "message"), type_name, name, topic.type_name, topic.count),
-                    *(name, type_name),
+                    _choosing(name, type_name),
                 )
         messages = iter(tqdm(bag.messages(), unit=" messages", disable=None))
         first = next(messages, None)

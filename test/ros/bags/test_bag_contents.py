@@ -103,6 +103,7 @@ def test_two_systems_on_one_topic(tmp_path: Path, caplog: pytest.LogCaptureFixtu
     )
     assert recover([str(bag), str(tmp_path / "copy")]) == 0
     check_messages(read(tmp_path / "copy"), ROWS)
+    assert "--type" not in caplog.text  # which could not keep them
 
 
 def test_a_topic_of_another_system_is_not_replayed(tmp_path: Path, node: Any) -> None:
