@@ -1,11 +1,11 @@
 """Ways to run the networks of a model for one sample; ``benchmarks.inference`` compares them.
 
-``eager``        the modules as they are; everywhere
-``matrix``       matrix products in memory that is allocated once
-                 (:mod:`smvae_core.inference.im2col`); float32 on a CPU
-``compiled``     torch.compile, which needs a C++ compiler on this machine (and Triton for CUDA),
-                 and up to minutes before the first frame
-``cuda_graphs``  kernels launched by one call for each network; CUDA
+- ``eager``: the modules as they are; everywhere
+- ``matrix``: matrix products in memory that is allocated once
+  (:mod:`smvae_core.inference.im2col`); float32 on a CPU
+- ``compiled``: torch.compile, which needs a C++ compiler on this machine (and Triton for CUDA), and
+  up to minutes before the first frame
+- ``cuda_graphs``: kernels launched by one call for each network; CUDA
 
 There is one function for each embedding network and decoder, and one for what joins embeddings;
 where that needs a fixed shape, modalities that are absent are masked. So there are 2M + 1 of them
