@@ -77,9 +77,10 @@ _Dumper: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 class ConversionReport:
     """The result of a conversion.
 
-    rate: steps per second.
-    absent: modality -> steps in which it is marked absent.
-    strange: what is implausible, as found in the first file that has it -> in how many files.
+    Attributes:
+        rate: steps per second.
+        absent: modality -> steps in which it is marked absent.
+        strange: what is implausible, as found in the first file that has it -> in how many files.
     """
 
     steps: int = 0
@@ -102,19 +103,22 @@ def convert_logs(
 ) -> ConversionReport:
     """Convert every *.h5 of a folder into a cache, or continue doing so.
 
-    modalities: any of `SOURCES`, with the shapes that the arrays shall have. One that no log holds
-        (proprio is optional) is left out of the cache.
-    restart: throw away what the cache folder holds and convert everything.
-
     Files that cannot be used are named in the report and by the log, and left out. Steps in which
     a reading holds NaN, infinite or impossible values, or a depth image no valid pixel, are kept
     with that modality marked absent. What is implausible, see `smvae_core.data.logs.plausibility`,
     is named once and counted.
 
-    Raises ValueError for modalities that logs do not have; CacheError when no file can be used,
-    logs have several rates, the cache folder holds something else or cannot be written to, another
-    conversion is at work in it, it was begun with other files or sizes, or the disk is full (what
-    is converted stays, run again to continue).
+    Args:
+        modalities: any of `SOURCES`, with the shapes that the arrays shall have. One that no log
+            holds (proprio is optional) is left out of the cache.
+        restart: throw away what the cache folder holds and convert everything.
+
+    Raises:
+        ValueError: for modalities that logs do not have.
+        CacheError: when no file can be used, logs have several rates, the cache folder holds
+            something else or cannot be written to, another conversion is at work in it, it was
+            begun with other files or sizes, or the disk is full (what is converted stays, run again
+            to continue).
     """
     logs_folder, cache_folder = Path(logs_folder), Path(cache_folder)
     check_modalities(modalities)
@@ -266,7 +270,9 @@ def _convert_file(
     """Write the rows of one log from `row` on.
 
     Returns modality -> steps in which it is absent, and what is strange about the file.
-    Raises LogError when the log is damaged.
+
+    Raises:
+        LogError: when the log is damaged.
     """
     labels = [name for name in LABELS if name in plan["arrays"]]
     keys = [SOURCES[modality.name][0] for modality in modalities] + labels

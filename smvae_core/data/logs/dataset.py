@@ -38,13 +38,14 @@ _LARGE = 4096  # bytes in a row, a page
 class LogCache:
     """An open cache of N steps with M modalities; see `open_cache`.
 
-    names: the modalities, in the order of the columns of `present`.
-    arrays: name -> (N, ...), read-only: the modalities' arrays (memory-mapped), `trajectory` int32
-        (N,), `step` int32 (N,), and where the logs have them `contact` bool (N,) and `ee_pos`
-        float32 (N, 3) in metres, NaN in steps where the log holds no finite position.
-    present: bool (N, M); where it is False, the modality's row holds zeros (depth: NaN).
-    trajectories: (stamp, number) of the trajectories, indexed by `arrays["trajectory"]`.
-    manifest: the content of cache.yaml.
+    Attributes:
+        names: the modalities, in the order of the columns of `present`.
+        arrays: name -> (N, ...), read-only: the modalities' arrays (memory-mapped), `trajectory`
+            int32 (N,), `step` int32 (N,), and where the logs have them `contact` bool (N,) and
+            `ee_pos` float32 (N, 3) in metres, NaN in steps where the log holds no finite position.
+        present: bool (N, M); where it is False, the modality's row holds zeros (depth: NaN).
+        trajectories: (stamp, number) of the trajectories, indexed by `arrays["trajectory"]`.
+        manifest: the content of cache.yaml.
     """
 
     path: Path
@@ -134,10 +135,14 @@ def open_cache(
 ) -> LogCache:
     """Open a complete cache.
 
-    modalities: what a model wants to read; size and valid range are compared with the cache.
-    Raises CacheError when there is none, its conversion has not finished, files are missing or
-    damaged, it is of another format version, or does not hold `modalities`. Logs a warning when
-    the files that it was made from have changed since.
+    Logs a warning when the files that it was made from have changed since.
+
+    Args:
+        modalities: what a model wants to read; size and valid range are compared with the cache.
+
+    Raises:
+        CacheError: when there is none, its conversion has not finished, files are missing or
+            damaged, it is of another format version, or does not hold `modalities`.
     """
     path = Path(path)
     manifest = read_manifest(path)
@@ -213,7 +218,9 @@ def split_by_trajectory(
     measures memory instead of generalisation. The fractions count trajectories; a fraction above
     0 gets at least one. Steps in which none of the modalities `names` (all by default) is present
     are in no split.
-    Raises ValueError for fractions that leave no training data, and for too few trajectories.
+
+    Raises:
+        ValueError: for fractions that leave no training data, and for too few trajectories.
     """
     fractions = {"validation": validation_fraction, "test": test_fraction}
     if min(fractions.values()) < 0 or sum(fractions.values()) >= 1:

@@ -167,7 +167,8 @@ def missing_data(dataset: h5py.Dataset, depth: int = 0) -> tuple[str, str] | Non
     For a missing filter HDF5 fails when it reads; for missing sources of a virtual dataset and for
     external files that are too short it gives fill values without a word.
 
-    depth: of how many virtual datasets, one in another, this one is a source.
+    Args:
+        depth: of how many virtual datasets, one in another, this one is a source.
     """
     properties = dataset.id.get_create_plist()
     for number in range(properties.get_nfilters()):
@@ -264,8 +265,10 @@ def _source_problem(
 ) -> str | None:
     """The reason why the dataset ``key`` of the file ``name`` is not all there; None where it is.
 
-    shape, values: that it must have at least; an empty shape is any.
-    depth: as in `missing_data`; where it is 0, what the dataset's values rest on is not looked at.
+    Args:
+        shape, values: that it must have at least; an empty shape is any.
+        depth: as in `missing_data`; where it is 0, what the dataset's values rest on is not looked
+            at.
     """
     reason = "there is no such file"
     for path in [file.filename] if name == "." else _places(file.filename, name, prefix):

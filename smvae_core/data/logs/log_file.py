@@ -26,11 +26,12 @@ from smvae_core.data.logs.vision_touch import (
 class LogFile:
     """An open log file whose layout was checked; see `open_log`.
 
-    reserved: T.
-    steps: those of them that were recorded, from the first on: a recorder may reserve more.
-    rate: steps per second; `CONTROL_RATE` where the file does not say.
-    keys: those of the keys asked for that it holds.
-    notes: what is worth knowing of it, though it can be used.
+    Attributes:
+        reserved: T.
+        steps: those of them that were recorded, from the first on: a recorder may reserve more.
+        rate: steps per second; `CONTROL_RATE` where the file does not say.
+        keys: those of the keys asked for that it holds.
+        notes: what is worth knowing of it, though it can be used.
     """
 
     def __init__(self, path: Path, file: h5py.File, datasets: dict[str, h5py.Dataset]) -> None:
@@ -54,7 +55,9 @@ class LogFile:
 
         image (t, 128, 128, 3), depth_data float32 (t, 128, 128), others as in `DATASETS` and in the
         dtype of the file.
-        Raises LogError when the data is damaged.
+
+        Raises:
+            LogError: when the data is damaged.
         """
         stop = self.steps if stop is None else min(stop, self.steps)
         try:
@@ -75,8 +78,11 @@ def open_log(
 ) -> Iterator[LogFile]:
     """Open a log for reading and check its layout (keys, shapes, dtypes, lengths), hardly a value.
 
-    keys: the keys to check and to read; the required ones are always among them.
-    Raises LogError, which lists every problem of the layout, one a line.
+    Args:
+        keys: the keys to check and to read; the required ones are always among them.
+
+    Raises:
+        LogError: where it is not that of the format; every problem is listed, one a line.
     """
     path = Path(path)
     try:

@@ -38,8 +38,9 @@ def finite_steps(array: np.ndarray) -> np.ndarray:
 def plausible_steps(key: str, values: np.ndarray) -> np.ndarray:
     """bool (t,): whether a step's readings can be true, judged by the steps around it.
 
-    values: (t, n) or (t, readings, n) of one key, a few dozen steps in a row. NaN and infinite
-        values are not judged.
+    Args:
+        values: (t, n) or (t, readings, n) of one key, a few dozen steps in a row. NaN and infinite
+            values are not judged.
     """
     if key not in _USUAL:
         return np.ones(len(values), bool)

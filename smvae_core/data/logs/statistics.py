@@ -21,11 +21,14 @@ _CHUNK = 32  # steps read at a time; small, so that their float64 stays in the C
 class Statistics:
     """Statistics of a modality in raw units (8-bit counts, m, N, ...), float64.
 
-    mean, std, minimum, maximum: for each channel of an image (3,) and of a series (channels,), for
-        each element of a vector (n,), one for depth (1,). std is 1 where all values are equal.
-    mean_array: mean of each element, in the shape of a prepared array: the "training mean" that a
-        prediction has to beat. Depth pixels that were never measured hold the mean of the others.
-    count: steps that the statistics were made from.
+    Attributes:
+        mean, std, minimum, maximum: for each channel of an image (3,) and of a series (channels,),
+            for each element of a vector (n,), one for depth (1,). std is 1 where all values are
+            equal.
+        mean_array: mean of each element, in the shape of a prepared array: the "training mean" that
+            a prediction has to beat. Depth pixels that were never measured hold the mean of the
+            others.
+        count: steps that the statistics were made from.
     """
 
     mean: np.ndarray
@@ -41,10 +44,14 @@ def statistics(
 ) -> dict[str, Statistics]:
     """Statistics over the rows `indices` (normally the training split) where present.
 
-    names: modalities, all by default. Depth counts measured pixels only.
     Reads once through the cache in chunks, in float64. Logs a warning where one reading of a series
     or vector makes nearly all of its channel's variance, so that the others come out as nothing.
-    Raises ValueError when a modality has no reading at all in these rows.
+
+    Args:
+        names: modalities, all by default. Depth counts measured pixels only.
+
+    Raises:
+        ValueError: when a modality has no reading at all in these rows.
     """
     indices = np.unique(np.asarray(indices, dtype=np.int64))
     results = {}

@@ -33,10 +33,12 @@ SQUARE = (IMAGE_SIZE, IMAGE_SIZE)
 class DatasetFormat:
     """One key of a log file.
 
-    shapes: accepted shapes of one step, the one that `write_log` documents first.
-    dtype: what `write_log` writes.
-    kinds: NumPy dtype kinds that are accepted ("f" float, "iu" integer, "b" bool).
-    must_be_finite: whether NaN and infinite values are a problem (in depth they mean no reading).
+    Attributes:
+        shapes: accepted shapes of one step, the one that `write_log` documents first.
+        dtype: what `write_log` writes.
+        kinds: NumPy dtype kinds that are accepted ("f" float, "iu" integer, "b" bool).
+        must_be_finite: whether NaN and infinite values are a problem (in depth they mean no
+            reading).
     """
 
     shapes: tuple[tuple[int, ...], ...]
@@ -133,8 +135,9 @@ _NAME = re.compile(
 def log_file_name(stamp: str, trajectory: int, part: int) -> str:
     """Name of one part file, for example 20190408_183047_triangle_0_journal_0_1_1000.h5.
 
-    Raises LogError when the stamp holds anything but letters, digits, "_" and "-", or a number is
-    negative.
+    Raises:
+        LogError: when the stamp holds anything but letters, digits, "_" and "-", or a number is
+            negative.
     """
     name = f"{stamp}_triangle_0_journal_{trajectory}_{part}_1000.h5"
     if not _NAME.fullmatch(name):
@@ -161,12 +164,16 @@ def write_log(
 ) -> None:
     """Write one part file atomically: it appears under its name only when it is complete.
 
-    arrays: key -> (T, ...) as `DATASETS` lists them, at least `REQUIRED_KEYS`, T equal in all.
-    attributes: attributes of the file, for example {"simulated": True}.
-    compression: None stores each dataset contiguously, which reads fastest; "gzip" compresses
-        frame by frame.
-    Raises LogError, before anything is written, when a key is unknown or missing, or shape, dtype
-    or length are wrong; OSError when the file cannot be written.
+    Args:
+        arrays: key -> (T, ...) as `DATASETS` lists them, at least `REQUIRED_KEYS`, T equal in all.
+        attributes: attributes of the file, for example {"simulated": True}.
+        compression: None stores each dataset contiguously, which reads fastest; "gzip" compresses
+            frame by frame.
+
+    Raises:
+        LogError: before anything is written, when a key is unknown or missing, or shape, dtype or
+            length are wrong.
+        OSError: when the file cannot be written.
     """
     path = Path(path)
     arrays = {key: np.asarray(array) for key, array in arrays.items()}
