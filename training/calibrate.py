@@ -22,42 +22,25 @@ from smvae_core.inference.inference import find_device
 from smvae_core.residuals.calibrate import calibrate
 from smvae_core.residuals.calibration import MISSING, count_references, usual_missing
 from smvae_core.words import counted
+from training.options import number, parser_of
 from training.programs import run_program
-
-
-def _rate(text: str) -> float:
-    value = float(text)
-    if not 0 < value < np.inf:
-        raise argparse.ArgumentTypeError(f"{text} is not a positive number")
-    return value
-
-
-def _count(text: str) -> int:
-    value = int(text)
-    if value < 0:
-        raise argparse.ArgumentTypeError(f"{text} is not a number from 0")
-    return value
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Runs as the command line says; returns the exit code."""
-    parser = argparse.ArgumentParser(
-        prog="python -m training.calibrate",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = parser_of("training.calibrate", __doc__)
     parser.add_argument("model", metavar="MODEL", type=Path, help="checkpoint directory")
     parser.add_argument("cache", metavar="CACHE", type=Path, help="folder made by training.convert")
     parser.add_argument(
         "--rate",
-        type=_rate,
+        type=number(float, above=0),
         metavar="HZ",
         help="steps per second of the logs (default: what CACHE says)",
     )
     parser.add_argument("--device", default="auto", help="cpu, cuda, cuda:N or auto (%(default)s)")
     parser.add_argument(
         "--missing",
-        type=_count,
+        type=number(int, 0),
         metavar="N",
         help="how many other sensors may be absent for a sensor still to be judged; combinations, "
         f"time and file grow with it (default: {MISSING}, less with more than nine modalities)",

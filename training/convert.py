@@ -1,12 +1,13 @@
 """Convert a folder of Vision&Touch logs into memory-mapped arrays that training reads.
 
+Interrupted, it continues where it stopped when run again.
+
 Exit status: 0 all files were used; 1 a cache was made, but some files were left out (with
 --validate-only: some files have problems); 2 nothing usable, with the reason; 130 interrupted.
 """
 
 from __future__ import annotations
 
-import argparse
 import logging
 import sys
 import time
@@ -22,6 +23,7 @@ from smvae_core.data.logs.validation import validate_log
 from smvae_core.data.logs.vision_touch import FORCE_RATE, Problem
 from smvae_core.modalities import Modality
 from smvae_ros.cli.programs import interruptible
+from training.options import number, parser_of
 
 _LISTED = 10  # files named in the summary
 _SAME = 3  # files that are named for a problem of the same kind
@@ -102,22 +104,9 @@ def print_table(rows: dict[str, object]) -> None:
         print(f"{name:<{width}}  {value}")
 
 
-def image_size(text: str) -> int:
-    """Parse --image-size."""
-    size = int(text)
-    if not 8 <= size <= 1024:
-        raise argparse.ArgumentTypeError(f"expected 8 to 1024 pixels, got {text}")
-    return size
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns its exit status."""
-    description, _, epilog = (__doc__ or "").partition("\n\n")
-    parser = argparse.ArgumentParser(
-        prog="python -m training.convert",
-        description=description + " Interrupted, it continues where it stopped when run again.",
-        epilog=epilog,
-    )
+    parser = parser_of("training.convert", __doc__)
     parser.add_argument("logs", metavar="LOGS_DIR", type=Path, help="folder of the *.h5 files")
     parser.add_argument(
         "cache",
@@ -128,7 +117,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument(
         "--image-size",
-        type=image_size,
+        type=number(int, 8, 1024),
         default=64,
         metavar="PIXELS",
         help="height and width of RGB and depth in the cache; the model's (default: %(default)s)",

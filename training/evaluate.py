@@ -24,26 +24,21 @@ from smvae_core.data.logs.dataset import open_cache
 from smvae_core.files import check_output, write_text
 from smvae_core.metrics.subset_choice import HELP, choose_subsets, left_out
 from smvae_core.metrics.subset_errors import SubsetErrors, nothing_learned, print_summary
+from training.options import number, parser_of
 from training.programs import run_program
 from training.provenance import provenance
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Evaluates and prints a table; returns the exit code."""
-    parser = argparse.ArgumentParser(
-        prog="training.evaluate",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = parser_of("training.evaluate", __doc__)
     parser.add_argument("checkpoint", type=Path, help="directory of the model")
     parser.add_argument("cache", type=Path, help="folder that training.convert made")
     parser.add_argument("--output", type=Path, help="JSON file to write")
-    parser.add_argument("--batch-size", type=int, default=64, help="samples at a time")
-    parser.add_argument("--every", type=int, default=1, help="use only every N-th step")
+    parser.add_argument("--batch-size", type=number(int, 1), default=64, help="samples at a time")
+    parser.add_argument("--every", type=number(int, 1), default=1, help="use only every N-th step")
     parser.add_argument("--subsets", nargs="+", metavar="SUBSET", help=HELP)
     options = parser.parse_args(arguments)
-    if options.every < 1:
-        parser.error(f"--every {options.every} is not a number from 1")
     return run_program("training.evaluate", lambda: _run(options, arguments), "nothing was written")
 
 

@@ -16,7 +16,6 @@ Optical flow, optional in the format and over half of its bytes, is not written.
 
 from __future__ import annotations
 
-import argparse
 import multiprocessing
 import os
 import signal
@@ -40,6 +39,7 @@ from smvae_ros.messages import bag_types
 from smvae_ros.simulation.graphics import SimulationUnavailable, find_mujoco
 from smvae_ros.simulation.insertion import GENERATOR_VERSION, InsertionRobot, Step
 from smvae_ros.simulation.topics import step_messages
+from training.options import number, parser_of
 from training.workers import CONTEXT, worker_pool
 
 # Begins the names of all logs. The trajectory's number is its seed: no two scenes share a name.
@@ -246,28 +246,11 @@ def write_logs(
                 future.result()
 
 
-def _positive(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"{value} is not a number from 1")
-    return value
-
-
-def _not_negative(text: str) -> float:
-    value = float(text)
-    if not 0 <= value < np.inf:
-        raise argparse.ArgumentTypeError(f"{value} is not a number from 0")
-    return value
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Records as the command line says; returns the exit code."""
-    parser = argparse.ArgumentParser(
-        prog="python -m training.simulate",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = parser_of("training.simulate", __doc__)
     add = parser.add_argument
+    count = number(int, 1)
     add("--output", type=Path, metavar="DIR", help="folder for the HDF5 part files")
     add(
         "--bag",
@@ -275,17 +258,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
         metavar="DIR",
         help="record the first trajectory as a new rosbag2 too, or alone without --output",
     )
-    add("--trajectories", type=_positive, default=40, metavar="N", help="how many (%(default)s)")
+    add(
+        "--trajectories",
+        type=count,
+        default=40,
+        metavar="N",
+        help="how many (%(default)s)",
+    )
     add(
         "--steps",
-        type=_positive,
+        type=count,
         default=1000,
         metavar="N",
         help="in each, 20 a second, a multiple of --part-steps (%(default)s)",
     )
     add(
         "--part-steps",
-        type=_positive,
+        type=count,
         default=STEPS_PER_FILE,
         metavar="N",
         help="with --one-part: steps in a part file (%(default)s, as original ones have)",
@@ -296,24 +285,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
         help="of each trajectory write one part only, of the first its first, of the second its "
         "second, and so on: many more scenes in as many steps",
     )
-    add("--seed", type=int, default=0, metavar="S", help="of the first trajectory (%(default)s)")
+    add(
+        "--seed",
+        type=number(int, 0),
+        default=0,
+        metavar="S",
+        help="of the first trajectory (%(default)s)",
+    )
     add(
         "--workers",
-        type=_positive,
+        type=count,
         default=os.cpu_count(),
         metavar="N",
         help="processes (%(default)s)",
     )
     add(
         "--box-variation",
-        type=_not_negative,
+        type=number(float, 0),
         default=0.01,
         metavar="METRES",
         help="the box lies within this of the origin in x and y (%(default)s)",
     )
     add(
         "--camera-noise",
-        type=_not_negative,
+        type=number(float, 0),
         default=1.0,
         metavar="FACTOR",
         help="multiple of the camera's noise; 0 is none, but depth is still rounded, and a stereo "
@@ -336,8 +331,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.part_steps != STEPS_PER_FILE and not options.one_part:
         # Readers number the steps of a trajectory by the original length of its parts.
         parser.error("--part-steps is for --one-part only")
-    if options.seed < 0:
-        parser.error("--seed must be 0 or more")
     # A polite kill ends as Ctrl-C does.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     settings = Settings(

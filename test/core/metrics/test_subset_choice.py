@@ -87,4 +87,4 @@ def test_evaluation_tells_of_data_of_another_rate(
     )
     with pytest.raises(SystemExit):
         main([*arguments, "0"])
-    assert "--every 0 is not a number from 1" in capsys.readouterr().err
+    assert "argument --every: 0 is not a whole number from 1" in capsys.readouterr().err

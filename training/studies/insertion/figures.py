@@ -32,6 +32,7 @@ from smvae_core.files import check_output, whole_file
 from smvae_core.models.multimodal_vae import MultimodalVAE
 from smvae_core.preprocessing import to_raw, to_tensor
 from smvae_ros.reports.figures import clear_ticks, depth_scale, depth_style, displayable
+from training.options import parser_of
 from training.programs import run_program
 from training.studies.command import RESULTS
 
@@ -121,17 +122,12 @@ def true_pictures(cache: LogCache, rows: np.ndarray) -> Pictures:
 
 def draw(rows: Mapping[str, Pictures], titles: Sequence[str]) -> Any:
     """A grid: for RGB and then for depth a row of pictures for each entry of ``rows``."""
-    import matplotlib.pyplot as plt
+    from matplotlib.figure import Figure
 
     grid = [(name, source) for name in PICTURES for source in rows]
-    figure, axes = plt.subplots(
-        len(grid),
-        len(titles),
-        figsize=(_WIDTH, (_WIDTH - _BESIDE) / len(titles) * len(grid) * 1.03 + 0.5),
-        squeeze=False,
-        layout="constrained",
-        dpi=120,
-    )
+    height = (_WIDTH - _BESIDE) / len(titles) * len(grid) * 1.03 + 0.5
+    figure = Figure(figsize=(_WIDTH, height), layout="constrained")
+    axes = figure.subplots(len(grid), len(titles), squeeze=False)
     clear_ticks(axes.flat)
     style = depth_style(rows["truth"]["depth"])
     for axis_row, (name, source) in zip(axes, grid, strict=True):
@@ -209,23 +205,9 @@ def save_animation(path: Path, pictures: Sequence[np.ndarray], rate: float) -> N
         )
 
 
-def save_figure(path: Path, figure: Any) -> None:
-    """Writes a PNG of 256 colours, a quarter of the size; whole or not at all."""
-    from PIL import Image
-
-    figure.canvas.draw()
-    picture = Image.fromarray(np.asarray(figure.canvas.buffer_rgba())[..., :3])
-    with whole_file(path) as partial:
-        picture.quantize(256, dither=Image.Dither.NONE).save(partial, format="PNG", optimize=True)
-
-
 def main(arguments: list[str] | None = None) -> int:
     """Writes the figures; returns the exit code."""
-    parser = argparse.ArgumentParser(
-        "python -m training.studies.insertion.figures",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = parser_of("training.studies.insertion.figures", __doc__)
     parser.add_argument("checkpoint", type=Path, help="directory of the model")
     parser.add_argument("cache", type=Path, help="converted logs that training has not seen")
     parser.add_argument("--trajectory", type=int, default=0, metavar="N", help="default: 0")
@@ -246,6 +228,8 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
+    from training.studies.pictures import save_figure
+
     check_output(options.output, folder=True)
     model = load_checkpoint(options.checkpoint).model
     missing = [name for name in FULL if name not in model.names]
@@ -268,7 +252,7 @@ def _run(options: argparse.Namespace) -> int:
         f"step {cache.arrays['step'][row]}\n{'contact' if row in late else 'no contact'}"
         for row in moments
     ]
-    save_figure(options.output / "insertion_sampled.png", draw(sampled, titles))
+    save_figure(draw(sampled, titles), options.output / "insertion_sampled.png")
 
     series: dict[str, Pictures] = {
         "truth": true_pictures(cache, sequence),
@@ -282,7 +266,7 @@ def _run(options: argparse.Namespace) -> int:
         for source, entry in series.items()
     }
     figure = draw(some, [titles[place] for place in shown])
-    save_figure(options.output / "insertion_sequence.png", figure)
+    save_figure(figure, options.output / "insertion_sequence.png")
     animation = options.output / "insertion_sequence.gif"
     save_animation(animation, frames(series, titles), rate=10)
     for name in ("insertion_sampled.png", "insertion_sequence.png", "insertion_sequence.gif"):

@@ -22,7 +22,7 @@ from training.studies.labelled_images.study import STAGES, LabelledImages
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
-    parser = study_parser(f"python -m {LabelledImages.program}", __doc__, LABELLED, False)
+    parser = study_parser(LabelledImages.program, __doc__, LABELLED, False)
     add_methods(parser, LabelledImages.methods)
     add_runs(parser, tuple(STAGES))
     return parser

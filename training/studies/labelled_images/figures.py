@@ -52,7 +52,7 @@ _PALETTE = (
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
-    parser = study_parser("python -m training.studies.labelled_images.figures", __doc__, LABELLED)
+    parser = study_parser("training.studies.labelled_images.figures", __doc__, LABELLED)
     add_methods(parser, tuple(METHODS))
     add = parser.add_argument
     add("--seed", type=int, default=0, help="of the runs (default: 0)")

@@ -53,9 +53,7 @@ _PANELS = (
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
-    parser = study_parser(
-        "python -m training.studies.labelled_images.views", __doc__, DATA_SETS_OF_VIEWS
-    )
+    parser = study_parser("training.studies.labelled_images.views", __doc__, DATA_SETS_OF_VIEWS)
     add = parser.add_argument
     methods = [method for method in METHODS if method != "cvae"]
     add("--method", choices=methods, default=methods[0], help=f"default: {methods[0]}")

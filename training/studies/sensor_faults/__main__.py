@@ -31,6 +31,7 @@ from smvae_core.checkpoint import HEALTH, WEIGHTS, CheckpointError
 from smvae_core.files import check_output, write_text
 from smvae_core.inference.inference import Inference
 from smvae_ros.simulation.graphics import SimulationUnavailable, find_mujoco
+from training.options import number, parser_of
 from training.programs import run_program
 from training.provenance import provenance
 from training.studies.sensor_faults.runs import run_scene, settings
@@ -96,41 +97,23 @@ def _work_name(model: Path, steps: int, share: float) -> str:
     return digest.hexdigest()[:12]
 
 
-def _positive(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"{value} is not a number from 1")
-    return value
-
-
-def _share(text: str) -> float:
-    value = float(text)
-    if not 0 < value <= 1:
-        raise argparse.ArgumentTypeError(f"{text} is not above 0 and at most 1")
-    return value
-
-
 def main(arguments: list[str] | None = None) -> int:
     """Runs as the command line says; returns the exit code."""
-    parser = argparse.ArgumentParser(
-        prog="python -m training.studies.sensor_faults",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = parser_of("training.studies.sensor_faults", __doc__)
     add = parser.add_argument
     add("model", metavar="MODEL", type=Path, help="calibrated checkpoint directory")
-    add("--scenes", type=_positive, default=84, metavar="N", help="how many (%(default)s)")
+    add("--scenes", type=number(int, 1), default=84, metavar="N", help="how many (%(default)s)")
     add("--fault-scenes", type=int, default=40, metavar="N", help="with faults too (%(default)s)")
-    add("--steps", type=_positive, default=250, metavar="N", help="of a scene (%(default)s)")
+    add("--steps", type=number(int, 1), default=250, metavar="N", help="of a scene (%(default)s)")
     add("--seed", type=int, default=1000, metavar="S", help="of the first scene (%(default)s)")
     add(
         "--share",
-        type=_share,
+        type=number(float, above=0, most=1),
         default=1.0,
         metavar="S",
         help="the node's health_share (%(default)s)",
     )
-    add("--workers", type=_positive, default=os.cpu_count(), metavar="N", help="(%(default)s)")
+    add("--workers", type=number(int, 1), default=os.cpu_count(), metavar="N", help="(%(default)s)")
     add("--work", type=Path, default=Path("out/sensor_health"), metavar="DIR", help="(%(default)s)")
     add("--output", type=Path, metavar="FILE", help="JSON of the summary and every scene")
     options = parser.parse_args(arguments)
