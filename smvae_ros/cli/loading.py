@@ -7,13 +7,12 @@ loaded: from then on SIGINT raises KeyboardInterrupt as ever.
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import threading
 from pathlib import Path
 from types import FrameType
-
-from smvae_ros.cli.programs import leave
 
 
 def listen_while_loading() -> None:
@@ -30,7 +29,7 @@ def listen_while_loading() -> None:
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
     if _is_loading(frame):
-        leave(130)
+        os._exit(130)  # nothing is open yet
     signal.default_int_handler(number, frame)
 
 
