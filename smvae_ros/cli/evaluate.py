@@ -27,6 +27,8 @@ from smvae_ros.cli.programs import run_command
 from smvae_ros.offline.evaluation import evaluate
 from smvae_ros.parameters.configuration import add_parameters_options, read_values
 
+RERUN = "rerun-sdk>=0.41"  # as in setup.py
+
 
 def make_parser() -> argparse.ArgumentParser:
     """The command line of ``ros2 run smvae_ros evaluate``."""
@@ -40,6 +42,7 @@ def make_parser() -> argparse.ArgumentParser:
     add("--device", default="auto", help="cpu, cuda, cuda:N or auto (default)")
     add("--output", type=Path, metavar="JSON", help="file to write")
     add("--report", type=Path, metavar="HTML", help="page with plots and pictures to write")
+    add("--rerun", type=Path, metavar="RRD", help="recording for Rerun to write (rerun-sdk)")
     add("--subsets", nargs="+", metavar="SUBSET", help=HELP)
     return parser
 
@@ -58,12 +61,23 @@ def _evaluate(options: argparse.Namespace) -> int:
             raise ValueError(
                 f"--report needs matplotlib ({error}); pip install matplotlib"
             ) from error
-    for path in filter(None, (options.output, options.report)):
+    if options.rerun:
+        try:
+            from smvae_ros.reports.rerun_file import RerunFile
+        except ImportError as error:
+            raise ValueError(f"--rerun needs rerun-sdk ({error}); pip install '{RERUN}'") from error
+    for path in filter(None, (options.output, options.report, options.rerun)):
         check_output(path)
     inference = Inference.load(options.checkpoint, options.device)
     values = read_values(options.params, inference.modalities.values(), options.namespace)
+    recording = RerunFile(inference, options.bags) if options.rerun else None
     evaluation = evaluate(
-        options.bags, inference, values, options.subsets, predictions=bool(options.report)
+        options.bags,
+        inference,
+        values,
+        options.subsets,
+        predictions=bool(options.report),
+        watch=recording.add if recording else None,
     )
     print_summary(evaluation.summary)
     for bag, entry in evaluation.bags.items():
@@ -74,6 +88,8 @@ def _evaluate(options: argparse.Namespace) -> int:
         write_text(options.output, json.dumps(report, indent=1) + "\n")
     if options.report:
         write_page(options.report, evaluation)
+    if recording:
+        recording.write(options.rerun)
     return 0
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,8 @@ from smvae_ros.sensors.observations import Observations
 log = logging.getLogger(__name__)
 
 Summary = Mapping[str, Mapping[str, float]]
+# Is given a bag, its sensors' health up to a snapshot (None without calibration), and the snapshot.
+Watch = Callable[[str, HealthRecords | None, Observations], object]
 
 
 @dataclass(frozen=True)
@@ -78,7 +81,7 @@ def evaluate(
     subsets: Sequence[str] | None = None,
     *,
     predictions: bool = False,
-    watch: Callable[[str, Observations], object] | None = None,
+    watch: Watch | None = None,
 ) -> Evaluation:
     """Runs bags through sensor set and model; the truth is what they hold.
 
@@ -90,7 +93,7 @@ def evaluate(
         subsets: of modalities, see :func:`smvae_core.metrics.subset_choice.choose_subsets`; all
             that the bags allow by default, or where these are too many, the most telling ones.
         predictions: whether to keep :attr:`BagEvaluation.predictions`.
-        watch: is called with the bag and the observations of each snapshot.
+        watch: is called for each snapshot.
 
     Raises:
         BagError: where a bag cannot be read, or holds none of the configured topics.
@@ -108,9 +111,11 @@ def evaluate(
     for path in paths:
         kept = PredictionRecords(inference) if predictions else None
         health = None if inference.calibration is None else HealthRecords(inference, thresholds)
-        watchers = [records.add for records in (kept, health) if records is not None]
+        watchers: list[Callable[[Observations], object]] = [
+            records.add for records in (kept, health) if records is not None
+        ]
         if watch is not None:
-            watchers.append(lambda observations, bag=str(path): watch(bag, observations))
+            watchers.append(partial(watch, str(path), health))
         posteriors = encode_bag(path, inference, values, errors, *watchers)
         bags[str(path)] = BagEvaluation(posteriors, kept, health, tuple(posteriors.notes()))
     return Evaluation(inference, bags, errors.samples, errors.summary())

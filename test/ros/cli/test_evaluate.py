@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import threading
 import time
 from pathlib import Path
@@ -286,3 +287,25 @@ def test_a_missing_bag_is_one_clear_line(
 ) -> None:
     assert main([str(tmp_path / "none"), "--checkpoint", str(checkpoint)]) == 1
     assert capsys.readouterr().err.startswith("evaluate: there is no bag")
+
+
+@pytest.mark.parametrize(
+    ("option", "package"), [("--rerun", "rerun-sdk"), ("--report", "matplotlib")]
+)
+def test_a_missing_package_is_told_before_the_work(
+    option: str,
+    package: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for name in ("rerun", "matplotlib", "matplotlib.pyplot"):
+        monkeypatch.setitem(sys.modules, name, None)  # as if it were not there
+    for name in ("rerun_file", "evaluate_report", "evaluate_figures", "figures"):
+        monkeypatch.delitem(sys.modules, f"smvae_ros.reports.{name}", raising=False)
+    assert main([str(tmp_path / "none"), option, str(tmp_path / "file")]) == 1
+    message = capsys.readouterr().err
+    assert message.startswith(f"evaluate: {option} needs")
+    assert "pip install" in message
+    assert package in message
+    assert message.count("\n") == 1
