@@ -39,7 +39,10 @@ setup(
     maintainer_email="maintainers@smvae-ros.invalid",  # see package.xml
     python_requires=">=3.10",
     packages=find_packages(include=["smvae_core*", "smvae_ros*"]),
-    package_data={"smvae_core": ["py.typed"], "smvae_ros": ["resources/**/*"]},
+    package_data={
+        "smvae_core": ["py.typed"],
+        "smvae_ros": ["reports/templates/*.html", "resources/**/*"],
+    },
     data_files=[
         ("share/ament_index/resource_index/packages", [f"resource/{package_name}"]),
         (f"share/{package_name}", ["package.xml"]),
@@ -68,7 +71,7 @@ setup(
             "tensorboard>=2.14",
             "torch>=2.9",  # for its Muon
         ],
-        "report": ["matplotlib>=3.7"],
+        "report": ["jinja2>=3.0", "matplotlib>=3.7"],
         "rerun": ["rerun-sdk>=0.41"],  # CPython 3.11; `evaluate --rerun`
         "sim": ["mujoco>=3.2"],
         "benchmarks": ["pooch>=1.7", "scikit-image>=0.20", "scikit-learn>=1.2", "scipy>=1.9"],

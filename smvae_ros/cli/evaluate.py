@@ -59,7 +59,7 @@ def _evaluate(options: argparse.Namespace) -> int:
             from smvae_ros.reports.evaluate_report import write_page
         except ImportError as error:
             raise ValueError(
-                f"--report needs matplotlib ({error}); pip install matplotlib"
+                f"--report needs jinja2 and matplotlib ({error}); pip install them"
             ) from error
     if options.rerun:
         try:

@@ -10,7 +10,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import matplotlib.pyplot as plt
 import numpy as np
 
 from smvae_core.files import write_text
@@ -22,25 +21,18 @@ from smvae_ros.messages import adapter, stamp_ns
 from smvae_ros.offline.bag_posteriors import encode_bag
 from smvae_ros.parameters.configuration import make_topic_inputs, read_values
 from smvae_ros.reports.demo_recording import DemoRecording, nearest
-from smvae_ros.reports.figures import (
-    clear_ticks,
-    depth_scale,
-    depth_style,
-    displayable,
-    legend_above,
-    plot_live,
-)
-from smvae_ros.reports.page import Page
+from smvae_ros.reports.figures import Row, legend_above, pictures_figure, plot_live, stack
+from smvae_ros.reports.page import picture, render
 from smvae_ros.sensors.topic_inputs import TopicInput
 
-CAMERA = ("rgb", "depth")
+CAMERA = {"rgb": "RGB", "depth": "depth"}
 BLIND: Subset = ("force", "action", "proprio")
 TOUCH: Subset = ("force", "action")
 SAME_MOMENT_NS = 26_000_000  # half a period of the 20 Hz camera, and a little
-ROWS = ("RGB, camera", "RGB, predicted", "depth, camera", "depth, predicted")
 COLUMNS = {False: 2, True: 3}  # moments shown while the camera is live, and while it is not
-WIDTH = 7.5  # inches; in wider figures letters would be too small on a page
+LIVE, CUT_OFF = "all sensors live", "RGB and depth cut off"
 DPI = 150  # of the picture beside the report
+IMAGES = adapter("sensor_msgs/msg/Image")
 
 
 @dataclass(frozen=True)
@@ -111,7 +103,18 @@ def write_report(options: argparse.Namespace, recording: DemoRecording) -> dict[
         "model_hash": inference.model_hash,
     }
     write_text(options.output / "report.json", json.dumps(report, indent=1) + "\n")
-    _write_page(options, recording, inference, truth, comparison, skills, report)
+    pictures = _pictures(comparison, recording, inference, truth)
+    pictures.savefig(options.output / "pictures.png", dpi=DPI)
+    timeline = _timeline(tuple(inference.modalities), comparison, recording, options.cut)
+    render(
+        options.output / "report.html",
+        "demo.html",
+        report=report,
+        skills=skills,
+        cut=options.cut,
+        pictures=picture(pictures),
+        timeline=picture(timeline),
+    )
     return report
 
 
@@ -142,7 +145,7 @@ def compare(
         index = nearest(truth.stamps, stamp, SAME_MOMENT_NS)
         if index is None or stamp not in recording.subsets:
             continue
-        predicted = adapter("sensor_msgs/msg/Image").to_array(message, modality)
+        predicted = IMAGES.to_array(message, modality)
         seen = truth.images[index].astype(np.float32)
         subset = recording.subsets[stamp]
         blind = not set(CAMERA) & set(subset.split("+"))
@@ -176,77 +179,6 @@ def offline_skills(
     return skills
 
 
-def _write_page(
-    options: argparse.Namespace,
-    recording: DemoRecording,
-    inference: Inference,
-    truth: Mapping[str, Truth],
-    comparison: Comparison,
-    skills: Mapping[str, float],
-    report: Mapping[str, Any],
-) -> None:
-    page = Page("One model, whatever sensors are left")
-    first, last = options.cut
-    page.text(
-        "A robot presses a peg into a hole. Its camera, wrist force sensor, commands and joint "
-        "states were recorded in a simulation that the model was not trained on, and replayed "
-        "into the live ROS 2 node. The node encodes the sensors that are live into one latent "
-        "variable and predicts all of them from it. "
-        f"From second {first:g} to {last:g} RGB and depth were cut off: what it shows then, it "
-        "knows from force, commands and joints alone."
-    )
-    page.tiles(
-        {
-            "messages in": f"{report['messages_in']:,}",
-            "predictions out": f"{report['predictions_out']:,}",
-            "end to end, median": f"{report['end_to_end_ms_p50']:.1f} ms",
-            "end to end, 99th percentile": f"{report['end_to_end_ms_p99']:.1f} ms",
-            "depth skill, all sensors": f"{report['depth_skill_vs_mean_live']:.0%}",
-            "depth skill, camera cut off": f"{report['depth_skill_vs_mean_blind']:.0%}",
-        }
-    )
-    page.text(
-        "Skill is 1 - RMSE / RMSE of the training mean: 0 % is no better than always predicting "
-        "the average picture, 100 % is perfect. End to end counts from publishing the last input "
-        "of a moment to receiving the latent in another process.",
-        note=True,
-    )
-    page.heading("What the camera saw, and what the node predicted")
-    figure = _pictures(comparison, recording, inference, truth)
-    figure.savefig(options.output / "pictures.png", dpi=DPI)
-    page.figure(
-        figure,
-        "With all sensors live the node sees the camera's pictures. While RGB and depth are cut "
-        "off, they are shown to you, but not to the node.",
-    )
-    page.heading("Over time")
-    page.figure(
-        _timeline(tuple(inference.modalities), comparison, recording, options.cut),
-        "Error of the predicted depth image, the live subset, and the latency of each frame.",
-    )
-    page.heading("How much the other sensors know")
-    page.text("Skill of the predicted depth image over the whole bag, whatever was cut off above.")
-    page.table(
-        ("predicted from", "this model", "a network trained for just this"),
-        (
-            ("all five modalities", f"{skills['all']:.1%}", ""),
-            ("force, action and proprioception", f"{skills['force_action_proprio']:.1%}", ""),
-            (
-                "force and action",
-                f"{skills['force_action']:.1%}",
-                f"{skills['force_action_dedicated']:.1%}",
-            ),
-        ),
-    )
-    page.text(
-        "Force and commands say little about where the arm is, so even a network "
-        "that does nothing else gains little there.",
-        note=True,
-    )
-    page.text(f"Bag {report['bag']}, model {report['model_hash']}.", note=True)
-    page.write(options.output / "report.html")
-
-
 def _pictures(
     comparison: Comparison,
     recording: DemoRecording,
@@ -254,40 +186,25 @@ def _pictures(
     truth: Mapping[str, Truth],
 ) -> Any:
     """Real and predicted RGB and depth at a few moments, with and without the camera."""
-    style = depth_style(truth["depth"].images)
-    total = sum(COLUMNS.values())
-    figure, grid = plt.subplots(
-        len(ROWS),
-        total + 1,
-        figsize=(WIDTH, 5.3),
-        width_ratios=[1] * COLUMNS[False] + [0.08] + [1] * COLUMNS[True],
-        layout="constrained",
-    )
-    for axis in grid[:, COLUMNS[False]]:  # the gap between the phases
-        axis.set_visible(False)
-    halves = {False: grid[:, : COLUMNS[False]], True: grid[:, COLUMNS[False] + 1 :]}
-    clear_ticks([axis for axes in halves.values() for axis in axes.flat])
-    for axis, title in zip(grid[:, 0], ROWS, strict=True):
-        axis.set_ylabel(title)
-    for blind, axes in halves.items():
-        moments = _moments(comparison, blind, COLUMNS[blind])
-        phase = "RGB and depth cut off" if blind else "all sensors live"
-        axes[0, (COLUMNS[blind] - 1) // 2].set_title(phase)
-        for column, moment in enumerate(moments):
-            stamp = int(comparison.stamps[moment])
-            axes[-1, column].set_xlabel(f"{comparison.seconds[moment]:.1f} s")
-            for row, name in ((0, "rgb"), (2, "depth")):
-                options = style if name == "depth" else {}
-                index = nearest(truth[name].stamps, stamp, SAME_MOMENT_NS)
-                if index is not None:
-                    axes[row, column].imshow(displayable(truth[name].images[index]), **options)
-                message = recording.predictions[name].get(stamp)
-                if message is not None:
-                    decode = adapter("sensor_msgs/msg/Image").to_array
-                    image = decode(message, inference.modalities[name])
-                    axes[row + 1, column].imshow(image, **options)
-    depth_scale(figure, list(grid.flat), style, share=0.5)  # all make room, so that columns align
-    return figure
+    live, blind = (_moments(comparison, phase, count) for phase, count in COLUMNS.items())
+    moments = [*live, *blind]
+    titles = [""] * len(moments)
+    for first, group, title in ((0, live, LIVE), (len(live), blind, CUT_OFF)):
+        if len(group):
+            titles[first + (len(group) - 1) // 2] = title
+    rows = []
+    for name, label in CAMERA.items():
+        modality = inference.modalities[name]
+        seen, predicted = [], []
+        for stamp in comparison.stamps[moments].tolist():
+            index = nearest(truth[name].stamps, stamp, SAME_MOMENT_NS)
+            seen.append(None if index is None else truth[name].images[index])
+            message = recording.predictions[name].get(stamp)
+            predicted.append(None if message is None else IMAGES.to_array(message, modality))
+        rows += [Row(f"{label}, camera", modality, seen)]
+        rows += [Row(f"{label}, predicted", modality, predicted)]
+    seconds = [f"{second:.1f} s" for second in comparison.seconds[moments]]
+    return pictures_figure(rows, titles, seconds, gap=len(live))
 
 
 def _moments(comparison: Comparison, blind: bool, count: int) -> np.ndarray:
@@ -306,9 +223,7 @@ def _timeline(
     cut: tuple[float, float],
 ) -> Any:
     """Error, live modalities and latency over the time in the bag."""
-    figure, (error, live, latency) = plt.subplots(
-        3, 1, figsize=(WIDTH, 6.5), sharex=True, height_ratios=(3, 1.4, 2), layout="constrained"
-    )
+    figure, (error, live, latency) = stack((3, 1.4, 2))
     error.plot(
         comparison.seconds, 1000 * np.sqrt(comparison.mean_squares), "#999", label="training mean"
     )
@@ -323,10 +238,9 @@ def _timeline(
     ]
     if pairs:
         latency.plot(*zip(*pairs, strict=True), ".", markersize=3, color="#b05516")
-    latency.set(ylabel="end to end [ms]", xlabel="time in the bag [s]", yscale="log")
+    latency.set(ylabel="end to end [ms]", yscale="log")
     for axis in (error, live, latency):
-        axis.axvspan(*cut, color="#000", alpha=0.07, lw=0, label="RGB and depth cut off")
-        axis.grid(alpha=0.3)
+        axis.axvspan(*cut, color="#000", alpha=0.07, lw=0, label=CUT_OFF)
     legend_above(error)
     return figure
 

@@ -1,6 +1,6 @@
-"""The figures of an evaluation: a bag's images beside the predicted ones, and its frames over time.
+"""The figures of an evaluation: images beside the predicted ones, and snapshots over time.
 
-What the bag does not have takes no room: sensors that no frame used, curves without a value.
+What the bag does not have takes no room: sensors that no snapshot has, curves without a value.
 """
 
 from __future__ import annotations
@@ -8,24 +8,21 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import matplotlib.pyplot as plt
 import numpy as np
 
 from smvae_core.inference.inference import Inference
 from smvae_ros.offline.health_records import HealthRecords
 from smvae_ros.offline.prediction_records import UNITS, VISUAL, Picture, PredictionRecords
 from smvae_ros.reports.figures import (
-    clear_ticks,
+    COLUMNS,
+    Row,
     colour_of,
-    depth_scale,
-    depth_style,
-    displayable,
     legend_above,
+    pictures_figure,
     plot_live,
+    stack,
 )
 
-WIDTH = 7.5  # inches; figures are not wider than that, or a phone could not show their letters
-COLUMNS = 5  # moments shown of a bag
 SOURCES = {"truth": "recorded", "live": "from all", "blind": "no images"}
 LINES = (
     ("training mean", 2, "#999"),
@@ -34,7 +31,7 @@ LINES = (
 )
 
 
-def pictures_figure(inference: Inference, kept: Sequence[Picture]) -> Any:
+def moments_figure(inference: Inference, kept: Sequence[Picture]) -> Any:
     """Truth and both predictions of every image, at moments spread over the bag.
 
     An image that the bag never has is shown as predicted; where the live sensors were nothing but
@@ -46,44 +43,14 @@ def pictures_figure(inference: Inference, kept: Sequence[Picture]) -> Any:
     """
     chosen = np.unique(np.linspace(0, len(kept) - 1, COLUMNS).round().astype(int))
     pictures = [kept[index] for index in chosen]
-    visual = [name for name, m in inference.modalities.items() if m.kind in VISUAL]
     rows = [
-        (name, source)
-        for name in visual
-        for source in SOURCES
-        if any(name in getattr(picture, source) for picture in pictures)
+        Row(f"{name},\n{words}", modality, [getattr(p, source).get(name) for p in pictures])
+        for name, modality in inference.modalities.items()
+        if modality.kind in VISUAL
+        for source, words in SOURCES.items()
     ]
-    depth = any(inference.modalities[name].kind == "depth" for name in visual)
-    beside = 1.4 if depth else 0.6  # inches for labels and the scale of depth
-    size = (WIDTH - beside) / COLUMNS
-    figure, axes = plt.subplots(
-        len(rows),
-        len(pictures),
-        figsize=(beside + size * max(len(pictures), 2), (size + 0.03) * len(rows) + 0.3),
-        squeeze=False,
-        layout="constrained",
-    )
-    clear_ticks(axes.flat)
-    for name in visual:
-        places = [place for place, (shown, _) in enumerate(rows) if shown == name]
-        images = {
-            (place, column): displayable(getattr(picture, rows[place][1])[name])
-            for place in places
-            for column, picture in enumerate(pictures)
-            if name in getattr(picture, rows[place][1])
-        }
-        style = {}
-        if inference.modalities[name].kind == "depth":
-            # The scale of what was recorded, and where nothing was, of what is predicted.
-            style = depth_style(np.stack([images[p, c] for p, c in images if p == places[0]]))
-            depth_scale(figure, list(axes[places].flat), style)
-        for (place, column), image in images.items():
-            axes[place, column].imshow(image, **style)
-    for axis, (name, source) in zip(axes[:, 0], rows, strict=True):
-        axis.set_ylabel(f"{name},\n{SOURCES[source]}")
-    for axis, picture in zip(axes[0], pictures, strict=True):
-        axis.set_title(f"{picture.seconds:.1f} s")
-    return figure
+    rows = [row for row in rows if any(image is not None for image in row.images)]
+    return pictures_figure(rows, [f"{picture.seconds:.1f} s" for picture in pictures])
 
 
 def timeline_figure(
@@ -99,18 +66,11 @@ def timeline_figure(
     names = tuple(inference.modalities)
     used = records.used
     seconds = np.array(records.seconds)
-    watched = [] if health is None else [n for n in used if np.isfinite(health.scores[n]).any()]
+    scores = {} if health is None else health.scores
+    watched = [name for name in used if np.isfinite(scores.get(name, np.nan)).any()]
     heights = [1.5] * len(used) + [0.5 + 0.2 * len(names), 1.5, 1.5] + [1.8] * bool(watched) + [1.5]
-    figure, axes = plt.subplots(
-        len(heights),
-        1,
-        figsize=(WIDTH, sum(heights)),
-        height_ratios=heights,
-        sharex=True,
-        squeeze=False,
-        layout="constrained",
-    )
-    axes = iter(axes[:, 0])
+    figure, plots = stack(heights)
+    axes = iter(plots)
     colours = {name: colour_of(number) for number, name in enumerate(names)}
 
     errors = {name: np.array(records.errors[name]) for name in used}
@@ -134,7 +94,7 @@ def timeline_figure(
         axis.set_ylabel(label)
         if rows is records.skews:
             legend_above(axis, columns=6)
-    if watched:
+    if health is not None and watched:
         axis = next(axes)
         for name in watched:
             style = {"color": colours[name], "label": name}
@@ -144,10 +104,7 @@ def timeline_figure(
         axis.set_ylabel("health\n[score]")
     computing = next(axes)
     computing.plot(seconds, 1000 * np.array(records.computing), ".", ms=3, color="#555")
-    computing.set(ylabel="computing\n[ms]", xlabel="time in the bag [s]")
-    computing.set_ylim(bottom=0)
-    for axis in figure.axes:
-        axis.grid(alpha=0.3)
+    computing.set(ylabel="computing\n[ms]", ylim=(0, None))
     figure.align_ylabels()
     return figure
 

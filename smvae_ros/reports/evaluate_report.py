@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from smvae_core.inference.inference import Inference
-from smvae_ros.offline.evaluation import Evaluation, Summary
+from smvae_ros.offline.evaluation import BagEvaluation, Evaluation, Summary
 from smvae_ros.offline.prediction_records import VISUAL
-from smvae_ros.reports.evaluate_figures import pictures_figure, timeline_figure
-from smvae_ros.reports.page import Page
+from smvae_ros.reports.evaluate_figures import moments_figure, timeline_figure
+from smvae_ros.reports.page import picture, render
 
 CARDS = 4  # modalities with large numbers, at most
 ROWS = 31  # of the table of subsets that are seen without a click: all of those of five sensors
@@ -27,54 +28,40 @@ def write_page(path: Path, evaluation: Evaluation) -> None:
     names = tuple(inference.modalities)
     seen = {name for entry in evaluation.bags.values() for name in entry.predictions.used}
     used = tuple(name for name in names if name in seen)
-    page = Page("How well each set of sensors predicts the others")
     together = most_frequent(evaluation)
     cards = {"bags": str(len(evaluation.bags)), "snapshots": f"{evaluation.snapshots:,}"}
-    page.tiles(cards | dict(_headlines(inference, summary, together)))
-    page.text(
-        "Skill is 1 - RMSE / RMSE of the training mean: 0 % is no better than always predicting "
-        "the average, 100 % is perfect. The truth is what the bags hold. Together most often were "
-        f"{', '.join(together)}.",
-        note=True,
+    measured = {subset: entry for subset, entry in summary.items() if entry}
+    few = measured if len(measured) <= ROWS + 1 else _some(measured, used)
+    render(
+        path,
+        "evaluation.html",
+        cards=cards | dict(_headlines(inference, summary, together)),
+        together=together,
+        bags=[_describe(bag, inference, entry) for bag, entry in evaluation.bags.items()],
+        header=("predicted from", *used),
+        few=_skills(used, few),
+        all=_skills(used, measured),
+        model_hash=inference.model_hash,
     )
-    for bag, entry in evaluation.bags.items():
-        records, health = entry.predictions, entry.health
-        page.heading(bag)
-        if absent := [name for name in names if name not in records.used]:
-            page.text(f"In no snapshot: {', '.join(absent)}.")
-        for note in entry.notes:
-            page.text(note)
-        if records.pictures:
-            page.figure(
-                pictures_figure(inference, records.pictures),
-                "What the cameras saw, predicted from all that was live, and from those of them "
-                "that are not images. Grey: no image, or no reading.",
-            )
-        page.figure(
-            timeline_figure(inference, records, health),
-            "RMSE of each modality, the live subset, how far the stamp of each input was behind "
-            "the trigger's, how long ago it had been received, where the model is calibrated the "
-            "health score of each sensor with the thresholds of WARN and ERROR, and the time for "
-            "computing a snapshot with all predictions. Time is that of the recording.",
-        )
-        if health is not None:
-            page.table(
-                ("sensor health", "highest score", "snapshots at WARN", "snapshots at ERROR"),
-                [
-                    (name, f"{e['highest_score']:.1f}", str(e["warn"]), str(e["error"]))
-                    for name, e in health.summary().items()
-                    if e["highest_score"] is not None
-                ],
-            )
-    page.heading("Skill by subset, all bags")
-    rows = {subset: entry for subset, entry in summary.items() if entry}
-    few = rows if len(rows) <= ROWS + 1 else _some(rows, used)
-    header = ("predicted from", *used)
-    page.table(header, _skills(used, few))
-    if len(few) < len(rows):
-        page.table(header, _skills(used, rows), folded=f"All {len(rows) - 1} subsets")
-    page.text(f"Model {inference.model_hash}.", note=True)
-    page.write(path)
+
+
+def _describe(path: str, inference: Inference, entry: BagEvaluation) -> dict[str, Any]:
+    """A bag's section of the page."""
+    records, health = entry.predictions, entry.health
+    return {
+        "path": path,
+        "absent": [name for name in inference.modalities if name not in records.used],
+        "notes": entry.notes,
+        "pictures": picture(moments_figure(inference, records.pictures))
+        if records.pictures
+        else None,
+        "timeline": picture(timeline_figure(inference, records, health)),
+        "health": [
+            (name, f"{e['highest_score']:.1f}", e["warn"], e["error"])
+            for name, e in ({} if health is None else health.summary()).items()
+            if e["highest_score"] is not None
+        ],
+    }
 
 
 def most_frequent(evaluation: Evaluation) -> tuple[str, ...]:

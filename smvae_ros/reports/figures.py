@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import matplotlib as mpl
 
 mpl.use("agg")  # no screen needed
 
+import matplotlib.pyplot as plt
 import numpy as np
+
+from smvae_core.modalities import Modality
+
+WIDTH = 7.5  # inches; in wider figures letters would be too small on a phone
+COLUMNS = 5  # of pictures side by side
 
 # Of modalities; all of them differ, also where a model has a dozen.
 COLOURS = (
@@ -38,7 +45,7 @@ def depth_style(images: np.ndarray) -> dict[str, Any]:
 
 
 def depth_scale(
-    figure: Any, axes: Sequence[Any], style: dict[str, Any], share: float = 1.0
+    figure: Any, axes: Sequence[Any], style: dict[str, Any], share: float = 1.0, below: float = 0.0
 ) -> None:
     """A bar right of some axes that says which colour is how many metres.
 
@@ -46,12 +53,19 @@ def depth_scale(
         figure: with a constrained layout.
         axes: that make room for it.
         style: from :func:`depth_style`.
-        share: of their height, from below, that shows depth images of this style.
+        share: of their height that shows depth images of this style.
+        below: share of the rest that lies below these.
     """
     colours = mpl.cm.ScalarMappable(mpl.colors.Normalize(style["vmin"], style["vmax"]))
     colours.set_cmap(style["cmap"])
     bar = figure.colorbar(
-        colours, ax=axes, fraction=0.03, pad=0.01, aspect=30 * share, shrink=share, anchor=(0, 0)
+        colours,
+        ax=axes,
+        fraction=0.03,
+        pad=0.01,
+        aspect=30 * share,
+        shrink=share,
+        anchor=(0, below),
     )
     bar.set_label("depth [m]")
 
@@ -102,3 +116,88 @@ def plot_live(axis: Any, seconds: np.ndarray, subsets: Sequence[str], names: Seq
         axis.plot(seconds[on], np.full(on.sum(), row), "|", color="#2a9d5c")
     axis.set(yticks=range(len(names)), yticklabels=names[::-1], ylabel="live")
     axis.set_ylim(-0.6, len(names) - 0.4)
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row of pictures.
+
+    Attributes:
+        label: left of it.
+        modality: what it shows; the first row of a modality decides about its scale.
+        images: of each column; None where there is none.
+    """
+
+    label: str
+    modality: Modality
+    images: Sequence[np.ndarray | None]
+
+
+def pictures_figure(
+    rows: Sequence[Row], titles: Sequence[str], moments: Sequence[str] = (), gap: int | None = None
+) -> Any:
+    """Rows of pictures; those of one depth modality share a scale.
+
+    Args:
+        rows: those of one modality one after the other, the truth first.
+        titles: above the columns.
+        moments: below the columns.
+        gap: number of columns before a gap, if there is to be one.
+    """
+    depth = any(row.modality.kind == "depth" for row in rows)
+    beside = 1.4 if depth else 0.6  # inches for labels and the scale of depth
+    size = (WIDTH - beside) / COLUMNS
+    widths = [1.0] * len(titles)
+    if gap is not None:
+        widths.insert(gap, 0.08)
+    figure, axes = plt.subplots(
+        len(rows),
+        len(widths),
+        figsize=(beside + size * max(len(titles), 2), (size + 0.03) * len(rows) + 0.3),
+        width_ratios=widths,
+        squeeze=False,
+        layout="constrained",
+    )
+    if gap is not None:
+        for axis in axes[:, gap]:
+            axis.set_visible(False)
+        axes = np.delete(axes, gap, axis=1)
+    clear_ticks(axes.flat)
+    for name in dict.fromkeys(row.modality.name for row in rows):
+        places = [place for place, row in enumerate(rows) if row.modality.name == name]
+        style = {}
+        if rows[places[0]].modality.kind == "depth":
+            recorded = [image for image in rows[places[0]].images if image is not None]
+            style = depth_style(np.stack(recorded))
+            share, others = len(places) / len(rows), len(rows) - len(places)
+            below = (len(rows) - 1 - places[-1]) / max(others, 1)
+            # All rows make room, so that columns align.
+            depth_scale(figure, list(axes.flat), style, share, below)
+        for place in places:
+            for axis, image in zip(axes[place], rows[place].images, strict=True):
+                if image is not None:
+                    axis.imshow(displayable(image), **style)
+    for axis, row in zip(axes[:, 0], rows, strict=True):
+        axis.set_ylabel(row.label)
+    for axis, title in zip(axes[0], titles, strict=True):
+        axis.set_title(title)
+    for axis, moment in zip(axes[-1], moments, strict=False):
+        axis.set_xlabel(moment)
+    return figure
+
+
+def stack(heights: Sequence[float]) -> tuple[Any, list[Any]]:
+    """A figure of plots over the same time, of so many inches from top to bottom."""
+    figure, axes = plt.subplots(
+        len(heights),
+        1,
+        figsize=(WIDTH, sum(heights)),
+        height_ratios=heights,
+        sharex=True,
+        squeeze=False,
+        layout="constrained",
+    )
+    for axis in axes[:, 0]:
+        axis.grid(alpha=0.3)
+    axes[-1, 0].set_xlabel("time in the bag [s]")
+    return figure, list(axes[:, 0])

@@ -28,7 +28,7 @@ from smvae_ros.cli.evaluate import main
 from smvae_ros.offline.evaluation import Evaluation, evaluate
 from smvae_ros.offline.prediction_records import PredictionRecords
 from smvae_ros.parameters.configuration import read_values
-from smvae_ros.reports.evaluate_figures import pictures_figure, timeline_figure
+from smvae_ros.reports.evaluate_figures import moments_figure, timeline_figure
 from smvae_ros.reports.evaluate_report import write_page
 from smvae_ros.reports.figures import depth_scale, depth_style
 
@@ -77,7 +77,7 @@ def tables(page: str) -> list[list[list[str]]]:
     """Cells of each row of each table."""
     return [
         [re.findall("<t[hd]>(.*?)</t[hd]>", row) for row in re.findall("<tr>(.*?)</tr>", table)]
-        for table in re.findall("<table>(.*?)</table>", page)
+        for table in re.findall("<table>(.*?)</table>", page, re.DOTALL)
     ]
 
 
@@ -152,7 +152,7 @@ def test_curves_are_neither_empty_nor_hidden(
 def test_depth_has_a_scale_in_metres(tmp_path: Path) -> None:
     evaluation = evaluated(tmp_path, FIVE)
     records = predictions_of(evaluation)
-    figure = pictures_figure(evaluation.inference, records.pictures)
+    figure = moments_figure(evaluation.inference, records.pictures)
     (scale,) = [axis for axis in figure.axes if axis.get_ylabel() == "depth [m]"]
     recorded = np.stack([picture.truth["depth"] for picture in records.pictures])
     low, high = scale.get_ylim()
@@ -197,4 +197,4 @@ def test_notes_stand_with_their_bag(tmp_path: Path) -> None:
     bag = replace(bag, notes=["no snapshot has <rgb>: it was asleep"])
     write_page(tmp_path / "page.html", replace(evaluation, bags={"bag": bag}))
     page = (tmp_path / "page.html").read_text()
-    assert "<h2>bag</h2><p>no snapshot has &lt;rgb&gt;: it was asleep</p>" in page
+    assert "<h2>bag</h2>\n<p>no snapshot has &lt;rgb&gt;: it was asleep</p>" in page
