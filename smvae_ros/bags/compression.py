@@ -11,10 +11,9 @@ if sys.version_info >= (3, 14):
 else:
     from backports import zstd  # comes with rosbags
 
+from smvae_ros.messages.cdr import is_serialised
+
 MAGIC = b"\x28\xb5\x2f\xfd"
-# OMG DDSI-RTPS 10.2 and DDS-XTypes 7.6.3.1.2: a serialised message begins with the number of its
-# encoding: 0 and 1 are CDR, up to 11 its later versions.
-_ENCODINGS = frozenset(bytes((0, number)) for number in range(12))
 
 
 def as_cdr(data: bytes) -> bytes:
@@ -25,14 +24,14 @@ def as_cdr(data: bytes) -> bytes:
     Raises:
         ValueError: where it is neither.
     """
-    if data[:2] in _ENCODINGS and len(data) >= 4:
+    if is_serialised(data):
         return data
     if data[:4] == MAGIC:
         try:
             data = zstd.decompress(data)
         except (zstd.ZstdError, EOFError) as error:
             raise ValueError(f"it is compressed and damaged ({error})") from error
-        if data[:2] in _ENCODINGS and len(data) >= 4:
+        if is_serialised(data):
             return data
     raise ValueError(f"it is no serialised message (CDR): {data[:4].hex(' ') or 'no bytes'} ...")
 

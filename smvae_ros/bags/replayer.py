@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import struct
 import threading
 import time
 from collections import Counter
@@ -15,6 +14,7 @@ from typing import Any
 
 from smvae_core.words import counted
 from smvae_ros.bags import BagError, BagReader, Topic
+from smvae_ros.messages.cdr import read_stamp, write_stamp
 from smvae_ros.messages.fields import MessageError, make_message, make_stamp
 from smvae_ros.messages.serialised import NANOSECONDS
 from smvae_ros.messages.types import installed_types
@@ -342,14 +342,13 @@ def move_stamp(data: bytes, start_ns: int, real_start_ns: int, rate: float) -> b
         real_start_ns: in nanoseconds.
         rate: by which differences from ``start_ns`` are divided.
     """
-    if len(data) < 12:
+    stamp = read_stamp(data)
+    if stamp is None:
         return data
-    layout = struct.Struct("<iI" if data[1] & 1 else ">iI")
-    seconds, nanoseconds = layout.unpack_from(data, 4)
-    elapsed = seconds * NANOSECONDS + nanoseconds - start_ns
+    elapsed = stamp[0] * NANOSECONDS + stamp[1] - start_ns
     moved = real_start_ns + round(elapsed / rate)
     if not 0 <= moved < 2**31 * NANOSECONDS:
         return data
     changed = bytearray(data)
-    layout.pack_into(changed, 4, *divmod(moved, NANOSECONDS))
+    write_stamp(changed, *divmod(moved, NANOSECONDS))
     return bytes(changed)

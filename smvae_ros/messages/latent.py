@@ -6,15 +6,15 @@ NumPy, without an interface package of its own.
 
 from __future__ import annotations
 
-import struct
 import sys
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
+from smvae_ros.messages.cdr import write_stamp
 from smvae_ros.messages.fields import MessageError, make_header, make_message
-from smvae_ros.messages.serialised import NANOSECONDS, START
+from smvae_ros.messages.serialised import NANOSECONDS
 from smvae_ros.messages.types import Types
 
 ENCODING = "32FC2"
@@ -74,7 +74,7 @@ class SerialisedLatents:
     def __call__(self, mean: np.ndarray, log_variance: np.ndarray, stamp_ns: int) -> bytes:
         """Arguments as those of :func:`latent_to_message`."""
         seconds, nanoseconds = divmod(stamp_ns, NANOSECONDS)
-        struct.pack_into("=iI", self._bytes, START, seconds, nanoseconds)
+        write_stamp(self._bytes, seconds, nanoseconds)
         self._pixels[0::2] = mean
         self._pixels[1::2] = log_variance
         return bytes(self._bytes)

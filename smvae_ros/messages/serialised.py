@@ -10,12 +10,10 @@ import struct
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from smvae_ros.messages.cdr import Fields, byte_order, read_stamp
+
 NANOSECONDS = 1_000_000_000
 MAXIMUM_NAME = 256  # characters of a frame, a joint, ...; longer ones are attacks or garbage
-# OMG DDSI-RTPS 10.2: the first two bytes name the encoding. Plain CDR is what every middleware of
-# ROS 2 sends; anything else is left to it to decode.
-_ORDERS = {b"\0\0": ">", b"\0\1": "<"}
-START = 4  # of the message; its fields are aligned to multiples of their sizes, counted from here
 
 
 def join_stamp(seconds: int, nanoseconds: int) -> int | None:
@@ -55,21 +53,27 @@ class SerialisedMessage:
         self, data: bytes, deserialise: Callable[[bytes], Any], has_header: bool = True
     ) -> None:
         self._data, self._deserialise, self._has_header = data, deserialise, has_header
-        self._order = _ORDERS.get(data[:2], "")
+        self._order = byte_order(data)
 
     @property
     def stamp_ns(self) -> int | None:
         """As :func:`smvae_ros.messages.stamp_ns`."""
-        if not self._has_header or not self._order or len(self._data) < START + 8:
+        if not self._has_header or not self._order:
             return None
-        return join_stamp(*struct.unpack_from(self._order + "iI", self._data, START))
+        stamp = read_stamp(self._data)
+        return None if stamp is None else join_stamp(*stamp)
 
     @property
     def frame_id(self) -> str:
         """As :func:`smvae_ros.messages.frame_id`; empty where it is cut off."""
-        start = START + 12
-        text = bytes(self._data[start : start + self._frame_id_length])
-        return text.rstrip(b"\0").decode("utf-8", "replace")[:MAXIMUM_NAME]
+        if not self._has_header or not self._order or read_stamp(self._data) is None:
+            return ""
+        fields = Fields(self._data, self._order, False)
+        fields.integers(2)
+        try:
+            return fields.text()[:MAXIMUM_NAME]
+        except struct.error:
+            return ""
 
     def values(self, count: int) -> tuple[float, ...]:
         """The content of a message of nothing but ``count`` float64 after the header, if any.
@@ -77,12 +81,12 @@ class SerialisedMessage:
         Raises:
             ValueError: where the message is too short.
         """
-        start = START
-        if self._has_header:
-            start += -(-(12 + self._frame_id_length) // 8) * 8
-        if not self._order or len(self._data) < start + 8 * count:
-            raise ValueError(f"{len(self._data)} bytes are too few")
-        return struct.unpack_from(f"{self._order}{count}d", self._data, start)
+        try:
+            if self._order:
+                return Fields(self._data, self._order, self._has_header).doubles(count)
+            raise ValueError("the message is not plain CDR")
+        except struct.error as error:
+            raise ValueError(f"{len(self._data)} bytes are too few") from error
 
     def image(self) -> PlainImage:
         """The content of a sensor_msgs/Image, its data where they lie.
@@ -90,21 +94,17 @@ class SerialisedMessage:
         Raises:
             ValueError: where the message is too short for what it says of itself.
         """
-        data, order = self._data, self._order
         try:
-            start = _align(START + 12 + self._frame_id_length)
-            height, width, length = struct.unpack_from(order + "III", data, start)
-            name = start + 12
-            start = name + length
-            is_bigendian = data[start]
-            step, count = struct.unpack_from(order + "II", data, _align(start + 1))
+            fields = Fields(self._data, self._order, self._has_header)
+            height, width = fields.integers(2)
+            encoding = fields.text()
+            is_bigendian = fields.byte()
+            step, count = fields.integers(2)
         except (struct.error, IndexError) as error:
-            raise ValueError(f"{len(data)} bytes are too few") from error
-        begin = _align(start + 1) + 8
-        if len(data) < begin + count:
-            raise ValueError(f"{len(data)} bytes are too few for {count} of pixels")
-        encoding = bytes(data[name:start]).rstrip(b"\0").decode("utf-8", "replace")
-        pixels = memoryview(data)[begin : begin + count]
+            raise ValueError(f"{len(self._data)} bytes are too few") from error
+        pixels = fields.bytes(count)
+        if len(pixels) < count:
+            raise ValueError(f"{len(self._data)} bytes are too few for {count} of pixels")
         return PlainImage(height, width, encoding, is_bigendian, step, pixels)
 
     def message(self) -> Any:
@@ -115,14 +115,3 @@ class SerialisedMessage:
     def is_plain(self) -> bool:
         """Whether stamp, frame_id and values can be read."""
         return bool(self._order)
-
-    @property
-    def _frame_id_length(self) -> int:
-        if not self._has_header or not self._order or len(self._data) < START + 12:
-            return 0
-        return struct.unpack_from(self._order + "I", self._data, START + 8)[0]
-
-
-def _align(offset: int) -> int:
-    """The next offset at which a field of four bytes may begin."""
-    return offset + -(offset - START) % 4
