@@ -12,6 +12,7 @@ from sphinx import addnodes
 from sphinx.application import Sphinx
 
 ROOT = Path(__file__).parents[1]
+PACKAGES = ("smvae_core", "smvae_ros")
 sys.path.insert(0, str(ROOT))
 
 project = "smvae_ros"
@@ -32,19 +33,19 @@ apidoc_modules = [
         "separate_modules": True,
         "module_first": True,
     }
-    for package in ("smvae_core", "smvae_ros")
+    for package in PACKAGES
 ]
 autodoc_inherit_docstrings = False
 autodoc_member_order = "bysource"
 autodoc_typehints_format = "short"
-autodoc_mock_imports = [
-    name
-    for name in (
-        *("cv2", "cv_bridge", "dlib", "face_recognition_models", "h5py", "lightning", "matplotlib"),
-        *("mujoco", "rclpy", "rerun", "rosbags", "safetensors", "sklearn", "torch", "tqdm"),
-    )
-    if not find_spec(name)
-]
+# What is not installed need not be to describe what uses it.
+DEPENDENCIES = (
+    *("cv2", "filelock", "h5py", "lightning", "matplotlib", "mujoco", "numpy", "pooch", "rerun"),
+    *("rosbags", "safetensors", "skimage", "torch", "tqdm", "yaml"),
+    *("cv_bridge", "diagnostic_msgs", "dlib", "face_recognition_models", "lifecycle_msgs"),
+    *("rcl_interfaces", "rclpy", "sensor_msgs", "std_msgs", "std_srvs"),
+)
+autodoc_mock_imports = [name for name in DEPENDENCIES if not find_spec(name)]
 napoleon_use_ivar = True
 default_role = "code"
 
@@ -64,7 +65,7 @@ def link_to_module(app: Sphinx, doctree: nodes.document) -> None:
     for link in list(doctree.findall(addnodes.download_reference)):
         path = (Path(app.srcdir) / app.env.docname).parent / link["reftarget"]
         module = path.resolve().relative_to(ROOT).with_suffix("")
-        if path.suffix != ".py":
+        if path.suffix != ".py" or module.parts[0] not in PACKAGES:
             continue
         page = ".".join(module.parts).removesuffix(".__init__")
         link.replace_self(
