@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rcl_interfaces.msg import SetParametersResult
 from rcl_interfaces.srv import SetParameters, SetParametersAtomically
@@ -26,7 +26,10 @@ except ImportError:  # Humble
     from rclpy.qos_event import SubscriptionEventCallbacks
 
 
-class GuardedCallbacks:
+_Node = Node if TYPE_CHECKING else object  # that it is mixed into
+
+
+class GuardedCallbacks(_Node):
     """To be named before a class of rclpy's nodes: ``class MyNode(GuardedCallbacks, Node)``.
 
     An exception in a callback is logged (once in a while for each topic, service or timer), and the

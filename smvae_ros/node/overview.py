@@ -96,7 +96,10 @@ def _draw(modality: Modality, array: np.ndarray) -> np.ndarray:
     if modality.kind == "image":
         return cv2.resize(array, (TILE, TILE), interpolation=cv2.INTER_NEAREST)
     array = array.astype(np.float32)
-    middle, spread = np.float32(modality.mean), SPREAD * np.float32(modality.std)
+    middle, spread = (
+        np.asarray(modality.mean, np.float32),
+        SPREAD * np.asarray(modality.std, np.float32),
+    )
     # -1 to 1 within SPREAD standard deviations of the training data.
     shown = np.clip((array - middle) / spread, -1, 1)
     if modality.kind == "depth":

@@ -35,7 +35,8 @@ from smvae_ros.node.pipeline import Pipeline
 from smvae_ros.node.reload import ReloadService
 from smvae_ros.node.throttle import Throttle
 from smvae_ros.node.transport import transport_problem
-from smvae_ros.parameters.configuration import NODE_NAME, with_absolute_topics
+from smvae_ros.parameters.configuration import with_absolute_topics
+from smvae_ros.parameters.names import NODE_NAME
 from smvae_ros.parameters.node_parameters import NodeParameters
 
 DIAGNOSTICS_PERIOD = 1.0  # seconds
@@ -105,11 +106,13 @@ class PerceptionNode(GuardedCallbacks, LifecycleNode):
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         result = super().on_activate(state)
+        assert self._pipeline is not None  # it is configured
         self._pipeline.worker.start()
         self.get_logger().info("active")
         return result
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        assert self._pipeline is not None
         self._pipeline.worker.stop()
         self.get_logger().info("inactive")
         return super().on_deactivate(state)
@@ -118,9 +121,7 @@ class PerceptionNode(GuardedCallbacks, LifecycleNode):
         self._release()
         return TransitionCallbackReturn.SUCCESS
 
-    def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
-        self._release()
-        return TransitionCallbackReturn.SUCCESS
+    on_shutdown = on_cleanup
 
     def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
         self.get_logger().error("a transition failed, everything is released")

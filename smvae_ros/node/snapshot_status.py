@@ -28,20 +28,21 @@ def make_snapshot_status(
     """The message of one snapshot, with the stamp of its outputs; ``prefix`` as in
     :func:`smvae_ros.node.key_values.status_prefix`."""
     snapshot = predictions.snapshot
+    subset = "+".join(snapshot.readings)
     overall = {
-        "subset": "+".join(snapshot.readings),
+        "subset": subset,
         "predicted": "+".join(predictions.arrays),
         "trigger": snapshot.trigger,
         "model": predictions.model_hash,
         **{f"{stage}_ms": 1000 * seconds for stage, seconds in predictions.timings.items()},
     }
-    statuses = [make_status(DiagnosticStatus.OK, f"{prefix}: frame", overall["subset"], overall)]
+    statuses = [make_status(DiagnosticStatus.OK, f"{prefix}: frame", subset, overall)]
     for name, counter in counters.items():
         entry = snapshot.readings.get(name)
         used = entry is not None
         values = {
-            "age_ms": 1000 * entry.age if used else None,
-            "skew_ms": 1000 * entry.skew if used and entry.skew is not None else None,
+            "age_ms": None if entry is None else 1000 * entry.age,
+            "skew_ms": None if entry is None or entry.skew is None else 1000 * entry.skew,
             "received": counter.received,
             "used": counter.used,
             "dropped": counter.dropped,

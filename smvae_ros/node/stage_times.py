@@ -33,7 +33,7 @@ class StageTimes:
     def __init__(self) -> None:
         self.deadline = 0.0
         self._lock = threading.Lock()
-        self._in_a_row = 0
+        self._in_a_row = self._late = 0
         self._clear()
 
     def add(self, timings: Mapping[str, float]) -> None:

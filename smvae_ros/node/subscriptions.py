@@ -79,7 +79,7 @@ class Subscriptions:
         self._subscriptions: dict[str, Subscription] = {}
         self.topics: dict[str, str] = {}
         self._events: list[PolledEvents] = []
-        self.since = math.inf
+        self.since = self._awaited_until = math.inf
         self._heard = time.monotonic()  # when somebody last listened
         try:
             self._subscribe_all()

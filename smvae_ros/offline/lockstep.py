@@ -6,7 +6,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from smvae_ros.sensors.sensor_set import SensorSet, Snapshot
+from smvae_ros.sensors.sensor_set import SensorSet
+from smvae_ros.sensors.snapshot import Snapshot
 
 # received_ns, modality, value, stamp_ns, and where there is one the frame_id
 Event = tuple[int, str, Any, "int | None"] | tuple[int, str, Any, "int | None", str]

@@ -111,7 +111,8 @@ class NewestBuffer:
         """
         oldest, found = now - self._max_age_ns, []
         for message in self._kept[-2::-1]:
-            apart = 0 if None in (message.stamp_ns, moment_ns) else moment_ns - message.stamp_ns
+            stamp = moment_ns if message.stamp_ns is None else message.stamp_ns
+            apart = 0 if stamp is None or moment_ns is None else moment_ns - stamp
             if message.received_ns >= oldest and abs(apart) <= self.max_skew_ns:
                 found.append(message)
         return found

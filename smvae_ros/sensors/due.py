@@ -64,7 +64,7 @@ class DueRule:
         if trigger is None or self.is_limited(now):
             self._gathering = None
             return False
-        if self._awaits_successor(trigger, now):
+        if self._successor_until(trigger, now) is not None:
             return False
         if self._gathering is None or self._gathering[0] != trigger:
             self._gathering = (trigger, now)
@@ -73,9 +73,10 @@ class DueRule:
     def taken(self, now: int) -> None:
         """Tells that a snapshot has been taken. They keep to a grid of the rate's period, which
         starts anew after a pause."""
-        permitted, period = self._permitted_ns, self._period_ns
-        on_grid = permitted is not None and now - permitted < period
-        self._permitted_ns = (permitted if on_grid else now) + period
+        start, period = self._permitted_ns, self._period_ns
+        if start is None or now - start >= period:
+            start = now
+        self._permitted_ns = start + period
         self._gathering = self._successor = None
 
     def next_wake(self, now: int, pending: str | None) -> int | None:
@@ -89,8 +90,9 @@ class DueRule:
         if pending is not None:
             if self.is_limited(now):
                 return self._permitted_ns
-            if self._awaits_successor(pending, now):
-                return self._successor[1]
+            until = self._successor_until(pending, now)
+            if until is not None:
+                return until
             if self._gathering is None or not self.awaited(now):
                 return now
             return self._gather_until(self._gathering)
@@ -160,8 +162,9 @@ class DueRule:
         received = since if trigger == TIMER else self._buffers[trigger].received_ns
         return min(since, received) + self._gather_ns
 
-    def _awaits_successor(self, trigger: str, now: int) -> bool:
-        """Whether the trigger's reading is so old that the next one is awaited instead.
+    def _successor_until(self, trigger: str, now: int) -> int | None:
+        """How long the trigger's next reading is awaited, since this one is so old; None where it
+        is not.
 
         A model that is slower than the trigger can become free just before the next reading is due;
         what it began with then would be a whole period older than need be. With r the receipt of
@@ -172,7 +175,7 @@ class DueRule:
         """
         buffer = None if trigger == TIMER else self._buffers[trigger]
         if buffer is None or isinstance(buffer, SeriesHistory) or self._gathering is not None:
-            return False
+            return None
         if self._successor is None:
             period = buffer.period_ns
             wait = 0 if period is None else min(self._gather_ns, period // 4)
@@ -181,4 +184,4 @@ class DueRule:
             until = min(due + wait, now + self._gather_ns) if late else 0
             self._successor = (buffer.received_ns, until)
         received, until = self._successor
-        return buffer.received_ns == received and now < until
+        return until if buffer.received_ns == received and now < until else None
