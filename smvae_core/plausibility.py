@@ -1,6 +1,6 @@
 """Readings that no sensor gives, from a cable that is loose or a driver that misreads its device.
 
-They are finite, and one of 1e12 N in a frame would make all its other sensors look wrong. Two
+They are finite, and one of 1e12 N in a snapshot would make all its other sensors look wrong. Two
 judges share this rule: of messages the statistics of the model's training data
 (:attr:`smvae_core.modalities.Modality.largest`), of logs, which statistics are made of, the steps
 around a reading (:mod:`smvae_core.data.logs.plausibility`).

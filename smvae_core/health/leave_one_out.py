@@ -1,4 +1,4 @@
-"""One frame's readings, each compared with what any set of the other sensors predicts."""
+"""The observations of one moment, each compared with what any set of the other sensors predicts."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class LeaveOneOut:
         arrays: modality → prepared array.
 
     Attributes:
-        names: the frame's modalities.
+        names: the modalities observed.
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class LeaveOneOut:
         return reference.standardise(features)[0]
 
     def isolate(self, candidates: Sequence[str], names: Sequence[str]) -> str | None:
-        """The candidate without which the rest of ``names`` agree best in this frame: the sum of
+        """The candidate without which the rest of ``names`` agree best: the sum of
         their scores, −log10 p, says how unlikely the rest would be if it were healthy.
 
         None where too few are left to say, or where the calibration knows nothing of them. A

@@ -1,8 +1,8 @@
 """The health of every live sensor over time: each is predicted from the others, and what differs
 too much is isolated.
 
-The node calls it after a frame's outputs have been published; checks take at most a share of the
-time, and modalities take turns. Offline studies run the very same.
+The node calls it after the outputs of a snapshot have been published; checks take at most a share
+of the time, and modalities take turns. Offline studies run the very same.
 
 A faulty sensor raises the statistics of the others, too, since it is among what they are predicted
 from. So of several candidates only the one without which the rest agree best is isolated. From then
@@ -48,7 +48,7 @@ class HealthSettings:
 
     Attributes:
         share: of the time that checks may take; 0 for no checks, 1 for one of every sensor in every
-            frame, whatever it takes.
+            snapshot, whatever it takes.
         thresholds: when a sensor's level changes.
     """
 
@@ -105,7 +105,7 @@ class _Sensor:
 
 
 class HealthMonitor:
-    """Call it with every frame.
+    """Call it with the observations of every snapshot.
 
     Args:
         settings: can be replaced at any time.
@@ -149,7 +149,7 @@ class HealthMonitor:
             encoding: of ``arrays``.
             arrays: modality → prepared array; not changed afterwards.
             received: modality → what tells one of its messages from the next, so that a message
-                that several frames use is no repeated reading.
+                that several snapshots use is no repeated reading.
             now: seconds, monotonic.
         """
         if inference is not self._inference:
@@ -159,7 +159,7 @@ class HealthMonitor:
             return
         self._note_repeats(arrays, received)
         self._earn(now)
-        frame = LeaveOneOut(inference, self._scales, encoding, arrays)
+        moment = LeaveOneOut(inference, self._scales, encoding, arrays)
         found: dict[str, Judgement] = {}
         names, following = list(arrays), self._turn
         for k in range(len(names)):
@@ -167,16 +167,16 @@ class HealthMonitor:
                 break
             name = names[(self._turn + k) % len(names)]
             start = self._clock()
-            judgement = self._judge(name, frame, now)
+            judgement = self._judge(name, moment, now)
             if judgement is not None:
                 found[name] = judgement
                 self.checks += 1
             self._spend(start)
             following = self._turn + k + 1
         self._turn = following
-        self._decide(found, frame, now)
+        self._decide(found, moment, now)
 
-    # -- one frame ---------------------------------------------------------------------------------
+    # -- one snapshot ------------------------------------------------------------------------------
 
     def _begin(self, inference: Inference) -> None:
         self._inference = inference
@@ -209,14 +209,14 @@ class HealthMonitor:
             sensor.repeats = sensor.repeats + 1 if same else 0
             sensor.received, sensor.reading = received[name], array
 
-    def _judge(self, name: str, frame: LeaveOneOut, now: float) -> Judgement | None:
+    def _judge(self, name: str, moment: LeaveOneOut, now: float) -> Judgement | None:
         """A judgement with the level of its score alone; None where there is nothing to compare
         with."""
         calibration, sensor = self._inference.calibration, self._sensors[name]
-        others = tuple(n for n in frame.names if n != name and not self._is_isolated(n))
+        others = tuple(n for n in moment.names if n != name and not self._is_isolated(n))
         reference = calibration.reference(name, others)
         scores = {_REPEATS: repeat_score(sensor.repeats, calibration.repeats.get(name, 0))}
-        standard = reference and frame.standardised(name, others, reference)
+        standard = reference and moment.standardised(name, others, reference)
         if standard is not None:
             seconds = np.inf if sensor.checked is None else now - sensor.checked
             if sensor.averaged is None or seconds > FORGET:
@@ -239,7 +239,7 @@ class HealthMonitor:
     def _is_isolated(self, name: str) -> bool:
         return self._sensors[name].hysteresis.level > Level.OK
 
-    def _decide(self, found: Mapping[str, Judgement], frame: LeaveOneOut, now: float) -> None:
+    def _decide(self, found: Mapping[str, Judgement], moment: LeaveOneOut, now: float) -> None:
         """Levels with hysteresis. Of several sensors that newly exceed a threshold, only one is
         isolated."""
         exceeding = {
@@ -247,7 +247,7 @@ class HealthMonitor:
             for name, judgement in found.items()
             if judgement.level > Level.OK and not self._is_isolated(name)
         }
-        isolated = self._isolate(exceeding, frame, now)
+        isolated = self._isolate(exceeding, moment, now)
         judgements = dict(self.judgements)
         for name, judgement in {**found, **isolated}.items():
             if name in exceeding and name not in isolated:
@@ -263,20 +263,20 @@ class HealthMonitor:
         self.judgements = judgements
 
     def _isolate(
-        self, exceeding: Mapping[str, Judgement], frame: LeaveOneOut, now: float
+        self, exceeding: Mapping[str, Judgement], moment: LeaveOneOut, now: float
     ) -> dict[str, Judgement]:
         """The sensor to isolate, with the judgement that says why. None yet where it may be another
         one, whose own score is still rising."""
         highest = max(exceeding, key=lambda name: exceeding[name].score, default=None)
         if highest is None:
             return {}
-        trusted = [name for name in frame.names if not self._is_isolated(name)]
+        trusted = [name for name in moment.names if not self._is_isolated(name)]
         candidates = [
             name for name in trusted if name in exceeding or self._sensors[name].score >= CANDIDATE
         ]
         start = self._clock()
         certain = exceeding[highest].statistic == _REPEATS
-        faulty = highest if certain else frame.isolate(candidates, trusted) or highest
+        faulty = highest if certain else moment.isolate(candidates, trusted) or highest
         self._spend(start)
         if faulty in exceeding:
             return {faulty: exceeding[faulty]}

@@ -86,8 +86,7 @@ class Inference:
         device: ``cpu``, ``cuda``, ``cuda:N``, or ``auto``: CUDA where there is one.
         precision: ``float32``, or ``bfloat16``/``float16`` through autocast.
         runtime: of :data:`smvae_core.inference.runtimes.RUNTIMES`, or ``auto``: the fastest that
-        works on
-            every machine.
+            works on every machine.
 
     Raises:
         DeviceError: where one of them is not available on this machine.
@@ -142,7 +141,7 @@ class Inference:
 
     def warm_up(self) -> None:
         """Runs every network once, with all modalities and with the first left out, so that the
-        first live frame is not the slow one.
+        first live snapshot is not the slow one.
 
         Raises:
             DeviceError: where the networks cannot be compiled on this machine.

@@ -4,7 +4,7 @@
 - ``matrix``: matrix products in memory that is allocated once
   (:mod:`smvae_core.inference.im2col`); float32 on a CPU
 - ``compiled``: torch.compile, which needs a C++ compiler on this machine (and Triton for CUDA), and
-  up to minutes before the first frame
+  up to minutes before the first posterior
 - ``cuda_graphs``: kernels launched by one call for each network; CUDA
 
 There is one function for each embedding network and decoder, and one for what joins embeddings;

@@ -29,7 +29,7 @@ class Calibration:
     """Of one model.
 
     Attributes:
-        period: seconds between the frames that it was made from.
+        period: seconds between the steps that it was made from.
         references: (modality, the other sensors in the model's order) → what is normal then.
         repeats: modality → how often in a row a healthy sensor gave exactly the same reading again.
         source: where the healthy data came from; free-form.

@@ -21,7 +21,7 @@ _SMALLEST = 1e-6  # below it a logarithm is cut off
 
 @dataclass(frozen=True)
 class Features:
-    """Of one modality in B frames, each predicted from the frame's other sensors.
+    """Of one modality at B moments, each predicted from the other sensors of the moment.
 
     Attributes:
         residual: (B, C) mean over all pixels or readings of (x - x̂) / scale, for each channel.

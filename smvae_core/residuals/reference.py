@@ -24,7 +24,7 @@ STATISTICS = ("surprise", "bias", "disagreement")
 TIME_CONSTANT = 0.4  # seconds over which checks are averaged
 LARGEST = 10.0  # spreads at which one check is cut off, so that it raises no alarm alone
 BINS = 6
-_RIDGE = 20.0  # healthy frames that speak against any relation between residuals
+_RIDGE = 20.0  # healthy steps that speak against any relation between residuals
 _FOLDS = 5
 _SMALL = 1e-3
 _END = 0.01  # the tail's end, whose mean excess says how it goes on
@@ -83,7 +83,7 @@ class Reference:
 
     @classmethod
     def fit(cls, runs: Sequence[Features], period: float) -> Reference:
-        """From healthy runs, each of consecutive frames ``period`` seconds apart.
+        """From healthy runs, each of consecutive steps ``period`` seconds apart.
 
         The tables are of runs that the numbers before them were not fitted to: what merely differs
         from scene to scene, as colours do, then shows as the wide spread that it is.
@@ -127,7 +127,7 @@ class Reference:
         return np.clip((values - self.centre[bins]) / self.width[bins], -LARGEST, LARGEST)
 
     def average(self, run: Features, period: float) -> np.ndarray:
-        """(T, C + 2): the standard features of consecutive frames, averaged over time."""
+        """(T, C + 2): the standard features of consecutive steps, averaged over time."""
         return average(self.standardise(run), period, period)
 
     def statistics(self, averaged: np.ndarray) -> np.ndarray:

@@ -168,7 +168,7 @@ def write_log(
         arrays: key -> (T, ...) as `DATASETS` lists them, at least `REQUIRED_KEYS`, T equal in all.
         attributes: attributes of the file, for example {"simulated": True}.
         compression: None stores each dataset contiguously, which reads fastest; "gzip" compresses
-            frame by frame.
+            step by step.
 
     Raises:
         LogError: before anything is written, when a key is unknown or missing, or shape, dtype or
