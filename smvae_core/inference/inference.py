@@ -68,13 +68,13 @@ class Prediction:
     Attributes:
         mean: (D,) float32, of q(z|X_s).
         log_variance: (D,) float32.
-        observations: modality → what :meth:`Inference.decode` returns. Only what was asked for.
+        arrays: modality → what :meth:`Inference.decode` returns. Only what was asked for.
         timings: stage (``encode``, ``decode``) → seconds.
     """
 
     mean: np.ndarray
     log_variance: np.ndarray
-    observations: dict[str, np.ndarray]
+    arrays: dict[str, np.ndarray]
     timings: dict[str, float]
 
 
@@ -264,9 +264,9 @@ class Inference:
         start = time.perf_counter()
         encoding = self.encode(sample)
         encoded = time.perf_counter()
-        observations = self.decode(encoding, predict)
+        arrays = self.decode(encoding, predict)
         timings = {"encode": encoded - start, "decode": time.perf_counter() - encoded}
-        return Prediction(encoding.mean, encoding.log_variance, observations, timings)
+        return Prediction(encoding.mean, encoding.log_variance, arrays, timings)
 
     def _finite_posterior(self, embeddings: dict[str, Tensor]) -> Encoding:
         """As :meth:`_posterior`; names who is to blame for one that is not finite."""

@@ -83,12 +83,12 @@ class PredictionRecords:
         everything = tuple(self.inference.modalities)
         live = self.inference(arrays, predict=everything)
         rest = {name: array for name, array in arrays.items() if name not in self._visual}
-        blind = self.inference(rest, predict=everything).observations if rest else {}
+        blind = self.inference(rest, predict=everything).arrays if rest else {}
         if not self.seconds:
             self._start_ns = snapshot.taken_ns
         seconds = (snapshot.taken_ns - self._start_ns) / NANOSECONDS
         for name, modality in self.inference.modalities.items():
-            guesses = (live.observations[name], blind.get(name), self._means[name])
+            guesses = (live.arrays[name], blind.get(name), self._means[name])
             truth = arrays.get(name)
             first, second, third = (_rmse(modality, guess, truth) for guess in guesses)
             self.errors[name].append((first, second, third))
@@ -97,7 +97,7 @@ class PredictionRecords:
             self.ages[name].append(math.nan if entry is None else entry.age)
             self.skews[name].append(math.nan if skew is None else skew)
         if any(name in arrays for name in self._visual) and len(self.seconds) % self._every == 0:
-            self._keep(seconds, arrays, live.observations, blind)
+            self._keep(seconds, arrays, live.arrays, blind)
         self.seconds.append(seconds)
         self.subsets.append("+".join(arrays))
         timings = {**observations.timings, **live.timings}

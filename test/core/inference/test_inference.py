@@ -60,13 +60,13 @@ def test_is_the_model(
     for name, likelihood in model.decode(posterior.mean).items():
         modality = model.modalities[name]
         expected = to_raw(modality, likelihood.mean)[0].numpy()
-        assert_same_readings(prediction.observations[name], expected, modality)
+        assert_same_readings(prediction.arrays[name], expected, modality)
 
 
 def test_predictions_are_raw_readings(inference: Inference, sample: dict[str, np.ndarray]) -> None:
     prediction = inference(sample, predict=NAMES)
-    assert tuple(prediction.observations) == NAMES
-    for name, array in prediction.observations.items():
+    assert tuple(prediction.arrays) == NAMES
+    for name, array in prediction.arrays.items():
         modality = inference.modalities[name]
         assert array.shape == modality.raw_shape
         assert array.dtype == (np.uint8 if name == "rgb" else np.float32)
@@ -88,15 +88,15 @@ def test_the_same_sample_gives_the_same_bytes(
 ) -> None:
     first, second = (inference(sample, predict=["depth"]) for _ in range(2))
     assert first.mean.tobytes() == second.mean.tobytes()
-    assert first.observations["depth"].tobytes() == second.observations["depth"].tobytes()
+    assert first.arrays["depth"].tobytes() == second.arrays["depth"].tobytes()
 
 
 def test_results_survive_the_next_call(inference: Inference, sample: dict[str, np.ndarray]) -> None:
     first = inference(sample, predict=["force"])
-    kept = first.mean.copy(), first.observations["force"].copy()
+    kept = first.mean.copy(), first.arrays["force"].copy()
     inference({"action": sample["action"]}, predict=["force"])
     np.testing.assert_array_equal(first.mean, kept[0])
-    np.testing.assert_array_equal(first.observations["force"], kept[1])
+    np.testing.assert_array_equal(first.arrays["force"], kept[1])
 
 
 def watch(inference: Inference, monkeypatch: pytest.MonkeyPatch) -> list[str]:
@@ -248,10 +248,10 @@ def test_precisions(path: Path, sample: dict[str, np.ndarray]) -> None:
     assert found.mean.dtype == np.float32
     np.testing.assert_allclose(found.mean, expected.mean, atol=0.1)
     assert not np.array_equal(found.mean, expected.mean)
-    for name, array in found.observations.items():
-        assert array.dtype == expected.observations[name].dtype
+    for name, array in found.arrays.items():
+        assert array.dtype == expected.arrays[name].dtype
         scale = max(inference_std(full, name))
-        difference = np.abs(array.astype(float) - expected.observations[name])
+        difference = np.abs(array.astype(float) - expected.arrays[name])
         assert difference.max() < 0.2 * scale
 
 
@@ -273,8 +273,8 @@ def test_a_gpu_gives_the_same(path: Path, sample: dict[str, np.ndarray], precisi
     prediction = inference(sample, predict=NAMES)
     tolerance = 1e-3 if precision == "float32" else 5e-2
     np.testing.assert_allclose(prediction.mean, expected.mean, rtol=tolerance, atol=tolerance)
-    assert prediction.observations["rgb"].dtype == np.uint8
-    assert prediction.observations["depth"].shape == expected.observations["depth"].shape
+    assert prediction.arrays["rgb"].dtype == np.uint8
+    assert prediction.arrays["depth"].shape == expected.arrays["depth"].shape
 
 
 @needs_gpu

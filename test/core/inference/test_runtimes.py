@@ -189,7 +189,7 @@ def test_a_compiled_model_is_the_model(tmp_path: Path, monkeypatch: pytest.Monke
             part = {name: sample[name] for name in subset}
             a, b = (inference(part, predict=["right"]) for inference in (expected, found))
             np.testing.assert_allclose(b.mean, a.mean, **FLOAT32)
-            np.testing.assert_allclose(b.observations["right"], a.observations["right"], **FLOAT32)
+            np.testing.assert_allclose(b.arrays["right"], a.arrays["right"], **FLOAT32)
 
 
 def test_compiling_without_a_compiler_is_refused_before_anything_is_read(
@@ -254,4 +254,4 @@ def test_runtimes_of_a_gpu(
         a, b = (inference(part, predict=NAMES) for inference in (expected, found))
         np.testing.assert_allclose(b.mean, a.mean, rtol=5e-2, atol=5e-2)
         for name in NAMES:
-            assert b.observations[name].shape == a.observations[name].shape
+            assert b.arrays[name].shape == a.arrays[name].shape

@@ -191,7 +191,7 @@ def test_inference_and_evaluation_work_on_every_model(kind: str, tmp_path: Path)
     assert np.isfinite(prediction.log_variance).all()
     if kind == "cvae":  # what it is given is predicted as its mean
         expected = np.array(modalities[2].mean) + 0.25 * np.array(modalities[2].std)
-        np.testing.assert_allclose(prediction.observations["force"][5], expected, rtol=1e-5)
+        np.testing.assert_allclose(prediction.arrays["force"][5], expected, rtol=1e-5)
     errors = SubsetErrors(inference.model)
     errors.add({n: torch.from_numpy(np.stack([s[n] for s in samples])) for n in samples[0]})
     summary = errors.summary()
