@@ -140,12 +140,7 @@ def cvae_bound(
     E_{q(z|x_O)}[Σ_{i∈T∩O} λ_i log p(x_i|z)] − β KL(q(z|x_O) ‖ p(z|x_G)).
 
     Args:
-        model: the model.
-        observations: modality → (B, *shape), normalised; rows that are not present are ignored.
-        present: (B, M) bool, O.
-        uniform: unused here, so that objectives are interchangeable.
-        noise: (1, B, D) standard normal ε.
-        beta: weight of the KL term.
+        noise: (1, B, D); the others as :class:`smvae_core.models.registry.Objective` says.
     """
     embeddings = model.embed(observations)
     posterior = model.encode_embeddings(embeddings, present)

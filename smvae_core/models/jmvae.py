@@ -80,13 +80,10 @@ def jmvae_kl_bound(
     − α Σ_{i∈O} KL(q(z|x_O) ‖ q(z|x_i)).
 
     Args:
-        model: the model.
-        observations: modality → (B, *shape), normalised; rows that are not present are ignored.
-        present: (B, M) bool, O.
-        uniform: unused here, so that objectives are interchangeable.
-        noise: (1, B, D) standard normal ε.
+        noise: (1, B, D).
         beta: weight of the KL term to the prior.
-        alpha: weight of the KL terms that train the posteriors of single modalities.
+        alpha: weight of the KL terms that train the posteriors of single modalities; the others as
+            :class:`smvae_core.models.registry.Objective` says.
 
     Returns:
         The bound; its ``kl`` is the sum of all KL terms, without β and α.

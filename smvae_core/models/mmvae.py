@@ -47,12 +47,8 @@ def mixture_bound(
     1/|O| Σ_{m∈O} E_{q(z|x_m)}[Σ_{i∈O} λ_i log p(x_i|z) + β (log p(z) − log q(z|x_O))].
 
     Args:
-        model: the model.
-        observations: modality → (B, *shape), normalised; rows that are not present are ignored.
-        present: (B, M) bool, O.
-        uniform: unused here, so that objectives are interchangeable.
-        noise: (M, B, D) standard normal ε, one for each expert.
-        beta: weight of the KL term.
+        noise: (M, B, D), one for each expert; the others as
+            :class:`smvae_core.models.registry.Objective` says.
 
     Returns:
         The bound; KL(q(z|x_O) ‖ p(z)) is estimated from the same samples.

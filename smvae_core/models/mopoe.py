@@ -66,12 +66,8 @@ def mopoe_bound(
     with one z for each sample, from a component chosen at random.
 
     Args:
-        model: the model.
-        observations: modality → (B, *shape), normalised; rows that are not present are ignored.
-        present: (B, M) bool, O.
-        uniform: (B, ...) numbers in [0, 1), of which the first chooses the component.
-        noise: (1, B, D) standard normal ε.
-        beta: weight of the KL term.
+        uniform: (B, ...), of which the first number chooses the component.
+        noise: (1, B, D); the others as :class:`smvae_core.models.registry.Objective` says.
     """
     posterior = model.encode(observations, present)
     z = posterior.sample(noise[:1], uniform[None, :, 0])

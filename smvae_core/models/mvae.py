@@ -59,12 +59,9 @@ def subsampled_bound(
     for two modalities k = 0, since the other terms are all the subsets there are.
 
     Args:
-        model: the model.
-        observations: modality → (B, *shape), normalised; rows that are not present are ignored.
-        present: (B, M) bool, O.
-        uniform: (B, M + 1) numbers in [0, 1) that decide the random subset.
-        noise: (:func:`subsampled_terms`, B, D) standard normal ε.
-        beta: weight of the KL terms.
+        uniform: (B, M + 1), which decide the random subset.
+        noise: (:func:`subsampled_terms`, B, D); the others as
+            :class:`smvae_core.models.registry.Objective` says.
 
     Returns:
         The sum; log-likelihoods and KL are those of all its terms, the posterior is q(z|x_O).

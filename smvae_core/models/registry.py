@@ -34,8 +34,10 @@ class Objective:
     """A bound that training maximises.
 
     Attributes:
-        bound: model, observations, present (B, M), uniform (B, M + 1), noise (N, B, D) and beta
-            → :class:`smvae_core.models.objectives.Bound`.
+        bound: a function of the model; ``observations``, modality → (B, *shape), normalised, whose
+            rows that are not present are ignored; ``present`` (B, M) bool, O; ``uniform``
+            (B, M + 1) numbers in [0, 1), for those that draw subsets; ``noise`` (N, B, D), standard
+            normal ε; and ``beta``, the weight of the KL terms.
         noises: number of modalities M → number N of noise vectors that a sample needs.
     """
 

@@ -40,12 +40,8 @@ def triple_bound(
     that the joint term learns, not the other way round.
 
     Args:
-        model: the model.
-        observations: modality → (B, *shape), normalised; rows that are not present are ignored.
-        present: (B, M) bool, O.
-        uniform: unused here, so that objectives are interchangeable.
-        noise: (M + 1, B, D) standard normal ε: of q(z|x_O), then of each q(z|x_i).
-        beta: weight of the KL terms.
+        noise: (M + 1, B, D), of q(z|x_O), then of each q(z|x_i); the others as
+            :class:`smvae_core.models.registry.Objective` says.
 
     Returns:
         The sum; log-likelihoods and KL are those of all its terms, the posterior is q(z|x_O).

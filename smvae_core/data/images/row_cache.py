@@ -23,11 +23,14 @@ from smvae_core.data.logs.cache_folder import (
     CacheError,
     alone,
     disk_errors,
+    open_array,
+    read_journal,
     remove,
 )
 from smvae_core.data.logs.cache_writer import RowWriter, allocate
 from smvae_core.files import write_text
 
+_ADVICE = "delete the folder and run again"
 _BLOCK = 256  # rows between two waits for the disk
 _MANIFEST_NAME = "rows.json"
 _FORMAT_VERSION = 1
@@ -83,7 +86,11 @@ def cached_rows(
             if not (folder / _MANIFEST_NAME).exists():
                 _fill(folder, plan, blocks, compute)
     _check_plan(folder / _MANIFEST_NAME, plan)
-    return {name: _open(folder, name, entry) for name, entry in plan["arrays"].items()}
+    return {
+        # Copy on write: torch has no read-only tensors, and the files must never change.
+        name: np.asarray(open_array(folder / f"{name}.npy", entry, _ADVICE, "c"))
+        for name, entry in plan["arrays"].items()
+    }
 
 
 def _plan(
@@ -115,11 +122,15 @@ def _fill(folder: Path, plan: dict[str, Any], blocks: Blocks, compute: Compute) 
         remove(folder, JOURNAL_NAME)
         allocate(folder, plan)
         write_text(folder / PLAN_NAME, json.dumps(plan))
-    done = _read_journal(folder / JOURNAL_NAME)
+    lines = read_journal(folder / JOURNAL_NAME, _ADVICE)
+    try:
+        done = lines[-1]["end"] if lines else 0
+    except (KeyError, TypeError) as error:
+        raise CacheError(f"{folder / JOURNAL_NAME}: damaged ({error!r}); {_ADVICE}") from error
     try:
         writer = RowWriter(folder, plan)
     except CacheError as error:
-        raise CacheError(f"{folder}: damaged; delete the folder and run again") from error
+        raise CacheError(f"{folder}: damaged; {_ADVICE}") from error
     try:
         with open(folder / JOURNAL_NAME, "a") as journal:
             for first, end in blocks(done):
@@ -135,26 +146,12 @@ def _fill(folder: Path, plan: dict[str, Any], blocks: Blocks, compute: Compute) 
     remove(folder, PLAN_NAME, JOURNAL_NAME)
 
 
-def _read_journal(path: Path) -> int:
-    """Rows that are done; an unfinished last line (killed while writing) is cut off."""
-    if not path.exists():
-        return 0
-    content = path.read_bytes()
-    complete = content[: content.rfind(b"\n") + 1]
-    if len(complete) < len(content):
-        os.truncate(path, len(complete))
-    try:
-        return int(json.loads(complete.splitlines()[-1])["end"]) if complete else 0
-    except (ValueError, KeyError, TypeError) as error:
-        raise CacheError(f"{path}: damaged ({error}); delete the folder and run again") from error
-
-
 def _check_plan(path: Path, plan: dict[str, Any]) -> None:
     """Raises CacheError where the cache holds, or was begun as, something else."""
     try:
         found = json.loads(path.read_text())
     except (OSError, ValueError) as error:
-        raise CacheError(f"{path}: damaged ({error}); delete the folder and run again") from error
+        raise CacheError(f"{path}: damaged ({error}); {_ADVICE}") from error
     if found == plan:
         return
     found = found if isinstance(found, dict) else {}
@@ -168,20 +165,3 @@ def _check_plan(path: Path, plan: dict[str, Any]) -> None:
         f"{path.parent}: a cache of other data or settings ({'; '.join(different) or 'its format'})"
         "; delete the folder or use another one"
     )
-
-
-def _open(folder: Path, name: str, entry: dict[str, Any]) -> np.ndarray:
-    path = folder / f"{name}.npy"
-    try:
-        # Copy on write: torch has no read-only tensors, and the files must never change.
-        array = np.load(path, mmap_mode="c", allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise CacheError(
-            f"{path}: missing or damaged ({error}); delete the folder and run again"
-        ) from error
-    if array.dtype != entry["dtype"] or list(array.shape) != entry["shape"]:
-        raise CacheError(
-            f"{path}: expected {entry['dtype']} {tuple(entry['shape'])}, found {array.dtype} "
-            f"{array.shape}; delete the folder and run again"
-        )
-    return np.asarray(array)

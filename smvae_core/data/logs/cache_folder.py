@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+import numpy as np
 import yaml
 from filelock import FileLock, Timeout
 
@@ -21,6 +23,7 @@ MANIFEST_NAME = "cache.yaml"
 PLAN_NAME = "plan.json"  # only there while a conversion is unfinished
 JOURNAL_NAME = "journal.jsonl"
 _LOCK_NAME = "convert.lock"
+Mode = Literal["r", "c"]
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 # libyaml's loader where PyYAML was built with it: ten times faster on thousands of file names.
@@ -94,6 +97,48 @@ def compare_sources(before: list[list[Any]], now: list[list[Any]]) -> list[str]:
 def describe_modality(modality: Modality) -> dict[str, Any]:
     """A modality in plans and manifests: what its conversion depends on, as plain values."""
     return {"name": modality.name, **modality.preparation}
+
+
+def open_array(path: Path, entry: dict[str, Any], advice: str, mode: Mode = "r") -> np.memmap:
+    """A memory-mapped array of a cache.
+
+    Args:
+        path: of the file.
+        entry: ``dtype`` and ``shape`` that it must have.
+        advice: on what to do where it does not.
+        mode: "c" lets values be changed in memory, but never on the disk.
+
+    Raises:
+        CacheError: where it is missing, damaged or another one.
+    """
+    try:
+        array = np.load(path, mmap_mode=mode, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise CacheError(f"{path}: missing or damaged ({error}); {advice}") from error
+    expected = f"{entry['dtype']} {tuple(entry['shape'])}"
+    if f"{array.dtype} {array.shape}" != expected:
+        raise CacheError(
+            f"{path}: expected {expected}, found {array.dtype} {array.shape}; {advice}"
+        )
+    return array
+
+
+def read_journal(path: Path, advice: str) -> list[Any]:
+    """The complete lines of a journal; an unfinished last one (killed while writing) is cut off.
+
+    Raises:
+        CacheError: with the advice, where they cannot be read.
+    """
+    if not path.exists():
+        return []
+    content = path.read_bytes()
+    complete = content[: content.rfind(b"\n") + 1]
+    if len(complete) < len(content):
+        os.truncate(path, len(complete))
+    try:
+        return [json.loads(line) for line in complete.splitlines()]
+    except ValueError as error:
+        raise CacheError(f"{path}: damaged ({error}); {advice}") from error
 
 
 def read_ahead(path: Path) -> None:

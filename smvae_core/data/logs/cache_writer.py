@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from smvae_core.data.logs.cache_folder import CacheError, clear
+from smvae_core.data.logs.cache_folder import clear, open_array
 
 
 def allocate(folder: Path, plan: dict[str, Any]) -> None:
@@ -34,12 +34,7 @@ class RowWriter:
         with ExitStack() as opened:
             for name, entry in plan["arrays"].items():
                 path = folder / f"{name}.npy"
-                try:
-                    array = np.load(path, mmap_mode="r", allow_pickle=False)
-                except (OSError, ValueError, EOFError) as error:
-                    raise CacheError(f"{path}: damaged ({error}); use --restart") from error
-                if [*array.shape] != entry["shape"] or array.dtype != entry["dtype"]:
-                    raise CacheError(f"{path}: of another conversion; use --restart")
+                array = open_array(path, entry, "use --restart")
                 file = opened.enter_context(open(path, "r+b", buffering=0))
                 row = array.dtype.itemsize * math.prod(array.shape[1:])
                 self._arrays[name] = (file, array.offset, row, array.dtype)

@@ -40,6 +40,7 @@ from smvae_core.data.logs.cache_folder import (
     disk_errors,
     list_sources,
     read_ahead,
+    read_journal,
     read_manifest,
     remove,
 )
@@ -242,16 +243,10 @@ def _convert_files(
 
 
 def _read_journal(path: Path, plan: dict[str, Any]) -> list[dict[str, Any]]:
-    """The complete lines; an unfinished last one (killed while writing) is cut off."""
-    if not path.exists():
-        return []
-    content = path.read_bytes()
-    complete = content[: content.rfind(b"\n") + 1]
-    if len(complete) < len(content):
-        os.truncate(path, len(complete))
+    """The journal, which lists the first files of the plan."""
+    entries = read_journal(path, "convert with --restart")
+    expected = [file["name"] for file in plan["files"][: len(entries)]]
     try:
-        entries = [json.loads(line) for line in complete.splitlines()]
-        expected = [file["name"] for file in plan["files"][: len(entries)]]
         if [entry["name"] for entry in entries] != expected:
             raise ValueError("it lists other files than the plan")
     except (ValueError, KeyError, TypeError) as error:

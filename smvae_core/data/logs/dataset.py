@@ -24,6 +24,7 @@ from smvae_core.data.logs.cache_folder import (
     CacheError,
     changed_sources,
     describe_modality,
+    open_array,
     read_manifest,
 )
 from smvae_core.data.logs.vision_touch import CONTROL_RATE
@@ -31,6 +32,7 @@ from smvae_core.modalities import Modality
 
 log = logging.getLogger(__name__)
 
+_ADVICE = "convert the logs again, into another folder"
 _LARGE = 4096  # bytes in a row, a page
 
 
@@ -150,7 +152,8 @@ def open_cache(
         steps = int(manifest["steps"])
         # A file that failed late leaves unused rows at the end.
         arrays = {
-            name: _open_array(path, name, entry)[:steps]
+            # Still the map, without the class that copies itself into pickles.
+            name: np.asarray(open_array(path / f"{name}.npy", entry, _ADVICE))[:steps]
             for name, entry in manifest["arrays"].items()
         }
         names = tuple(entry["name"] for entry in manifest["modalities"])
@@ -186,23 +189,6 @@ def open_cache(
     if modalities is not None:
         cache.check(modalities)
     return cache
-
-
-def _open_array(path: Path, name: str, entry: dict[str, Any]) -> np.ndarray:
-    file = path / f"{name}.npy"
-    try:
-        array = np.load(file, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise CacheError(
-            f"{file}: missing or damaged ({error}); convert the logs again, into another folder"
-        ) from error
-    expected = f"{entry['dtype']} {tuple(entry['shape'])}"
-    if f"{array.dtype} {array.shape}" != expected:
-        raise CacheError(
-            f"{file}: expected {expected}, found {array.dtype} {array.shape}; "
-            "convert the logs again, into another folder"
-        )
-    return np.asarray(array)  # still the map, without the class that copies itself into pickles
 
 
 def split_by_trajectory(
