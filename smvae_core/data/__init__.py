@@ -1,1 +1,9 @@
-"""Data sets: recorded logs and their cache, labelled images, CelebA and its views, batches."""
+"""Data sets, and batches of them.
+
+File by file:
+
+    batches:  batches of any data set, in an order of seed and epoch alone
+    samples:  a data set as columns in memory
+    logs:     robot logs and their cache
+    images:   the image data sets of the paper
+"""

@@ -1,1 +1,11 @@
-"""Training with Lightning: data, the module, its noise and its optimiser."""
+"""Training with Lightning.
+
+File by file:
+
+    data:          a data set that is split, opened and described to the model
+    module:        a training step, a validation step
+    callbacks:     the state of a run, safe from interruption
+    sample_noise:  random numbers by seed, epoch and sample
+    augmentation:  random colours
+    muon:          Muon for matrices, Adam for the rest
+"""

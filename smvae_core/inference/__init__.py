@@ -1,1 +1,8 @@
-"""A trained model at work on one observation after the other."""
+"""A trained model at work on one observation after the other.
+
+File by file:
+
+    inference:  encode, leave out, decode
+    runtimes:   ways to run the networks
+    im2col:     networks as matrix products, for one sample on a CPU
+"""

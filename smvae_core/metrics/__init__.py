@@ -1,1 +1,8 @@
-"""Measures of what a model knows of what it was not shown: errors by subset, log-likelihoods."""
+"""Measures of what a model knows of what it was not shown.
+
+File by file:
+
+    subset_errors:        errors and skills of predictions from every subset
+    subset_choice:        which subsets are measured
+    importance_sampling:  log-likelihoods
+"""

@@ -18,22 +18,22 @@ from smvae_core.fit.sample_noise import SampleNoise
     cuts=st.sets(st.integers(1, 11)),
     epochs=st.lists(st.integers(0, 3), min_size=1, max_size=4),
 )
-def test_draws_of_a_sample_depend_on_its_row_and_the_epoch(
+def test_the_noise_of_a_sample_depends_on_its_row_and_the_epoch(
     order: list[int], cuts: set[int], epochs: list[int]
 ) -> None:
     reference = SampleNoise(12, 4, 3, seed=5)
-    draws = SampleNoise(12, 4, 3, seed=5)
+    own = SampleNoise(12, 4, 3, seed=5)
     edges = [0, *sorted(cuts), 12]
     for epoch in epochs:  # in any order, repeats too
         uniform, noise = reference(epoch, torch.arange(12))
         for first, last in itertools.pairwise(edges):
             index = torch.tensor(order[first:last])
-            part_uniform, part_noise = draws(epoch, index)
+            part_uniform, part_noise = own(epoch, index)
             assert torch.equal(part_uniform, uniform[index])
             assert torch.equal(part_noise, noise[:, index])
 
 
-def test_draws_differ_between_samples_epochs_and_seeds() -> None:
+def test_noise_differs_between_samples_epochs_and_seeds() -> None:
     index = torch.arange(50)
     seen = [SampleNoise(50, 4, 3, seed)(epoch, index) for seed in (0, 1) for epoch in (0, 1)]
     for uniform, noise in seen:
@@ -53,7 +53,7 @@ def test_an_objective_can_ask_for_more_noise() -> None:
     assert torch.equal(uniform, SampleNoise(10, 4, 3, 0)(0, index)[0])
 
 
-def test_draws_are_uniform_and_normal() -> None:
+def test_numbers_are_uniform_and_noise_is_normal() -> None:
     uniform, noise = SampleNoise(20_000, 3, 2, 0)(1, torch.arange(20_000))
     assert uniform.shape == (20_000, 3)
     assert noise.shape == (2, 20_000, 2)
