@@ -24,6 +24,7 @@ exclude_patterns = ["reference/api/*/modules.rst"]
 myst_heading_anchors = 3
 html_theme = "furo" if find_spec("furo") else "sphinx_rtd_theme"
 html_title = f"smvae_ros {release}"
+html_show_copyright = False
 html_copy_source = False
 
 apidoc_modules = [
@@ -32,9 +33,11 @@ apidoc_modules = [
         "destination": f"reference/api/{package}",
         "separate_modules": True,
         "module_first": True,
+        "automodule_options": {"members", "show-inheritance"},
     }
     for package in PACKAGES
 ]
+autodoc_default_options = {"ignore-module-all": True}  # each name where it is defined
 autodoc_inherit_docstrings = False
 autodoc_member_order = "bysource"
 autodoc_typehints_format = "short"

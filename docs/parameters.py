@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from textwrap import fill
 from typing import get_args
 
 from smvae_core.modalities import Kind
@@ -26,43 +27,43 @@ HEAD = """# Parameters of the node
 [config/perception.yaml](../../config/perception.yaml) gives all of them, with the topics of the
 simulated robot. A file of your own only needs what differs; how files are laid over each other is
 in [the node's page](node.md#input). `ros2 param describe /smvae_perception NAME` says the same as
-this page.
+this page. Parameters act at once unless something else is said.
 
 """
-OF_A_MODALITY = """
-## Of each modality
+OF_A_MODALITY = """## Of each modality
 Put the modality's name and a dot in front: `rgb.topic`, `force.scale`. The checkpoint says which
 modalities there are. Where a default depends on the modality's kind, the kinds are named.
 
 """
-COLUMNS = (
-    "| parameter | type | default | range | what it does | changes |\n|---|---|---|---|---|---|\n"
-)
 
 
 def page() -> str:
     """The whole page."""
-    changes = "".join(f"- *{_word(change)}*: {change.value}\n" for change in Changes)
-    of_node = "".join(_row(declaration, _text(declaration)) for declaration in NODE_PARAMETERS)
+    of_node = "".join(_entry(declared, _text(declared)) for declared in NODE_PARAMETERS)
     kinds = {kind: modality_parameters("any", kind) for kind in get_args(Kind)}
     settings = {setting.name: setting for declared in kinds.values() for setting in declared}
     of_modality = "".join(
-        _row(setting, _defaults(name, kinds)) for name, setting in settings.items()
+        _entry(setting, _defaults(name, kinds)) for name, setting in settings.items()
     )
-    head = HEAD + "When a parameter changes:\n\n" + changes + "\n"
-    return head + COLUMNS + of_node + OF_A_MODALITY + COLUMNS + of_modality
+    return HEAD + of_node + OF_A_MODALITY + of_modality.rstrip() + "\n"
 
 
-def _row(declaration: Declaration, default: str) -> str:
-    cells = (
-        f"`{declaration.name.removeprefix('any.')}`",
-        declaration.type_name,
-        default,
-        declaration.range.replace(" or ", ", "),
-        declaration.description,
-        _word(declaration.changes),
+def _entry(declaration: Declaration, default: str) -> str:
+    """A parameter in two paragraphs of a list: what it does; type, range and default."""
+    name = declaration.name.removeprefix("any.")
+    values = f", {declaration.range}" if declaration.range else ""
+    changes = (
+        "" if declaration.changes is Changes.AT_ONCE else f" Changes {declaration.changes.value}."
     )
-    return f"| {' | '.join(cells)} |\n"
+    entry = (
+        f"- **`{name}`**: {declaration.description}",
+        f"{declaration.type_name.capitalize()}{values}; default {default}.{changes}",
+    )
+    paragraphs = [
+        fill(text, 100, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
+        for text in entry
+    ]
+    return "\n\n  ".join(paragraphs) + "\n\n"
 
 
 def _defaults(name: str, kinds: dict[Kind, tuple[Declaration, ...]]) -> str:
@@ -79,10 +80,6 @@ def _defaults(name: str, kinds: dict[Kind, tuple[Declaration, ...]]) -> str:
 
 def _text(declaration: Declaration) -> str:
     return f"`{json.dumps(declaration.default)}`".replace("/any", "/NAME")
-
-
-def _word(changes: Changes) -> str:
-    return changes.name.lower().replace("_", " ")
 
 
 if __name__ == "__main__":
