@@ -45,3 +45,28 @@ def test_paths_of_documents_that_code_names_are_right() -> None:
 def test_the_reference_of_parameters_says_what_is_declared() -> None:
     program = run_path(str(DOCS / "parameters.py"))
     assert program["PAGE"].read_text() == program["page"](), "run python docs/parameters.py"
+
+
+def test_the_picture_of_the_rooms_shows_their_imports() -> None:
+    """Each arrow is an import, and what is imported can be reached along arrows."""
+    grimp = pytest.importorskip("grimp", reason="import-linter is not installed")
+    svg = (DOCS / "images" / "architecture.svg").read_text()
+    arrows = {(a, b) for a, b in re.findall(r"<title>([\w.]+) → ([\w.]+)</title>", svg)}
+    rooms = sorted({room for arrow in arrows for room in arrow}, key=len, reverse=True)
+
+    def room(module: str) -> str | None:
+        return next((name for name in rooms if f"{module}.".startswith(f"{name}.")), None)
+
+    graph = grimp.build_graph("smvae_core", "smvae_ros", "training", "benchmarks")
+    modules = graph.modules - {"smvae_core"}  # gives names of rooms to whoever asks for them
+    imports = {
+        (room(module), room(other))
+        for module in modules
+        for other in graph.find_modules_directly_imported_by(module)
+        if None not in (room(module), room(other)) and room(module) != room(other)
+    }
+    assert arrows <= imports
+    reached = set(arrows)
+    while further := {(a, d) for a, b in reached for c, d in arrows if b == c} - reached:
+        reached |= further
+    assert imports <= reached
