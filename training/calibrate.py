@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -65,7 +66,7 @@ def _run(options: argparse.Namespace) -> int:
     rows = np.arange(len(cache))
     calibration = calibrate(model, cache, rows, options.rate, missing=missing)
     save_calibration(options.model, calibration)
-    source = calibration.source
+    source: Any = calibration.source
     print(
         f"Calibrated {options.model} with {source['steps']} steps in "
         f"{counted(source['runs'], 'run')} at {1 / calibration.period:g} Hz: "

@@ -28,6 +28,7 @@ def run_program(
         interrupted: what to know after Ctrl-C.
         expected: further exceptions whose message is for people.
     """
+    told: tuple[type[Exception], ...] = (*EXPECTED, *expected)
     try:
         code = program()
         sys.stdout.flush()
@@ -44,7 +45,7 @@ def run_program(
     except torch.cuda.OutOfMemoryError as error:
         reason = f"the device has too little memory: {str(error).splitlines()[0]}"
         return _failed(name, f"{reason} Choose a smaller batch size, or device cpu")
-    except (*EXPECTED, *expected) as error:
+    except told as error:
         return _failed(name, str(error))
 
 

@@ -75,7 +75,7 @@ def _lower_layer(layer: nn.Module, example: Tensor, owned: bool) -> Step:
     return layer
 
 
-def _is_plain(layer: Any, *types: type[nn.Module]) -> bool:
+def _is_plain(layer: Any, *types: Any) -> bool:
     return bool(
         isinstance(layer, types)
         and layer.groups == 1

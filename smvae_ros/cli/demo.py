@@ -27,7 +27,7 @@ from smvae_ros.bags import BagError, BagReader
 from smvae_ros.bags.replayer import Cut, Replayer
 from smvae_ros.bundled import bag_path, model_path, parameters_path, yardstick_path
 from smvae_ros.cli.programs import isolate, print_error, ros_program
-from smvae_ros.parameters.configuration import NODE_NAME
+from smvae_ros.parameters.names import NODE_NAME
 from smvae_ros.reports.demo_report import write_report
 
 CAMERA_TOPICS = "/camera/*"

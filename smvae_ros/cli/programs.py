@@ -209,10 +209,11 @@ def run_command(
     from tqdm.contrib.logging import logging_redirect_tqdm
 
     logging.basicConfig(level=logging.INFO, format="%(levelname)s: %(message)s")
+    told: tuple[type[Exception], ...] = (ValueError, OSError, *expected)
     try:
         with interruptible(), logging_redirect_tqdm():
             return work()
-    except (ValueError, OSError, *expected) as error:
+    except told as error:
         return print_error(program, error)
     except KeyboardInterrupt:
         print(f"\n{program}: interrupted{interrupted and '; '}{interrupted}", file=sys.stderr)

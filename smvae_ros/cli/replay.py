@@ -15,7 +15,7 @@ from smvae_core.words import counted
 from smvae_ros.bags import BagError, BagReader
 from smvae_ros.bags.replayer import Cut, Replayer
 from smvae_ros.cli.programs import print_error, ros_program
-from smvae_ros.messages.fields import NANOSECONDS
+from smvae_ros.messages.serialised import NANOSECONDS
 
 __all__ = ["Cut", "Replayer", "main", "make_parser"]
 

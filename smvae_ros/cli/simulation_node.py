@@ -146,7 +146,8 @@ class Simulation:
             topic: node.create_publisher(installed_types(type_name), topic.lstrip("/"), QUEUE)
             for topic, (_, type_name) in TOPICS.items()
         }
-        self._robot = self._other = None
+        self._robot: Any = None  # an InsertionRobot from here to close
+        self._other: Any = None
         self._open(parameters.settings)
 
     def _open(self, settings: Settings) -> None:

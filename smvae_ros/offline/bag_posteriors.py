@@ -148,7 +148,7 @@ def encode_bag(
                 if len(waiting) == BATCH:
                     _add(errors, waiting)
                     waiting.clear()
-        if waiting:
+        if errors is not None and waiting:
             _add(errors, waiting)
     if not rows:
         raise BagError(f"{path}: no snapshot came of it; check the topics in the parameters file")

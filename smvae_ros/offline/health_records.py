@@ -40,9 +40,10 @@ class HealthRecords:
         self._monitor.check(self._inference, encoding, arrays, snapshot.receipts, now)
         for name, scores in self.scores.items():
             judgement = self._monitor.judgements.get(name)
-            live = judgement is not None and name in arrays
-            scores.append(judgement.score if live else math.nan)
-            self.levels[name].append(judgement.level if live else Level.OK)
+            if name not in arrays:
+                judgement = None
+            scores.append(judgement.score if judgement else math.nan)
+            self.levels[name].append(judgement.level if judgement else Level.OK)
 
     def summary(self) -> dict[str, dict[str, Any]]:
         """Modality → ``highest_score`` (None without any), and how many snapshots found it

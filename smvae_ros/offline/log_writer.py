@@ -242,7 +242,8 @@ def _steps(
 
 def _parts(steps: Iterator[LogStep]) -> Iterator[tuple[int, list[LogStep]]]:
     """Groups of up to 50 steps of one trajectory, with their number in it."""
-    part, group = 0, []
+    part = 0
+    group: list[LogStep] = []
     for step in steps:
         ended = bool(group) and step.trajectory != group[0].trajectory
         if ended or len(group) == STEPS_PER_FILE:

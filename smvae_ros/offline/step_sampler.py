@@ -197,8 +197,9 @@ class StepSampler:
             if nearest is not None and 0 <= moment - nearest <= self._max_gap_ns:
                 arrays[name] = history.window(moment)[0]
             else:
-                newest = [_Reading(history.stamp_ns, history.received_ns, history.value)]
-                absent[name] = self._explain(name, entry, newest if history.stamp_ns else [])
+                stamp = history.stamp_ns
+                newest = [_Reading(stamp, history.received_ns, history.value)] if stamp else []
+                absent[name] = self._explain(name, entry, newest)
         return LogStep(trajectory, moment, arrays, absent)
 
     def _explain(self, name: str, image: _Reading, readings: Sequence[_Reading]) -> Absence:

@@ -19,7 +19,7 @@ from smvae_core.inference.inference import PRECISIONS
 from smvae_core.inference.runtimes import AUTO, RUNTIMES
 from smvae_core.modalities import Kind
 from smvae_ros.messages import ADAPTERS, full_type_name
-from smvae_ros.messages.fields import MAXIMUM_NAME
+from smvae_ros.messages.serialised import MAXIMUM_NAME
 from smvae_ros.messages.vectors import MAXIMUM_JOINTS
 from smvae_ros.sensors.settings import TIMER, BufferSettings
 

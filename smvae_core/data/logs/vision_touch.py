@@ -267,8 +267,8 @@ def layout_problems(
         else:
             good[key] = array
     for (found, advice), keys in unreadable.items():
-        first, *others = keys
-        also = f" (and so are {', '.join(others)})" if others else ""
+        first, *rest = keys
+        also = f" (and so are {', '.join(rest)})" if rest else ""
         problems.append(Problem(path, first, "values that can be read", found + also, advice))
     lengths = {key: array.shape[0] for key, array in good.items()}
     growing = isinstance(arrays, h5py.File) and arrays.swmr_mode
