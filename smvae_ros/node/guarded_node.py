@@ -26,7 +26,11 @@ except ImportError:  # Humble
     from rclpy.qos_event import SubscriptionEventCallbacks
 
 
-_Node = Node if TYPE_CHECKING else object  # that it is mixed into
+# What it is mixed into.
+if TYPE_CHECKING:
+    _Node = Node
+else:
+    _Node = object
 
 
 class GuardedCallbacks(_Node):
