@@ -28,7 +28,7 @@ except ImportError:  # Humble
 
 # What it is mixed into.
 if TYPE_CHECKING:
-    _Node = Node
+    from rclpy.node import Node as _Node
 else:
     _Node = object
 
