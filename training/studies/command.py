@@ -8,6 +8,7 @@ standard output.
 from __future__ import annotations
 
 import argparse
+import itertools
 import shlex
 import sys
 import time
@@ -16,7 +17,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from training.studies.ledger import RunFailed
+from training.studies.ledger import RunFailed, runs_of
 from training.studies.study import Run, Study, complete
 from training.studies.tables import check_table, write_table
 
@@ -68,7 +69,11 @@ def run_study(study: Study, options: argparse.Namespace) -> int:
     """
     runs, path = options.results / "runs", options.results / (options.name or study.usual_name)
     check_table(path, study.identity, "give another --results or --name")
-    wanted = [] if options.only_table else study.runs(options.methods, options.seeds)
+    wanted: list[Run] = []
+    if not options.only_table:
+        # One seed before the next, so that an early table has every row.
+        rows = itertools.product(options.seeds, options.methods)
+        wanted = [run for seed, method in rows for run in study.runs_of(method, seed)]
     failures = 0
     for number, run in enumerate(wanted, 1):
         title = f"[{number}/{len(wanted)}] {path.name}, {run.title}"
@@ -101,7 +106,7 @@ def _complete(study: Study, run: Run, title: str, options: argparse.Namespace) -
 def _write_table(study: Study, path: Path) -> str | None:
     """Writes the table of what there is as PATH.json and PATH.md; returns the page."""
     runs = path.parent / "runs"
-    records = study.records(runs)
+    records = runs_of(runs, study.protocol, **study.further)
     if not records:
         return None
     table = study.tabulate(records, command_of(study, records, path), runs)

@@ -62,19 +62,22 @@ class Study(ABC):
     Attributes:
         program: module of the command.
         methods: rows of the table that there can be.
+        protocol: what all runs have in common.
+        further: entries of a run's configuration that must be these, too.
         usual_name: of the table's files.
         identity: entries of the table that tell its protocol, and its data, from others.
     """
 
     program: ClassVar[str]
     methods: ClassVar[Sequence[str]]
+    protocol: Any
+    further: Mapping[str, Any] = {}
     usual_name: str
     identity: Mapping[str, Any]
 
     @abstractmethod
-    def runs(self, methods: Sequence[str], seeds: Sequence[int]) -> list[Run]:
-        """All runs of these methods: one seed before the next, so that an early table has every
-        row."""
+    def runs_of(self, method: str, seed: int) -> list[Run]:
+        """The runs of a row; most have one."""
 
     @abstractmethod
     def open(self, run: Run) -> Any:
@@ -94,15 +97,11 @@ class Study(ABC):
 
     @abstractmethod
     def training(self, checkpoint: Checkpoint) -> Mapping[str, Any]:
-        """What the section ``training`` holds."""
-
-    @abstractmethod
-    def records(self, runs: Path) -> list[Record]:
-        """The runs of the table, from the ledger's files."""
+        """What the section ``training`` holds, beside the weights' hash."""
 
     @abstractmethod
     def tabulate(self, records: Sequence[Record], command: str, runs: Path) -> dict[str, Any]:
-        """The table of :meth:`records`, as plain values; ``runs`` is for what stands beside."""
+        """The table of these runs, as plain values; ``runs`` is for what stands beside."""
 
     @abstractmethod
     def to_markdown(self, table: Mapping[str, Any], name: str) -> str:
@@ -145,7 +144,8 @@ def complete(
         data = study.open(run)
         checkpoint = _trained(study, run, data, folder)
         # That of the first training stands, even where the model had to be trained again.
-        record.setdefault("training", study.training(checkpoint))
+        hashed = {"weights": checkpoint.weights_hash}
+        record.setdefault("training", {**study.training(checkpoint), **hashed})
         for stage in missing:
             begin = time.monotonic()
             record[stage] = possible[stage](checkpoint.model, run, data)

@@ -32,7 +32,6 @@ from training.studies.insertion.protocol import (
     Protocol,
     Run,
     describe_data,
-    wanted_runs,
 )
 from training.studies.insertion.study import Insertion
 from training.studies.insertion.table import tabulate, to_markdown, violations
@@ -208,16 +207,15 @@ def test_what_was_trained_on_is_not_measured_on(
 
 
 def test_runs_of_other_data_do_not_stand_in_for_these(caches: Caches) -> None:
-    protocol = Protocol(**SMALL)
-    data = describe_data(caches.training, caches.test)
-    other = describe_data(caches.test, caches.training)
-    first, second = (
-        wanted_runs(["smvae", "dedicated"], [0, 1], protocol, d) for d in (data, other)
+    swapped = Caches(caches.test, caches.training)
+    studies = [Insertion(Protocol(**SMALL), data) for data in (caches, swapped, caches)]
+    first, second, again = (
+        [run.key for m in ("smvae", "dedicated") for seed in (0, 1) for run in own.runs_of(m, seed)]
+        for own in studies
     )
     assert len(first) == 2 * (1 + 8)
-    assert len({run.key for run in first + second}) == 4 * (1 + 8)
-    again = wanted_runs(["smvae"], [0], protocol, describe_data(caches.training, caches.test))
-    assert again[0].key == first[0].key
+    assert len({*first, *second}) == 4 * (1 + 8)
+    assert again == first
 
 
 def test_a_dedicated_network_has_only_what_it_uses(study: Path, caches: Caches) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -29,15 +29,14 @@ METHODS: dict[str, tuple[str, str]] = {
 # networks that it stands for take together.
 EPOCHS = {"smvae_long": 2.5}
 DEDICATED = "dedicated"
-# What dedicated networks predict, and from what: the limit for one model of all subsets.
 TARGETS = ("rgb", "depth")
 ALL = ("rgb", "depth", "force", "action", "proprio")
-
-
-def dedicated_subsets(target: str) -> list[Subset]:
-    """What a target is predicted from: force and action, proprioception, the other image, all."""
-    (other,) = set(TARGETS) - {target}
-    return [("force", "action"), ("proprio",), (other,), ALL]
+# From what each target is predicted by a dedicated network: the limit for one model of all subsets.
+DEDICATED_NETWORKS: list[tuple[Subset, str]] = [
+    (given, target)
+    for target, other in zip(TARGETS, TARGETS[::-1], strict=True)
+    for given in (("force", "action"), ("proprio",), (other,), ALL)
+]
 
 
 @dataclass(frozen=True)
@@ -136,24 +135,6 @@ class Run(study.Run):
             "data": data,
             "model": model,
         }
-
-
-def wanted_runs(
-    methods: Sequence[str], seeds: Sequence[int], protocol: Protocol, data: Mapping[str, Any]
-) -> list[Run]:
-    """All runs of these methods, one seed after the other; dedicated networks once each."""
-    runs = []
-    for seed in seeds:
-        for method in methods:
-            if method != DEDICATED:
-                runs.append(Run(method, seed, protocol, data))
-                continue
-            runs += [
-                Run(method, seed, protocol, data, given, target)
-                for target in TARGETS
-                for given in dedicated_subsets(target)
-            ]
-    return runs
 
 
 def describe_data(training: LogCache, test: LogCache) -> dict[str, Any]:

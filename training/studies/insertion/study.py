@@ -17,14 +17,14 @@ from training.studies.command import changed_options
 from training.studies.insertion.measures import DEDICATED_STAGES, STAGES, Caches
 from training.studies.insertion.protocol import (
     DEDICATED,
+    DEDICATED_NETWORKS,
     METHODS,
     Protocol,
     Run,
     describe_data,
-    wanted_runs,
 )
 from training.studies.insertion.table import tabulate, to_markdown
-from training.studies.ledger import Record, RunFailed, runs_of
+from training.studies.ledger import Record, RunFailed
 from training.studies.study import Stage, Study
 
 
@@ -53,10 +53,12 @@ class Insertion(Study):
         self.protocol = protocol
         self.caches = caches
         self.data = describe_data(caches.training, caches.test)
-        self.identity = {"protocol": asdict(protocol), "data": self.data}
+        self.further = {"data": self.data}
+        self.identity = {"protocol": asdict(protocol), **self.further}
 
-    def runs(self, methods: Sequence[str], seeds: Sequence[int]) -> list[Run]:
-        return wanted_runs(methods, seeds, self.protocol, self.data)
+    def runs_of(self, method: str, seed: int) -> list[Run]:
+        networks = DEDICATED_NETWORKS if method == DEDICATED else [((), "")]
+        return [Run(method, seed, self.protocol, self.data, *network) for network in networks]
 
     def open(self, run: Run) -> Caches:
         return self.caches
@@ -75,11 +77,7 @@ class Insertion(Study):
     def training(self, checkpoint: Checkpoint) -> dict[str, Any]:
         own = {key: checkpoint.training[key] for key in ("epochs", "steps", "metrics")}
         parameters = sum(parameter.numel() for parameter in checkpoint.model.parameters())
-        weights = checkpoint.weights_hash
-        return {**_rounded(own), "parameters": parameters, "weights": weights, "commit": commit()}
-
-    def records(self, runs: Path) -> list[Record]:
-        return runs_of(runs, self.protocol, data=self.data)
+        return {**_rounded(own), "parameters": parameters, "commit": commit()}
 
     def tabulate(self, records: Sequence[Record], command: str, runs: Path) -> dict[str, Any]:
         return tabulate(self.protocol, records, command, commit())

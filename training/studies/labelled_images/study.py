@@ -46,8 +46,8 @@ class LabelledImages(Study):
         self.usual_name = page_name(protocol)
         self.identity = identity(protocol)
 
-    def runs(self, methods: Sequence[str], seeds: Sequence[int]) -> list[Run]:
-        return [Run(method, seed, self.protocol) for seed in seeds for method in methods]
+    def runs_of(self, method: str, seed: int) -> list[Run]:
+        return [Run(method, seed, self.protocol)]
 
     def open(self, run: Run) -> RunData:
         return RunData(run, self.folders)
@@ -59,10 +59,7 @@ class LabelledImages(Study):
         return STAGES if run.protocol.data_set.label else STAGES_OF_VIEWS
 
     def training(self, checkpoint: Checkpoint) -> dict[str, Any]:
-        return {**checkpoint.training, "weights": checkpoint.weights_hash}
-
-    def records(self, runs: Path) -> list[Record]:
-        return runs_of(runs, self.protocol)
+        return dict(checkpoint.training)
 
     def tabulate(self, records: Sequence[Record], command: str, runs: Path) -> dict[str, Any]:
         legacy = self.protocol.legacy

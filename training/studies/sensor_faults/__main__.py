@@ -47,40 +47,32 @@ def _start_worker(model: Path) -> None:
     _inference = Inference.load(model)
 
 
-def _run_worker(
-    file: Path, seed: int, steps: int, with_faults: bool, share: float
-) -> dict[str, Any]:
-    result = run_scene(_inference, seed, steps, with_faults, share)
+def _run_worker(file: Path, *scene: Any) -> dict[str, Any]:
+    result = run_scene(_inference, *scene)
     write_text(file, json.dumps(result) + "\n")
     return result
 
 
-def run_scenes(
-    model: Path,
-    work: Path,
-    seeds: Sequence[int],
-    faulty: int,
-    steps: int,
-    share: float,
-    workers: int,
-) -> list[dict[str, Any]]:
-    """Results of all scenes, those in ``work`` included.
+def run_scenes(options: argparse.Namespace, seeds: Sequence[int]) -> list[dict[str, Any]]:
+    """Results of all scenes, those in the folder ``work`` included.
 
     Raises:
         SimulationUnavailable: without MuJoCo or graphics.
-        KeyboardInterrupt: what is finished is in ``work``.
+        KeyboardInterrupt: what is finished is in that folder.
     """
     find_mujoco()
+    work = options.work / _work_name(options.model, options.steps, options.share)
     work.mkdir(parents=True, exist_ok=True)
     results, todo = [], []
     for k, seed in enumerate(seeds):
-        file = work / f"{seed}{'_faults' if k < faulty else ''}.json"
+        faulty = k < options.fault_scenes
+        file = work / f"{seed}{'_faults' if faulty else ''}.json"
         if file.exists():
             results.append(json.loads(file.read_text()))
         else:
-            todo.append((file, seed, steps, k < faulty, share))
+            todo.append((file, seed, options.steps, faulty, options.share))
     with (
-        worker_pool(workers, _start_worker, model) as pool,
+        worker_pool(options.workers, _start_worker, options.model) as pool,
         tqdm(total=len(seeds), initial=len(results), unit="scene") as bar,
     ):
         for future in as_completed([pool.submit(_run_worker, *task) for task in todo]):
@@ -133,17 +125,7 @@ def _run(options: argparse.Namespace, arguments: list[str] | None) -> int:
     calibration = Inference.load(options.model).calibration
     if calibration is None:
         raise CheckpointError(f"{options.model} is not calibrated: run training.calibrate")
-    work = options.work / _work_name(options.model, options.steps, options.share)
-    scenes = run_scenes(
-        options.model,
-        work,
-        seeds,
-        options.fault_scenes,
-        options.steps,
-        options.share,
-        options.workers,
-    )
-    summary = summarise(scenes)
+    summary = summarise(run_scenes(options, seeds))
     print(to_markdown(summary))
     if options.output is not None:
         document = {
