@@ -21,9 +21,8 @@ pytest.importorskip("rclpy", reason="rclpy is not installed (pip install ros-rcl
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 
 from smvae_ros.messages import installed_types
-from smvae_ros.node.diagnostics import HealthReport, NodeHealth, SensorHealth
+from smvae_ros.node.diagnostics import HealthReport, NodeHealth, PipelineHealth, SensorHealth
 from smvae_ros.node.key_values import HARDWARE_ID
-from smvae_ros.node.worker import Progress
 from smvae_ros.parameters.configuration import NODE_NAME
 from smvae_ros.sensors.arrivals import Counters
 from smvae_ros.sensors.evidence import Connection, Evidence
@@ -78,9 +77,10 @@ def topic_types() -> dict[str, str]:
 
 def statuses() -> list[DiagnosticStatus]:
     """What is in /diagnostics, of a node of that name."""
-    node = NodeHealth("active", "", Progress(), "", "cpu")
+    node = NodeHealth("active", "", "", late_limits=(5, 50), deadline=0.1)
     sensor = SensorHealth(Connection("/topic", 1), Evidence("rgb", live=True, age=0.0), Counters())
-    return HealthReport(NODE_NAME)(node, dict.fromkeys(SENSORS, sensor), 1)
+    pipeline = PipelineHealth(sensors=dict.fromkeys(SENSORS, sensor))
+    return HealthReport(NODE_NAME)(node, pipeline, 1)
 
 
 def leaves(layout: Any) -> list[str]:
