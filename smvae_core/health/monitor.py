@@ -23,6 +23,7 @@ from smvae_core.health.leave_one_out import LeaveOneOut
 from smvae_core.inference.inference import Encoding, Inference
 from smvae_core.residuals.features import model_scales
 from smvae_core.residuals.reference import TIME_CONSTANT, weight
+from smvae_core.words import counted, listed
 
 #: After so many seconds without a check, what was averaged before counts no more.
 FORGET = 2.0
@@ -34,11 +35,11 @@ HOLD = TIME_CONSTANT
 _REPEATS = "repeats"
 _EXCLUSION = "exclusion"
 _WORDS = {
-    "surprise": "differs from what {others} predict",
-    "bias": "differs from what {others} predict, always in the same direction",
+    "surprise": "differs from what {others} predict{s}",
+    "bias": "differs from what {others} predict{s}, always in the same direction",
     "disagreement": "contradicts {others}",
-    _EXCLUSION: "does not fit {others}, which agree without it",
-    _REPEATS: "gave exactly the same reading {repeats} times in a row",
+    _EXCLUSION: "does not fit {others}, which agree{s} without it",
+    _REPEATS: "gave exactly the same reading {repeats} in a row",
 }
 
 
@@ -82,7 +83,11 @@ class Judgement:
         """In words what is unusual, to follow the sensor's name."""
         if self.statistic == _REPEATS and not self.repeats:
             return "was faulty before, and now there is no trusted sensor to compare it with"
-        text = _WORDS[self.statistic].format(others=", ".join(self.others), repeats=self.repeats)
+        text = _WORDS[self.statistic].format(
+            others=listed(self.others),
+            s="s" if len(self.others) == 1 else "",
+            repeats=counted(self.repeats, "time"),
+        )
         return f"{text} (score {self.score:.1f})"
 
 

@@ -160,7 +160,7 @@ def test_a_faulty_sensor_is_named_and_is_no_evidence_about_the_others(
         if name != "force":
             assert monitor.judgements[name].level == Level.OK
             assert "force" not in monitor.judgements[name].others
-    assert "rgb, depth, action, proprio" in monitor.judgements["force"].reason
+    assert "rgb, depth, action and proprio" in monitor.judgements["force"].reason
 
 
 def test_of_a_frame_that_makes_no_sense_the_sensor_is_found_that_the_others_contradict(
@@ -201,7 +201,9 @@ def test_a_sensor_is_named_that_looks_plausible_itself_but_contradicts_others() 
     (named,) = first_named("rgb_frozen_noise", 1008).items()
     name, judgement = named
     assert (name, judgement.statistic) == ("rgb", "exclusion")
-    assert "does not fit depth, force, action, proprio, which agree without it" in judgement.reason
+    assert (
+        "does not fit depth, force, action and proprio, which agree without it" in judgement.reason
+    )
 
 
 def test_sensors_may_come_and_go_and_a_model_may_be_replaced(

@@ -117,7 +117,7 @@ def judgement(level: Level) -> Judgement:
 def test_a_sensor_that_contradicts_the_others_is_named(level: Level, expected: bytes) -> None:
     status = report(force=sensor_health(judgement=judgement(level)))["force"]
     assert status.level == expected
-    assert ("differs from what rgb, depth predict" in status.message) == (expected != OK)
+    assert ("differs from what rgb and depth predict" in status.message) == (expected != OK)
     found = values(status)
     assert (found["health"], found["health_score"]) == (level.name, "6.250")
     assert (found["health_statistic"], found["health_evidence"]) == ("bias", "rgb+depth")
