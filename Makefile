@@ -58,4 +58,4 @@ $(READY): setup.py $(CONSTRAINTS)
 	touch $@
 
 clean:
-	rm -rf $(VENV) build install log out
+	rm -rf $(VENV) build install log out docs/reference/api

@@ -53,6 +53,17 @@ napoleon_use_ivar = True
 default_role = "code"
 
 
+def read_contributing(app: Sphinx, docname: str, source: list[str]) -> None:
+    """The page for contributors stands beside README.md, from where its links count."""
+    if docname == "contributing":
+        text = (
+            (ROOT / "CONTRIBUTING.md")
+            .read_text()
+            .replace("(CHANGELOG.rst)", "(docs/changelog.rst)")
+        )
+        source[0] = re.sub(r"\]\((?!\w+:|#)", "](../", text)
+
+
 def escape(
     app: Sphinx, what: str, name: str, obj: object, options: object, lines: list[str]
 ) -> None:
@@ -87,5 +98,6 @@ def link_to_module(app: Sphinx, doctree: nodes.document) -> None:
 
 def setup(app: Sphinx) -> None:
     """Called by Sphinx."""
+    app.connect("source-read", read_contributing)
     app.connect("autodoc-process-docstring", escape, priority=400)
     app.connect("doctree-read", link_to_module)

@@ -22,9 +22,11 @@ class Statistics:
     """Statistics of a modality in raw units (8-bit counts, m, N, ...), float64.
 
     Attributes:
-        mean, std, minimum, maximum: for each channel of an image (3,) and of a series (channels,),
-            for each element of a vector (n,), one for depth (1,). std is 1 where all values are
-            equal.
+        mean: for each channel of an image (3,) and of a series (channels,), for each element of a
+            vector (n,), one for depth (1,).
+        std: likewise; 1 where all values are equal.
+        minimum: likewise.
+        maximum: likewise.
         mean_array: mean of each element, in the shape of a prepared array: the "training mean" that
             a prediction has to beat. Depth pixels that were never measured hold the mean of the
             others.
