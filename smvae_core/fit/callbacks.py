@@ -30,7 +30,9 @@ class WholeFiles(TorchCheckpointIO):
         content = io.BytesIO()  # into a file on a full disk, torch's own writer ends in its own way
         torch.save(checkpoint, content)
         with whole_file(path) as partial:
-            partial.write_bytes(content.getbuffer())
+            # Not getbuffer(): where writing fails its view becomes garbage, and CPython 3.12.0 and
+            # 3.12.1 crash as they collect it. This is no copy either.
+            partial.write_bytes(content.getvalue())
 
 
 class StopAtBatchEnd(L.Callback):
