@@ -72,7 +72,7 @@ setup(
             "torch>=2.9",  # for its Muon
         ],
         "report": ["jinja2>=3.0", "matplotlib>=3.7"],
-        "rerun": ["rerun-sdk>=0.41"],  # CPython 3.11; `evaluate --rerun`
+        "rerun": ["rerun-sdk>=0.36"],
         "sim": ["mujoco>=3.2"],
         "benchmarks": ["pooch>=1.7", "scikit-image>=0.20", "scikit-learn>=1.2", "scipy>=1.9"],
         # The 68-point model excludes commercial use: docs/reference/datasets.md.

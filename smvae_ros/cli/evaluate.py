@@ -27,7 +27,7 @@ from smvae_ros.cli.programs import run_command
 from smvae_ros.offline.evaluation import evaluate
 from smvae_ros.parameters.configuration import add_parameters_options, read_values
 
-RERUN = "rerun-sdk>=0.41"  # as in setup.py
+RERUN = "rerun-sdk>=0.36"  # as in setup.py
 
 
 def make_parser() -> argparse.ArgumentParser:

@@ -11,7 +11,9 @@ from typing import Any
 import numpy as np
 import rerun as rr
 import rerun.blueprint as rrb
-from rerun import StateChange, StateConfiguration  # an older rerun-sdk fails here already
+
+# An older rerun-sdk fails here already.
+from rerun import StateChange, StateConfiguration, set_log_tick_enabled, set_log_time_enabled
 
 from smvae_core.files import whole_file
 from smvae_core.health.hysteresis import Level
@@ -50,8 +52,8 @@ class RerunFile:
         # Batches end when they are full, however long the model takes for a snapshot.
         batches = rr.ChunkBatcherConfig(flush_tick=timedelta(days=1))
         self._recording = rr.RecordingStream("smvae_ros", batcher_config=batches)
-        rr.set_log_time_enabled(False, recording=self._recording)
-        rr.set_log_tick_enabled(False, recording=self._recording)
+        set_log_time_enabled(False, recording=self._recording)
+        set_log_tick_enabled(False, recording=self._recording)
         self._starts: dict[str, int] = {}
         self._states: dict[tuple[str, ...], str] = {}
         modalities = inference.modalities.values()
