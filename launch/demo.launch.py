@@ -62,7 +62,7 @@ ARGUMENTS = [
 
 
 def make_source(context: LaunchContext) -> list[Node]:
-    """What publishes the sensors."""
+    """The process that publishes the sensors."""
     rate = LaunchConfiguration("rate")
     namespace = LaunchConfiguration("namespace").perform(context).strip("/")
     large_data = LaunchConfiguration("transport").perform(context) == "large_data"

@@ -40,7 +40,7 @@ class DemoError(RuntimeError):
 
 
 def node_command(options: argparse.Namespace) -> list[str]:
-    """What starts the node."""
+    """The command that starts the node."""
     command = [sys.executable, "-m", "smvae_ros.cli.perception_node", "--ros-args"]
     for path in dict.fromkeys([parameters_path(), options.params]):
         command += ["--params-file", str(path)]

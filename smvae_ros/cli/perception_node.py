@@ -55,7 +55,7 @@ def main(args: Sequence[str] | None = None) -> NoReturn:
 
 
 def problems_of_files(args: Sequence[str], node: PerceptionNode) -> Iterator[str]:
-    """Which parameters files on the command line have nothing for the node; ROS says nothing."""
+    """Sentences about parameters files that have nothing for the node, of which ROS is silent."""
     for option, path in pairwise(args):
         if option == "--params-file":
             try:

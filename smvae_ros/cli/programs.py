@@ -1,4 +1,4 @@
-"""What the console commands share: ROS arguments, clean exits, one-line errors."""
+"""Parts of all commands: ROS arguments, clean exits, one-line errors."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ _LENGTHS = {">": struct.Struct(">I"), "<": struct.Struct("<I")}
 
 
 def is_serialised(data: bytes) -> bool:
-    """Whether these bytes begin as a serialised message does, in whichever version."""
+    """True where bytes begin as a serialised message does, in whichever version."""
     return data[:2] in _ENCODINGS and len(data) >= _START
 
 

@@ -1,4 +1,4 @@
-"""What all message adapters share: the error, headers, and making messages of either library."""
+"""Parts of all message adapters: the error, headers, and making messages of either library."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class ForeignMessage(MessageError):
 
 
 class Options(NamedTuple):
-    """How a topic's messages carry a modality; see :meth:`Adapter.to_array`.
+    """Options of how a topic's messages carry a modality; see :meth:`Adapter.to_array`.
 
     Attributes:
         scale: readings of vectors and series are multiplied by it.
@@ -161,7 +161,7 @@ class Adapter(ABC):
             )
 
     def _open(self, message: SerialisedMessage) -> Any:
-        """What :meth:`_to_array` reads of a serialised message."""
+        """The part of a serialised message that :meth:`_to_array` reads."""
         return message.message()
 
     def _from_values(self, values: tuple[float, ...], options: Options) -> np.ndarray:

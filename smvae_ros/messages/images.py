@@ -86,7 +86,7 @@ class ImageAdapter(Adapter):
         if modality.kind == "depth":
             if encoding not in DEPTH_ENCODINGS:
                 raise MessageError(
-                    f"encoding {encoding!r} is no depth; expected {' or '.join(DEPTH_ENCODINGS)}. "
+                    f"encoding {encoding!r} is not depth; expected {' or '.join(DEPTH_ENCODINGS)}. "
                     "Check which topic is configured for this modality"
                 )
             return depth_in_metres(pixels(message, DEPTH_ENCODINGS[encoding], 1))

@@ -113,5 +113,5 @@ class SerialisedMessage:
 
     @property
     def is_plain(self) -> bool:
-        """Whether stamp, frame_id and values can be read."""
+        """True where stamp, frame_id and values can be read."""
         return bool(self._order)

@@ -1,4 +1,4 @@
-"""What a recording lacks, counted over all its snapshots or steps, and said at the end."""
+"""The sensors that a recording lacks, counted over its snapshots or steps, and said at the end."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from smvae_ros.sensors.arrivals import Counters
 
 @dataclass
 class Absences:
-    """Why modalities were not in frames or steps, counted over a recording.
+    """The reasons why modalities were not in snapshots or steps, counted over a recording.
 
     Attributes:
-        counts: modality → cause → frames without it.
+        counts: modality → cause → snapshots without it.
     """
 
     counts: dict[str, Counter[Cause]] = field(default_factory=dict)
     _latest: dict[tuple[str, Cause], Absence] = field(default_factory=dict)
 
     def add(self, absent: Mapping[str, Absence]) -> None:
-        """Counts the modalities that one frame is without."""
+        """Counts the modalities that one snapshot is without."""
         for name, absence in absent.items():
             self.counts.setdefault(name, Counter())[absence.cause] += 1
             self._latest[name, absence.cause] = absence
 
     def frames(self, name: str) -> int:
-        """How many were without a modality."""
+        """The number of snapshots without a modality."""
         return sum(self.counts.get(name, {}).values())
 
     def main(self, name: str) -> Absence:

@@ -6,7 +6,6 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,7 @@ from smvae_core.inference.inference import Inference, NotFiniteError
 from smvae_core.metrics.subset_errors import SubsetErrors
 from smvae_ros.bags import BagError, BagReader
 from smvae_ros.offline.absences import Absences, describe_strayed, describe_unusable, strays
-from smvae_ros.offline.bag_topics import missing_sources
+from smvae_ros.offline.bag_topics import missing_sources, read_messages
 from smvae_ros.offline.lockstep import Event, lockstep
 from smvae_ros.parameters.configuration import make_topic_inputs, sensor_settings
 from smvae_ros.sensors.absence import Cause
@@ -187,14 +186,7 @@ def _events(
     reader: BagReader, sources: Mapping[str, TopicInput], sensors: SensorSet
 ) -> Iterator[Event]:
     """The bag's messages as arrivals at the times at which they were recorded."""
-    names = {source.topic: name for name, source in sources.items() if source.topic}
-    readers = {
-        name: source.reader(partial(reader.deserialise, source.adapter.type_name))
-        for name, source in sources.items()
-    }
-    for topic, _, received_ns, data in reader.messages(names.keys() & reader.topics.keys()):
-        name = names[topic]
-        message = readers[name](data)
+    for name, received_ns, message in read_messages(reader, sources):
         try:
             value = sources[name].incoming(message)
         except ValueError as error:

@@ -1,11 +1,13 @@
-"""Whether a bag holds the topics that the parameters name."""
+"""The topics of a bag that the parameters name, and their messages."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from functools import partial
 
 from smvae_ros.bags import BagError, BagReader
 from smvae_ros.messages import ADAPTERS
+from smvae_ros.messages.serialised import SerialisedMessage
 from smvae_ros.sensors.topic_inputs import TopicInput
 
 
@@ -44,3 +46,17 @@ def missing_sources(reader: BagReader, sources: Mapping[str, TopicInput]) -> dic
                 f"{source.adapter.type_name}; {advice}"
             )
     return missing
+
+
+def read_messages(
+    reader: BagReader, sources: Mapping[str, TopicInput]
+) -> Iterator[tuple[str, int, SerialisedMessage]]:
+    """Modality, time of recording in nanoseconds, and message, in the order of recording; of topics
+    that the bag lacks there are none."""
+    names = {source.topic: name for name, source in sources.items() if source.topic}
+    readers = {
+        name: source.reader(partial(reader.deserialise, source.adapter.type_name))
+        for name, source in sources.items()
+    }
+    for topic, _, received_ns, data in reader.messages(names.keys() & reader.topics.keys()):
+        yield names[topic], received_ns, readers[names[topic]](data)

@@ -27,7 +27,7 @@ Watch = Callable[[str, HealthRecords | None, Observations], object]
 
 @dataclass(frozen=True)
 class BagEvaluation:
-    """What became of one bag.
+    """The outcome for one bag.
 
     Attributes:
         posteriors: of its snapshots.
@@ -49,7 +49,7 @@ class BagEvaluation:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What became of all bags.
+    """The outcome for all bags.
 
     Attributes:
         inference: the model.

@@ -13,7 +13,6 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +37,7 @@ from smvae_core.preprocessing import prepare
 from smvae_ros.bags import BagError, BagReader
 from smvae_ros.messages import ForeignMessage
 from smvae_ros.offline.absences import Absences, strays
-from smvae_ros.offline.bag_topics import missing_sources
+from smvae_ros.offline.bag_topics import missing_sources, read_messages
 from smvae_ros.offline.step_sampler import LEADER, LogStep, StepSampler
 from smvae_ros.parameters.configuration import make_topic_inputs
 from smvae_ros.sensors.topic_inputs import TopicInput
@@ -67,7 +66,7 @@ KEYS = {
 
 @dataclass
 class BagConversion:
-    """What became of a bag.
+    """The outcome for a bag.
 
     Attributes:
         files: written, in order.
@@ -177,7 +176,7 @@ def convert_bag(
 
 
 def _parameters(values: Mapping[str, Any], names: Mapping[str, TopicInput]) -> str:
-    """What decides about the content of the logs, as JSON."""
+    """The parameters that decide about the content of the logs, as JSON."""
     wanted = ("topic", "scale", "joints", "max_age", "max_gap")
     keys = (f"{name}.{setting}" for name in names for setting in wanted)
     return json.dumps({key: values[key] for key in keys if key in values})
@@ -215,19 +214,12 @@ def _steps(
     report: BagConversion,
 ) -> Iterator[LogStep]:
     """Reads the bag once, in the order in which it was recorded."""
-    names = {source.topic: name for name, source in sources.items()}
-    readers = {
-        name: source.reader(partial(reader.deserialise, source.adapter.type_name))
-        for name, source in sources.items()
-    }
-    total = sum(reader.topics[topic].count for topic in names)
-    messages = reader.messages(names.keys())
-    for topic, _, received_ns, data in tqdm(
+    total = sum(reader.topics[source.topic].count for source in sources.values())
+    messages = read_messages(reader, sources)
+    for name, received_ns, message in tqdm(
         messages, desc=reader.path.name, total=total, unit="message", disable=None
     ):
-        name = names[topic]
         modality, source = MODALITIES[name], sources[name]
-        message = readers[name](data)
         try:
             value = source.decode(message)
             if modality.kind != "series":

@@ -129,12 +129,12 @@ class StepSampler:
 
     @property
     def counters(self) -> dict[str, Counters]:
-        """What became of each modality's messages."""
+        """Counts of each modality's messages: used, dropped, unusable."""
         return {name: arrivals.copy_counters() for name, arrivals in self._arrivals.items()}
 
     @property
     def problem(self) -> str:
-        """What is wrong with the images' stamps at the end, or empty."""
+        """The fault of the images' stamps at the end, in words, or empty."""
         repeated = self._arrivals[LEADER].repeated
         return describe_stuck(repeated) if repeated >= STUCK else ""
 
@@ -161,7 +161,7 @@ class StepSampler:
         return steps, False
 
     def _keep(self, name: str, reading: _Reading) -> bool:
-        """Whether it was kept, being neither late nor repeated."""
+        """Keeps a reading; False where it is late or repeated."""
         recent, age = self._recent[name], self._max_age_ns[name]
         if recent and reading.stamp_ns <= recent[-1].stamp_ns:
             if reading.stamp_ns > recent[-1].stamp_ns - age:
@@ -173,7 +173,7 @@ class StepSampler:
         return True
 
     def _is_complete(self, moment: _Reading, now_ns: int) -> bool:
-        """Whether nothing that is still to come can be part of a step."""
+        """True once nothing that is still to come can be part of a step."""
         if now_ns >= moment.received_ns + PATIENCE_NS:
             return True
         newest = [history.stamp_ns for history in self._series.values()]
@@ -203,7 +203,7 @@ class StepSampler:
         return LogStep(trajectory, moment, arrays, absent)
 
     def _explain(self, name: str, image: _Reading, readings: Sequence[_Reading]) -> Absence:
-        """Why none of the readings, in order of receipt, is part of the step of that image."""
+        """The reason why none of the readings, in order of receipt, is part of the step."""
         arrivals, most = self._arrivals[name], self._max_age_ns[name]
         arrivals.apart = None
         before = [r for r in readings if r.received_ns <= image.received_ns] or readings[:1]

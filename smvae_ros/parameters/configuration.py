@@ -31,7 +31,7 @@ _OF_EVERY_NODE = {"use_sim_time", "start_type_description_service"}  # `ros2 par
 def make_topic_inputs(
     modalities: Mapping[str, Modality], values: Mapping[str, Any]
 ) -> dict[str, TopicInput]:
-    """Where each modality comes from, according to the parameters' values.
+    """The topic and message type of each modality, according to the parameters' values.
 
     Raises:
         MessageError: for a message type without an adapter.

@@ -29,8 +29,11 @@ Check = Callable[[Any], "str | None"]
 
 
 class Changes(Enum):
-    """When a parameter may change, in words. Those that decide which model is loaded and what is
-    subscribed only do while the node is unconfigured."""
+    """Times at which a parameter may change, in words.
+
+    Those that decide which model is loaded and what is subscribed only change while the node is
+    unconfigured.
+    """
 
     AT_ONCE = "at any time, and acts at once"
     UNCONFIGURED = "only while the node is unconfigured"
@@ -81,7 +84,7 @@ class Declaration:
         return float(value) if isinstance(self.default, float) and type(value) is int else value
 
     def problem(self, value: Any) -> str | None:
-        """What is wrong with a value of any type, or None."""
+        """The fault of a value of any type, in words, or None."""
         if type(value) is not type(self.default):
             return f"must be of type {type(self.default).__name__}, not {type(value).__name__}"
         if self.limits is not None:
@@ -302,7 +305,7 @@ _DEFAULT_TYPES: dict[Kind, str] = {
 
 
 def modality_parameters(name: str, kind: Kind) -> tuple[Declaration, ...]:
-    """What can be set for one modality of the checkpoint.
+    """The parameters of one modality of the checkpoint.
 
     Args:
         name: of the modality, with which the parameters' names begin.

@@ -11,8 +11,10 @@ def full_name(namespace: str) -> str:
 
 
 def absolute_topic(topic: str, node: str) -> str:
-    """What a topic is for the node of that full name: ``x`` is one in the node's namespace, ``~/x``
-    one below the node; ``/x`` and empty stay as they are."""
+    """The absolute name of a topic of the node of that full name.
+
+    ``x`` lies in the node's namespace, ``~/x`` below the node; ``/x`` and empty stay as they are.
+    """
     if topic.startswith("~"):
         return f"{node}/{topic[1:].lstrip('/')}".rstrip("/")
     if not topic or topic.startswith("/"):

@@ -84,7 +84,7 @@ class NodeParameters:
 
     @property
     def problem(self) -> str | None:
-        """What is wrong with the values that the node was started with."""
+        """The faults of the values that the node was started with, in words, or None."""
         return "; ".join(self._problems.values()) or None
 
     def declare_modalities(self, modalities: Iterable[Modality]) -> None:

@@ -49,7 +49,7 @@ def read_parameters(paths: Iterable[Path], node: str) -> dict[str, Any]:
 
 
 def sections(path: Path) -> dict[str, dict[str, Any]]:
-    """What a file holds: names with their wildcards, such as ``/**`` → values by dotted name.
+    """The sections of a file: names with their wildcards, such as ``/**`` → values by dotted name.
 
     Raises:
         ValueError: for a file that is missing, empty, or no parameters file.
@@ -110,6 +110,6 @@ def _flat(tree: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
 
 
 def _matches(section: str, node: str) -> bool:
-    """Whether a section is for a node; the expressions are those of rclpy (node.cpp)."""
+    """True where a section is for a node; the expressions are those of rclpy (node.cpp)."""
     pattern = re.escape(section).replace(r"/\*\*", r"(/\w+)*").replace(r"/\*", r"(/\w+)")
     return re.fullmatch(pattern, node) is not None

@@ -1,4 +1,4 @@
-"""What a watcher outside the node sees: every output with its time of arrival, as it arrives."""
+"""Every output of the node with its time of arrival, as a watcher outside of it sees them."""
 
 from __future__ import annotations
 
@@ -29,7 +29,6 @@ class DemoRecording:
     Attributes:
         received: stamp of a frame → monotonic time of its latent's arrival, in nanoseconds.
         subsets: stamp → modalities used, joined by +.
-        model_ms: stamp → duration of the model (encode and decode), in milliseconds.
         predictions: modality → stamp → image message.
         published: stamp → monotonic time at which the last input of that moment was published.
         messages_in: inputs published so far.
@@ -40,7 +39,6 @@ class DemoRecording:
     ) -> None:
         self.received: dict[int, int] = {}
         self.subsets: dict[int, str] = {}
-        self.model_ms: dict[int, float] = {}
         self.predictions: dict[str, dict[int, Image]] = {name: {} for name in images}
         self.published: dict[int, int] = {}
         self.messages_in = 0
@@ -68,7 +66,6 @@ class DemoRecording:
     def _on_status(self, message: DiagnosticArray) -> None:
         stamp, values = stamp_ns(message), {v.key: v.value for v in message.status[0].values}
         self.subsets[stamp] = values["subset"]
-        self.model_ms[stamp] = float(values["encode_ms"]) + float(values["decode_ms"])
 
     def latencies_ms(self, last: int | None = None) -> np.ndarray:
         """Milliseconds from publishing the last input of a moment to the latent's arrival, of the
@@ -82,7 +79,7 @@ class DemoRecording:
         return dict(Counter(self.subsets.values()))
 
     def line(self, seconds: float) -> str:
-        """What has happened since the last call, in a line.
+        """A line about the time since the last call.
 
         Args:
             seconds: of the bag, so far.

@@ -37,7 +37,7 @@ IMAGES = adapter("sensor_msgs/msg/Image")
 
 @dataclass(frozen=True)
 class Truth:
-    """What the camera saw, from the bag.
+    """The camera's images, from the bag.
 
     Attributes:
         stamps: (N,) int64, nanoseconds.

@@ -80,7 +80,7 @@ def most_frequent(evaluation: Evaluation) -> tuple[str, ...]:
 def _headlines(
     inference: Inference, summary: Summary, together: Sequence[str]
 ) -> Iterator[tuple[str, str]]:
-    """What it is and the skill: of images (or where there is none, of all) from everything, and
+    """Titles and skills: of images (or where there is none, of all) from everything, and
     from what is left without images (or without itself)."""
     visual = [name for name in together if inference.modalities[name].kind in VISUAL]
     blind = [name for name in together if name not in visual]

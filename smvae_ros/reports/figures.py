@@ -1,4 +1,4 @@
-"""What the figures of several reports share."""
+"""Parts of figures that several reports share."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def colour_of(number: int) -> str:
 
 
 def depth_style(images: np.ndarray) -> dict[str, Any]:
-    """How ``imshow`` colours depth, alike for all pictures of a figure.
+    """Options with which ``imshow`` colours depth, alike for all pictures of a figure.
 
     Args:
         images: the true ones, metres, NaN where there is no reading.
