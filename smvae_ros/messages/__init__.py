@@ -27,10 +27,7 @@ from smvae_ros.messages.types import Types, bag_types, full_type_name, installed
 from smvae_ros.messages.vectors import (
     Float64MultiArrayAdapter,
     JointStateAdapter,
-    TwistAdapter,
-    TwistStampedAdapter,
-    WrenchAdapter,
-    WrenchStampedAdapter,
+    TwoVectorsAdapter,
 )
 
 __all__ = [
@@ -57,10 +54,14 @@ ADAPTERS: dict[str, Adapter] = {
     for known in (
         ImageAdapter(),
         CompressedImageAdapter(),
-        WrenchStampedAdapter(),
-        WrenchAdapter(),
-        TwistStampedAdapter(),
-        TwistAdapter(),
+        *(
+            TwoVectorsAdapter(name, parts, places, has_header)
+            for name, parts, places in (
+                ("Wrench", ("force", "torque"), range(6)),
+                ("Twist", ("linear", "angular"), (0, 1, 2, 5)),
+            )
+            for has_header in (True, False)
+        ),
         JointStateAdapter(),
         Float64MultiArrayAdapter(),
     )

@@ -70,9 +70,9 @@ class Adapter(ABC):
             otherwise. Such messages are read without deserialising them, at 1 kHz.
     """
 
-    type_name: ClassVar[str]
+    type_name: str
     kinds: ClassVar[Collection[str]]
-    has_header: ClassVar[bool] = True
+    has_header: bool = True
     values: ClassVar[int] = 0
 
     def to_array(

@@ -24,100 +24,57 @@ STATE = ("position", "velocity")
 MAXIMUM_JOINTS = 1000
 
 
-def _vector3(types: Types, values: Sequence[float]) -> Any:
-    x, y, z = values
-    return make_message(types, "geometry_msgs/msg/Vector3", x=x, y=y, z=z)
+class TwoVectorsAdapter(Adapter):
+    """A message of geometry_msgs with two Vector3, bare or stamped ↔ some of their six values.
 
+    Of a wrench all: fx fy fz tx ty tz in N and N m. Of a twist linear x y z and angular z; with
+    ``scale`` the period of control, velocities become displacements per step.
 
-class WrenchAdapter(Adapter):
-    """geometry_msgs/Wrench ↔ one reading (6,): fx fy fz tx ty tz in N and N m."""
-
-    type_name = "geometry_msgs/msg/Wrench"
-    kinds = ("series", "vector")
-    has_header = False
-    values = 6
-
-    def _from_values(self, values: tuple[float, ...], options: Options) -> np.ndarray:
-        return plausible_vector(values, options, "wrench")
-
-    def _to_array(self, message: Any, modality: Modality, options: Options) -> np.ndarray:
-        force, torque = message.force, message.torque
-        values = (force.x, force.y, force.z, torque.x, torque.y, torque.z)
-        return self._from_values(values, options)
-
-    def _to_message(
-        self, array: np.ndarray, modality: Modality, types: Types, header: Any, options: Options
-    ) -> Any:
-        values = newest_reading(array, 6, options.scale)
-        return make_message(
-            types,
-            "geometry_msgs/msg/Wrench",
-            force=_vector3(types, values[:3]),
-            torque=_vector3(types, values[3:]),
-        )
-
-
-class WrenchStampedAdapter(WrenchAdapter):
-    """geometry_msgs/WrenchStamped ↔ one reading (6,), like Wrench."""
-
-    type_name = "geometry_msgs/msg/WrenchStamped"
-    has_header = True
-
-    def _to_array(self, message: Any, modality: Modality, options: Options) -> np.ndarray:
-        return super()._to_array(message.wrench, modality, options)
-
-    def _to_message(
-        self, array: np.ndarray, modality: Modality, types: Types, header: Any, options: Options
-    ) -> Any:
-        wrench = super()._to_message(array, modality, types, header, options)
-        return make_message(types, self.type_name, header=header, wrench=wrench)
-
-
-class TwistAdapter(Adapter):
-    """geometry_msgs/Twist ↔ (4,): linear x y z and angular z, times ``scale``.
-
-    With ``scale`` the period of control, velocities become displacements per step.
+    Args:
+        name: of the bare message.
+        parts: its two fields.
+        places: of the values in the array among the six.
+        has_header: for the stamped message, which holds the bare one.
     """
 
-    type_name = "geometry_msgs/msg/Twist"
     kinds = ("series", "vector")
-    has_header = False
     values = 6
 
+    def __init__(
+        self, name: str, parts: tuple[str, str], places: Sequence[int], has_header: bool
+    ) -> None:
+        self.type_name = f"geometry_msgs/msg/{name}{'Stamped' * has_header}"
+        self.has_header = has_header
+        self._bare = f"geometry_msgs/msg/{name}"
+        self._field = name.lower()
+        self._parts, self._places = parts, places
+
     def _from_values(self, values: tuple[float, ...], options: Options) -> np.ndarray:
-        return plausible_vector((*values[:3], values[5]), options, "twist")
+        return plausible_vector([values[p] for p in self._places], options, self._field)
 
     def _to_array(self, message: Any, modality: Modality, options: Options) -> np.ndarray:
-        linear, angular = message.linear, message.angular
-        values = (linear.x, linear.y, linear.z, angular.x, angular.y, angular.z)
+        bare = getattr(message, self._field) if self.has_header else message
+        vectors = [getattr(bare, part) for part in self._parts]
+        values = tuple(getattr(vector, axis) for vector in vectors for axis in "xyz")
         return self._from_values(values, options)
 
     def _to_message(
         self, array: np.ndarray, modality: Modality, types: Types, header: Any, options: Options
     ) -> Any:
-        x, y, z, yaw = newest_reading(array, 4, options.scale)
-        return make_message(
-            types,
-            "geometry_msgs/msg/Twist",
-            linear=_vector3(types, (x, y, z)),
-            angular=_vector3(types, (0.0, 0.0, yaw)),
-        )
-
-
-class TwistStampedAdapter(TwistAdapter):
-    """geometry_msgs/TwistStamped ↔ (4,), like Twist."""
-
-    type_name = "geometry_msgs/msg/TwistStamped"
-    has_header = True
-
-    def _to_array(self, message: Any, modality: Modality, options: Options) -> np.ndarray:
-        return super()._to_array(message.twist, modality, options)
-
-    def _to_message(
-        self, array: np.ndarray, modality: Modality, types: Types, header: Any, options: Options
-    ) -> Any:
-        twist = super()._to_message(array, modality, types, header, options)
-        return make_message(types, self.type_name, header=header, twist=twist)
+        reading = newest_reading(array, len(self._places), options.scale)
+        given = dict(zip(self._places, reading, strict=True))
+        vectors = {
+            part: make_message(
+                types,
+                "geometry_msgs/msg/Vector3",
+                **{axis: given.get(3 * number + place, 0.0) for place, axis in enumerate("xyz")},
+            )
+            for number, part in enumerate(self._parts)
+        }
+        bare = make_message(types, self._bare, **vectors)
+        if not self.has_header:
+            return bare
+        return make_message(types, self.type_name, header=header, **{self._field: bare})
 
 
 class JointStateAdapter(Adapter):
