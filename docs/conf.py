@@ -1,4 +1,4 @@
-"""The documentation as a site: `make docs` builds it. rosdoc2 takes this file as well."""
+"""The documentation as a site: `make docs` builds it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ release = re.search("<version>(.*)</version>", (ROOT / "package.xml").read_text(
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx.ext.apidoc"]
 exclude_patterns = ["reference/api/*/modules.rst"]
 myst_heading_anchors = 3
-html_theme = "furo" if find_spec("furo") else "sphinx_rtd_theme"
+html_theme = "furo"
 html_title = f"smvae_ros {release}"
 html_show_copyright = False
 html_copy_source = False
@@ -56,11 +56,8 @@ default_role = "code"
 def read_contributing(app: Sphinx, docname: str, source: list[str]) -> None:
     """The page for contributors stands beside README.md, from where its links count."""
     if docname == "contributing":
-        text = (
-            (ROOT / "CONTRIBUTING.md")
-            .read_text()
-            .replace("(CHANGELOG.rst)", "(docs/changelog.rst)")
-        )
+        text = (ROOT / "CONTRIBUTING.md").read_text()
+        text = text.replace("(CHANGELOG.rst)", "(docs/changelog.rst)")
         source[0] = re.sub(r"\]\((?!\w+:|#)", "](../", text)
 
 
