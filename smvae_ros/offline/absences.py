@@ -28,7 +28,7 @@ class Absences:
             self.counts.setdefault(name, Counter())[absence.cause] += 1
             self._latest[name, absence.cause] = absence
 
-    def frames(self, name: str) -> int:
+    def count(self, name: str) -> int:
         """The number of snapshots without a modality."""
         return sum(self.counts.get(name, {}).values())
 
@@ -41,7 +41,7 @@ class Absences:
         """Modality → ``frames`` without it, ``causes`` with their counts, ``reason`` in words."""
         return {
             name: {
-                "frames": self.frames(name),
+                "frames": self.count(name),
                 "causes": {cause.value: count for cause, count in causes.most_common()},
                 "reason": self.main(name).text,
             }

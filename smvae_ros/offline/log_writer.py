@@ -169,7 +169,7 @@ def convert_bag(
     if sampler.problem:
         log.warning("images make no more steps: %s", sampler.problem)
     for name, source in used.items():
-        if report.absences.frames(name) == report.steps:
+        if report.absences.count(name) == report.steps:
             reason = report.absences.main(name).text
             log.warning("no step has %s (%s): %s", name, source.topic, reason)
     return report

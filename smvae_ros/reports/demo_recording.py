@@ -27,7 +27,7 @@ class DemoRecording:
         inputs: topics on which inputs are published.
 
     Attributes:
-        received: stamp of a frame → monotonic time of its latent's arrival, in nanoseconds.
+        received: stamp of a snapshot → monotonic time of its latent's arrival, in nanoseconds.
         subsets: stamp → modalities used, joined by +.
         predictions: modality → stamp → image message.
         published: stamp → monotonic time at which the last input of that moment was published.
@@ -69,13 +69,13 @@ class DemoRecording:
 
     def latencies_ms(self, last: int | None = None) -> np.ndarray:
         """Milliseconds from publishing the last input of a moment to the latent's arrival, of the
-        ``last`` frames or all."""
+        ``last`` snapshots or all."""
         stamps = list(self.received)[-last if last else 0 :]
         pairs = [(self.received[s], self.published[s]) for s in stamps if s in self.published]
         return np.array([(there - here) / 1e6 for there, here in pairs])
 
     def subset_counts(self) -> dict[str, int]:
-        """Modalities used, joined by + → number of frames."""
+        """Modalities used, joined by + → number of snapshots."""
         return dict(Counter(self.subsets.values()))
 
     def line(self, seconds: float) -> str:
@@ -84,11 +84,11 @@ class DemoRecording:
         Args:
             seconds: of the bag, so far.
         """
-        inputs, frames, then = self._printed
+        inputs, snapshots, then = self._printed
         now = time.monotonic()
         self._printed = (self.messages_in, len(self.received), now)
         rate_in = (self.messages_in - inputs) / (now - then)
-        new = len(self.received) - frames
+        new = len(self.received) - snapshots
         latency = self.latencies_ms(new) if new else np.array([])
         latency_text = f"{np.median(latency):6.1f} ms" if len(latency) else "        -"
         subset = next(reversed(self.subsets.values()), "none") if new else "none"

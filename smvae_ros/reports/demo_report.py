@@ -50,15 +50,15 @@ class Truth:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Predicted depth beside the truth, frame by frame, in the order of time.
+    """Predicted depth beside the truth, snapshot by snapshot, in the order of time.
 
     Attributes:
         seconds: (N,) of the bag.
-        stamps: (N,) of the frames, nanoseconds.
+        stamps: (N,) of the snapshots, nanoseconds.
         blind: (N,) bool, whether neither RGB nor depth was live.
         squares: (N,) mean squared error in m².
         mean_squares: (N,) that of the training mean.
-        subsets: live modalities of each frame.
+        subsets: live modalities of each snapshot.
     """
 
     seconds: np.ndarray
@@ -69,7 +69,7 @@ class Comparison:
     subsets: tuple[str, ...]
 
     def skill(self, rows: np.ndarray) -> float:
-        """1 − RMSE / RMSE of the training mean over some frames; NaN where there are none."""
+        """1 − RMSE / RMSE of the training mean over some snapshots; NaN where there are none."""
         if not rows.any():
             return math.nan
         return 1 - math.sqrt(self.squares[rows].mean() / self.mean_squares[rows].mean())
@@ -208,7 +208,7 @@ def _pictures(
 
 
 def _moments(comparison: Comparison, blind: bool, count: int) -> np.ndarray:
-    """Indices of a few frames of one phase: from near the training mean to far, in time order."""
+    """Indices of a few snapshots of a phase: from near the training mean to far, in time order."""
     rows = np.flatnonzero(comparison.blind == blind)
     if not len(rows):
         return rows

@@ -60,7 +60,7 @@ def timeline_figure(
 
     Args:
         inference: the model.
-        records: of the bag, at least one frame.
+        records: of the bag, at least one snapshot.
         health: of its sensors, where the model is calibrated.
     """
     names = tuple(inference.modalities)

@@ -63,7 +63,7 @@ def depth_scale(
         ax=axes,
         fraction=0.03,
         pad=0.01,
-        aspect=30 * share,
+        aspect=6 * share * figure.get_figheight(),  # as long as these are
         shrink=share,
         anchor=(0, below),
     )
@@ -103,12 +103,12 @@ def legend_above(axis: Any, columns: int = 4) -> None:
 
 
 def plot_live(axis: Any, seconds: np.ndarray, subsets: Sequence[str], names: Sequence[str]) -> None:
-    """A row for each modality, marked where it was part of the frame.
+    """A row for each modality, marked where it was part of the snapshot.
 
     Args:
         axis: to draw into.
-        seconds: (N,) of the frames.
-        subsets: modalities of each frame, joined by +.
+        seconds: (N,) of the snapshots.
+        subsets: modalities of each snapshot, joined by +.
         names: all modalities, from top to bottom.
     """
     for row, name in enumerate(reversed(names)):
