@@ -90,7 +90,7 @@ class RerunFile:
         start = self._starts.setdefault(bag, snapshot.taken_ns)
         recording.set_time("seconds", duration=np.timedelta64(snapshot.taken_ns - start, "ns"))
         for name, modality in modalities.items():
-            for source, found in zip(SOURCES, (arrays, prediction.observations), strict=True):
+            for source, found in zip(SOURCES, (arrays, prediction.arrays), strict=True):
                 if name in found:
                     recording.log([root, name, source], _archetype(modality, found[name]))
             state = _state(name, observations, health)

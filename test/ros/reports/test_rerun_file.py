@@ -70,7 +70,7 @@ def test_truth_predictions_and_subsets_stand_at_the_stamps_of_the_bag(tmp_path: 
             found = entities[f"{root}/{name}/truth"]
             assert nanoseconds(found["stamp"]) == [o.snapshot.stamp_ns for o in truth]
             last = truth[-1]
-            guess = inference(last.arrays, predict=(name,)).observations[name]
+            guess = inference(last.arrays, predict=(name,)).arrays[name]
             for columns, array in ((found, last.arrays[name]), (predicted, guess)):
                 check_last(inference.modalities[name].kind, columns, array)
         subsets = [str(row[0]) for row in entities[f"{root}/subset"]["StateChange:state"]]
