@@ -108,7 +108,8 @@ class CompiledRuntime(_MaskedRuntime):
         # To torch all networks are versions of one function, of which it compiles eight at most and
         # runs the others uncompiled.
         settings = torch._dynamo.config
-        settings.recompile_limit = max(settings.recompile_limit, 8 + 2 * len(model.names))
+        limit = max(settings.cache_size_limit, 8 + 2 * len(model.names))
+        settings.cache_size_limit = limit  # the name of recompile_limit before torch 2.7, and since
         super().__init__(model)
 
     def _function(self, network: nn.Module, shape: tuple[int, ...]) -> Function:

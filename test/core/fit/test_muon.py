@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import copy
 
+import pytest
 import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
+
+pytest.importorskip("torch", minversion="2.9", reason="its Muon is newer")
 
 from small_models import random_observations, small_model
 from smvae_core.fit.muon import Muon, MuonAdam
