@@ -45,6 +45,7 @@ from smvae_core.words import counted
 from training.programs import run_program
 from training.provenance import provenance
 from training.run_binding import CONFIGURATION, bind_run, check_run, check_state
+from training.warnings_filter import quieten
 
 MONITOR = "validation/elbo"
 EXPECTED = (MisconfigurationException, ModuleNotFoundError)  # of an accelerator
@@ -138,6 +139,7 @@ def last_state(output: Path) -> Path:
 def configured(arguments: ArgsType = None) -> TrainingCommand:
     """The model, the data and the trainer that arguments, or the content of a configuration,
     describe."""
+    quieten()
     return TrainingCommand(
         SetFitting,
         LogData,
@@ -215,7 +217,8 @@ def _train(cli: TrainingCommand, origin: Mapping[str, str]) -> None:
             "raise --trainer.max_steps or --trainer.max_epochs, and leave out limits of 0 and "
             "--trainer.fast_dev_run"
         )
-    metrics = trainer.validate(cli.model, cli.datamodule, ckpt_path="best", verbose=False)[0]
+    state = best.best_model_path
+    metrics = trainer.validate(cli.model, cli.datamodule, ckpt_path=state, verbose=False)[0]
     if trainer.is_global_zero:
         record = _record(cli, origin, metrics, data)
         save_checkpoint(export, cli.model.model, record, cli.config.half)

@@ -6,7 +6,6 @@ import logging
 import math
 import sys
 import time
-import warnings
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,7 @@ from training.provenance import commit
 from training.studies.labelled_images.protocol import METHODS, Run
 from training.studies.labelled_images.run_data import RunData
 from training.studies.ledger import RunFailed
+from training.warnings_filter import quieten
 
 
 class ValidationCurve(L.Callback):
@@ -59,7 +59,8 @@ def train(run: Run, data: RunData, folder: Path) -> None:
         RunFailed: where training diverged.
         DataSetError, ValueError: where data or configuration cannot be used.
     """
-    _quieten()
+    quieten()
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     protocol = run.protocol
     method = METHODS[run.method]
     module = SetFitting(
@@ -127,10 +128,3 @@ def train(run: Run, data: RunData, folder: Path) -> None:
     }
     save_checkpoint(folder / "model", module.model, record)
     last.unlink(missing_ok=True)
-
-
-def _quieten() -> None:
-    """Keeps what Lightning says of itself with every run out of the log."""
-    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
-    for message in (".*does not have many workers", ".*LeafSpec", ".*directory .* exists"):
-        warnings.filterwarnings("ignore", message)
