@@ -12,6 +12,7 @@ import struct
 from typing import Any
 
 _START = 4  # of the first field
+_NAME = _START + 12  # of a header's frame_id
 _ENCODINGS = frozenset(bytes((0, number)) for number in range(12))  # CDR, and its later versions
 _ORDERS = {b"\0\0": ">", b"\0\1": "<"}
 _STAMPS = struct.Struct(">iI"), struct.Struct("<iI")
@@ -42,6 +43,19 @@ def write_stamp(data: bytearray, seconds: int, nanoseconds: int) -> None:
     _STAMPS[data[1] & 1].pack_into(data, _START, seconds, nanoseconds)
 
 
+def read_frame_id(data: bytes, order: str) -> str:
+    """The frame_id in the header that a message begins with; empty where it is cut off."""
+    return "" if len(data) < _NAME else _text(data[_NAME : _end_of_header(data, order)])
+
+
+def _end_of_header(data: bytes, order: str) -> int:
+    return _NAME + _LENGTHS[order].unpack_from(data, _NAME - 4)[0]
+
+
+def _text(data: bytes) -> str:
+    return bytes(data).rstrip(b"\0").decode("utf-8", "replace")
+
+
 class Fields:
     """The fields of a message, one after the other.
 
@@ -54,11 +68,8 @@ class Fields:
     __slots__ = ("_data", "_order", "_place")
 
     def __init__(self, data: bytes, order: str, has_header: bool) -> None:
-        self._data, self._order, self._place = data, order, _START
-        if has_header:
-            self._place += 8
-            length = self._length()
-            self._place += length
+        self._data, self._order = data, order
+        self._place = _end_of_header(data, order) if has_header else _START
 
     def integers(self, count: int) -> tuple[int, ...]:
         """The next uint32."""
@@ -75,20 +86,14 @@ class Fields:
 
     def text(self) -> str:
         """The next string; less of it where it is cut off."""
-        length = self._length()
-        begin, self._place = self._place, self._place + length
-        return bytes(self._data[begin : self._place]).rstrip(b"\0").decode("utf-8", "replace")
+        (length,) = self.integers(1)
+        self._place += length
+        return _text(self._data[self._place - length : self._place])
 
     def bytes(self, count: int) -> memoryview:
         """The next bytes where they lie; fewer where they are cut off."""
         self._place += count
         return memoryview(self._data)[self._place - count : self._place]
-
-    def _length(self) -> int:
-        """Of the string that follows."""
-        begin = self._place + -(self._place - _START) % 4
-        self._place = begin + 4
-        return _LENGTHS[self._order].unpack_from(self._data, begin)[0]
 
     def _numbers(self, kind: str, size: int, count: int) -> tuple[Any, ...]:
         begin = self._place + -(self._place - _START) % size

@@ -10,7 +10,7 @@ import struct
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from smvae_ros.messages.cdr import Fields, byte_order, read_stamp
+from smvae_ros.messages.cdr import Fields, byte_order, read_frame_id, read_stamp
 
 NANOSECONDS = 1_000_000_000
 MAXIMUM_NAME = 256  # characters of a frame, a joint, ...; longer ones are attacks or garbage
@@ -66,14 +66,9 @@ class SerialisedMessage:
     @property
     def frame_id(self) -> str:
         """As :func:`smvae_ros.messages.frame_id`; empty where it is cut off."""
-        if not self._has_header or not self._order or read_stamp(self._data) is None:
+        if not self._has_header or not self._order:
             return ""
-        fields = Fields(self._data, self._order, False)
-        fields.integers(2)
-        try:
-            return fields.text()[:MAXIMUM_NAME]
-        except struct.error:
-            return ""
+        return read_frame_id(self._data, self._order)[:MAXIMUM_NAME]
 
     def values(self, count: int) -> tuple[float, ...]:
         """The content of a message of nothing but ``count`` float64 after the header, if any.

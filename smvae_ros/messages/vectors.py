@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -48,9 +49,10 @@ class TwoVectorsAdapter(Adapter):
         self._bare = f"geometry_msgs/msg/{name}"
         self._field = name.lower()
         self._parts, self._places = parts, places
+        self._chosen = itemgetter(*places)
 
     def _from_values(self, values: tuple[float, ...], options: Options) -> np.ndarray:
-        return plausible_vector([values[p] for p in self._places], options, self._field)
+        return plausible_vector(self._chosen(values), options, self._field)
 
     def _to_array(self, message: Any, modality: Modality, options: Options) -> np.ndarray:
         bare = getattr(message, self._field) if self.has_header else message
