@@ -1,7 +1,8 @@
 """The files in config/ for RViz, Foxglove and diagnostic_aggregator name what there really is.
 
 None of these tools is on PyPI. What a tool makes of a file is checked against what its source
-reads: diagnostic_aggregator/src/generic_analyzer.cpp, and the panels of Lichtblick, the open fork
+reads: diagnostic_aggregator/src/generic_analyzer.cpp, rviz_default_plugins' ImageDisplay and
+rviz_common's QosProfileProperty, and the panels of Lichtblick, the open fork
 of Foxglove, in which the layout was looked at (docs/how_to/viewers.md).
 """
 
@@ -30,6 +31,10 @@ from smvae_ros.sensors.evidence import Connection, Evidence
 CONFIGURATION = ROOT / "config"
 IMAGE = "sensor_msgs/msg/Image"
 SENSORS = ("rgb", "depth", "force", "action", "proprio")
+RVIZ_IMAGE = {
+    *("Class", "Enabled", "Name", "Topic", "Value"),
+    *("Normalize Range", "Min Value", "Max Value", "Median window"),
+}
 TITLES = {"foxglovePanelTitle", "lichtblickPanelTitle"}
 # Panel → its keys that we use.
 PANELS = {
@@ -95,6 +100,23 @@ def test_rviz_shows_topics_that_there_are() -> None:
     shown = [display["Topic"]["Value"] for display in rviz["Visualization Manager"]["Displays"]]
     assert f"/{NODE_NAME}/overview" in shown
     assert {topic_types()[topic] for topic in shown} == {IMAGE}
+
+
+def test_rviz_knows_every_property_and_hears_what_is_published() -> None:
+    rviz = yaml.safe_load((CONFIGURATION / "perception.rviz").read_text())
+    for display in rviz["Visualization Manager"]["Displays"]:
+        assert display["Class"] == "rviz_default_plugins/Image"
+        assert display.keys() == RVIZ_IMAGE
+        topic = display["Topic"]
+        ours = topic["Value"].startswith(f"/{NODE_NAME}/")
+        assert topic == {
+            "Depth": 1,
+            "Durability Policy": "Volatile",
+            "History Policy": "Keep Last",
+            # Cameras may offer no more; what the node publishes is to arrive.
+            "Reliability Policy": "Reliable" if ours else "Best Effort",
+            "Value": topic["Value"],
+        }
 
 
 def test_foxglove_shows_every_panel_of_the_layout_once() -> None:
