@@ -53,7 +53,7 @@ def add_runs(parser: argparse.ArgumentParser, stages: Sequence[str]) -> None:
         default=RESULTS,
         help=f"folder of the table and of the runs' files (default: {RESULTS})",
     )
-    add("--name", help="of the table's files (default: after data set and networks)")
+    add("--name", help="of the table's files (default: that of the study and its data)")
     add("--only-table", action="store_true", help="make the table of what has been measured")
 
 
