@@ -140,7 +140,7 @@ def convert_bag(
             start = datetime.fromtimestamp(reader.start_ns // 10**9, timezone.utc)
             stamp = start.strftime("%Y%m%d_%H%M%S")
         attributes = {
-            "converted_by": "smvae_ros.cli.bag_to_log",
+            "converted_by": "smvae_ros.bag_to_log",  # as ever: folders are compared by it
             "bag": path.resolve().name,
             "bag_start_ns": reader.start_ns,
             "rate": rate,

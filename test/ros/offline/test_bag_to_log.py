@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 import pytest
 from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
@@ -342,6 +343,8 @@ def test_again_is_the_same_and_otherwise_is_refused(tmp_path: Path) -> None:
     bag = write_small_bag(tmp_path / "bag", 20)
     first = convert(bag, tmp_path / "logs")
     assert convert(bag, tmp_path / "logs").files == first.files
+    with h5py.File(first.files[0]) as file:  # which logs of every version hold
+        assert file.attrs["converted_by"] == "smvae_ros.bag_to_log"
     with pytest.raises(LogError, match=r"made otherwise \(rate 20"):
         convert(bag, tmp_path / "logs", rate=10)
     assert len(convert(bag, tmp_path / "logs", rate=10, trajectory=1).files) == 1
