@@ -41,7 +41,7 @@ setup: $(READY) ## only set up .venv
 
 constraints: ## pin the newest of everything anew, for each Python and distribution (needs uv)
 	for ros in jazzy kilted; do \
-		printf '%s\n' "$(TORCH)" colcon-common-extensions ".[$$ros,$(EXTRAS),landmarks]" \
+		printf '%s\n' "$(TORCH)" colcon-common-extensions ".[$$ros,$(EXTRAS),landmarks,rerun]" \
 			| uv pip compile --quiet --upgrade --universal --python-version 3.11 --no-header \
 				--no-annotate --no-emit-package smvae-ros --output-file constraints.$$ros - || exit 1; \
 	done
