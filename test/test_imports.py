@@ -42,3 +42,14 @@ def test_rooms_point_one_way(capsys: pytest.CaptureFixture[str]) -> None:
     cli = pytest.importorskip("importlinter.cli", reason="import-linter is not installed")
     kept = cli.lint_imports(config_filename=str(ROOT / "pyproject.toml"), no_cache=True) == 0
     assert kept, capsys.readouterr().out
+
+
+def test_tests_import_no_tests() -> None:
+    """Such a test would be skipped where it is run alone: what tests share lies in helpers."""
+    found = [
+        f"{path.relative_to(ROOT)}: {node.module}"
+        for path in sorted((ROOT / "test").rglob("test_*.py"))
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("test_")
+    ]
+    assert found == []

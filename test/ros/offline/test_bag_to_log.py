@@ -15,9 +15,9 @@ import h5py
 import numpy as np
 import pytest
 from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
-from test_hdf5 import writing
 
 from patience import PATIENCE
+from recorder import writing
 from small_bags import MS, START, TOPICS, write_small_bag
 from small_models import IMAGE_SIZE, save_small_checkpoint, small_modalities
 from smvae_core.checkpoint import load_checkpoint

@@ -15,11 +15,11 @@ import h5py
 import numpy as np
 import pytest
 import yaml
-from test_vision_touch import damage_first_chunk
 
 from log_files import STAMP, log_arrays, log_modalities, write_logs, write_many_logs
 from patience import PATIENCE
 from places import ROOT
+from recorder import damage_first_chunk
 from smvae_core.data.logs.cache_folder import CacheError
 from smvae_core.data.logs.conversion import convert_logs
 from smvae_core.data.logs.dataset import open_cache

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from log_files import STAMP, log_arrays
 from places import PYTHONPATH, ROOT
+from recorder import damage_first_chunk
 from smvae_core.data.logs.log_file import open_log
 from smvae_core.data.logs.validation import validate_log
 from smvae_core.data.logs.vision_touch import (
@@ -256,14 +257,6 @@ def test_damaged_data_inside_an_intact_layout(path: Path):
     assert problem.key == "image"
     with pytest.raises(LogError, match="damaged"), open_log(path) as file:
         file.read("image")
-
-
-def damage_first_chunk(path: Path, key: str) -> None:
-    with h5py.File(path) as file:
-        chunk = file[key].id.get_chunk_info(0)
-    with open(path, "r+b") as file:
-        file.seek(chunk.byte_offset + chunk.size // 2)
-        file.write(b"\xff" * 64)
 
 
 def test_other_layouts_of_images_read_the_same(path: Path):
