@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import math
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
+
+from places import ROOT
+from smvae_ros.bundled import model_path
 
 pytest.importorskip("scipy", reason="scipy is not installed")
 from training.studies.sensor_faults.runs import FAULTS
@@ -38,3 +45,18 @@ def test_runs_that_were_never_noticed_count_in_every_figure() -> None:
     page = to_markdown(summary)
     assert "| 4 | 50% | 75% | 20 (-) | bias |" in page
     assert "WARN in 14400 healthy frames (0.20 h): 4, 20.0 an hour" in page
+
+
+def test_scenes_are_computed_by_processes_of_their_own(tmp_path: Path) -> None:
+    pytest.importorskip("mujoco", reason="MuJoCo is not installed")
+    words = ["--scenes", "1", "--fault-scenes", "0", "--steps", "3", "--workers", "1"]
+    places = ["--work", str(tmp_path / "work"), "--output", str(tmp_path / "faults.json")]
+    command = [sys.executable, "-m", "training.studies.sensor_faults", str(model_path())]
+    done = subprocess.run(
+        [*command, *words, *places], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    if "Install EGL" in done.stderr:
+        pytest.skip("MuJoCo cannot render here")
+    assert done.returncode == 0, done.stderr
+    assert json.loads((tmp_path / "faults.json").read_text())["healthy"]["frames"] == 3
+    assert len(list((tmp_path / "work").rglob("1000.json"))) == 1

@@ -15,78 +15,22 @@ every sensor is checked in every frame, with the node's 0.1 as many as fit into 
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
 import os
 import sys
-from collections.abc import Sequence
-from concurrent.futures import as_completed
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
-from typing import Any
 
-import torch
-from tqdm import tqdm
-
-from smvae_core.checkpoint import HEALTH, WEIGHTS, CheckpointError
+from smvae_core.checkpoint import CheckpointError
 from smvae_core.files import check_output, write_text
 from smvae_core.inference.inference import Inference
-from smvae_ros.simulation.graphics import SimulationUnavailable, find_mujoco
+from smvae_ros.simulation.graphics import SimulationUnavailable
 from training.options import number, parser_of
 from training.programs import run_program
 from training.provenance import provenance
-from training.studies.sensor_faults.runs import run_scene, settings
+from training.studies.sensor_faults.runs import settings
+from training.studies.sensor_faults.scenes import run_scenes
 from training.studies.sensor_faults.summary import summarise, to_markdown
-from training.workers import worker_pool
-
-_inference: Inference | None = None
-
-
-def _start_worker(model: Path) -> None:
-    global _inference
-    torch.set_num_threads(1)
-    _inference = Inference.load(model)
-
-
-def _run_worker(file: Path, *scene: Any) -> dict[str, Any]:
-    result = run_scene(_inference, *scene)
-    write_text(file, json.dumps(result) + "\n")
-    return result
-
-
-def run_scenes(options: argparse.Namespace, seeds: Sequence[int]) -> list[dict[str, Any]]:
-    """Results of all scenes, those in the folder ``work`` included.
-
-    Raises:
-        SimulationUnavailable: without MuJoCo or graphics.
-        KeyboardInterrupt: what is finished is in that folder.
-    """
-    find_mujoco()
-    work = options.work / _work_name(options.model, options.steps, options.share)
-    work.mkdir(parents=True, exist_ok=True)
-    results, todo = [], []
-    for k, seed in enumerate(seeds):
-        faulty = k < options.fault_scenes
-        file = work / f"{seed}{'_faults' if faulty else ''}.json"
-        if file.exists():
-            results.append(json.loads(file.read_text()))
-        else:
-            todo.append((file, seed, options.steps, faulty, options.share))
-    with (
-        worker_pool(options.workers, _start_worker, options.model) as pool,
-        tqdm(total=len(seeds), initial=len(results), unit="scene") as bar,
-    ):
-        for future in as_completed([pool.submit(_run_worker, *task) for task in todo]):
-            results.append(future.result())
-            bar.update()
-    return results
-
-
-def _work_name(model: Path, steps: int, share: float) -> str:
-    """Of everything that results depend on."""
-    digest = hashlib.sha256(json.dumps([settings(), steps, share]).encode())
-    for name in (WEIGHTS, HEALTH):
-        digest.update((model / name).read_bytes())
-    return digest.hexdigest()[:12]
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -112,7 +56,7 @@ def main(arguments: list[str] | None = None) -> int:
     return run_program(
         "training.studies.sensor_faults",
         lambda: _run(options, arguments),
-        expected=(SimulationUnavailable,),
+        expected=(SimulationUnavailable, BrokenProcessPool),
     )
 
 
