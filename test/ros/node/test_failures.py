@@ -39,15 +39,6 @@ HOUR = 3600 * SECOND
 
 
 @pytest.fixture(scope="module")
-def domain() -> Iterator[int]:
-    domain = unique_domain_id()
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in ros_environment(domain).items():
-            patch.setenv(name, value)
-        yield domain
-
-
-@pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return save_small_checkpoint(tmp_path_factory.mktemp("model") / "small")
 

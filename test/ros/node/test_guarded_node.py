@@ -36,7 +36,7 @@ from rosgraph_msgs.msg import Clock as ClockMessage
 from std_msgs.msg import Int32
 from std_srvs.srv import SetBool
 
-from ros_processes import Process, ros_environment, start, start_node, unique_domain_id
+from ros_processes import Process, ros_environment, start, start_node
 from small_models import save_small_checkpoint
 from smvae_ros.node.guarded_node import GuardedNode
 from smvae_ros.node.spinning import Spinning
@@ -46,15 +46,6 @@ pytestmark = pytest.mark.dds
 TYPES = range(256)
 KNOWN_TYPES = range(10)
 FAILS = 13  # what the callbacks of the node under test refuse
-
-
-@pytest.fixture(scope="module")
-def domain() -> Iterator[int]:
-    domain = unique_domain_id()
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in ros_environment(domain).items():
-            patch.setenv(name, value)
-        yield domain
 
 
 class Caller:

@@ -27,7 +27,7 @@ from std_srvs.srv import Trigger
 
 from patience import PATIENCE
 from robot import ALL, MS, NODE, Robot, Status, observations
-from ros_processes import Process, ros_environment, start_node, unique_domain_id
+from ros_processes import Process, start_node
 from small_models import save_small_checkpoint, small_model
 from smvae_core.checkpoint import save_checkpoint
 from smvae_core.inference.inference import Inference
@@ -47,15 +47,6 @@ SECOND = 1000 * MS
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return save_small_checkpoint(tmp_path_factory.mktemp("model") / "small", aspect="crop")
-
-
-@pytest.fixture(scope="module")
-def domain() -> Iterator[int]:
-    domain = unique_domain_id()
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in ros_environment(domain).items():
-            patch.setenv(name, value)
-        yield domain
 
 
 @pytest.fixture(scope="module")

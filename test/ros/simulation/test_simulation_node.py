@@ -30,7 +30,7 @@ from rclpy.parameter import Parameter
 from rclpy.qos import QoSProfile
 
 from patience import PATIENCE
-from ros_processes import Process, ros_environment, start, unique_domain_id
+from ros_processes import Process, ros_environment, start
 from smvae_ros.bundled import parameters_path
 from smvae_ros.messages import installed_types, stamp_ns
 from smvae_ros.simulation.faults import FAULTS
@@ -130,15 +130,6 @@ class Listener:
         request = SetParameters.Request(parameters=parameters)
         (result,) = self.call(SetParameters, "set_parameters", request).results
         return "" if result.successful else result.reason
-
-
-@pytest.fixture(scope="module")
-def domain() -> Iterator[int]:
-    domain = unique_domain_id()
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in ros_environment(domain).items():
-            patch.setenv(name, value)
-        yield domain
 
 
 @pytest.fixture(scope="module")
