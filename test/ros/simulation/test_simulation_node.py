@@ -13,6 +13,7 @@ import time
 from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from functools import partial
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -357,8 +358,8 @@ def test_in_a_namespace_so_are_its_topics(domain: int) -> None:
     ],
 )
 def test_what_is_missing_is_said_in_a_line(domain: int, preparation: str, reason: str) -> None:
-    if "disable" in preparation:
-        pytest.importorskip("mujoco", reason="mujoco is not installed (pip install mujoco)")
+    if "disable" in preparation and find_spec("mujoco") is None:
+        pytest.skip("mujoco is not installed (pip install mujoco)")
     code = (
         f"{preparation}\nfrom smvae_ros.cli.simulation_node import main\nraise SystemExit(main())"
     )
