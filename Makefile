@@ -20,10 +20,10 @@ demo: $(READY) ## replay the bundled bag into the live node and write out/demo/r
 	$(BIN)/python -m smvae_ros.cli.demo
 
 test: $(READY) ## run all tests, as many at a time as there are processors
-	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal $(PYTEST)
+	$(BIN)/python -m pytest -n logical --maxprocesses 4 --dist worksteal $(PYTEST)
 
 test-fast: $(READY) ## without those over DDS and those that train
-	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal -m "not dds and not training" $(PYTEST)
+	$(BIN)/python -m pytest -n logical --maxprocesses 4 --dist worksteal -m "not dds and not training" $(PYTEST)
 
 check: $(READY) ## style, imports and types
 	$(BIN)/ruff check .
