@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """Speed, measured: `python -m benchmarks.NAME` prints a table and, as its last line, one JSON
 object that also goes to out/benchmarks/NAME.json."""
 

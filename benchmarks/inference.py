@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """One frame through the model: every way of running it on this machine, in turn.
 
     python -m benchmarks.inference

@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """Importance-sampled log p(x, y): the estimator against the same arithmetic in one plain loop.
 
     python -m benchmarks.likelihood_speed

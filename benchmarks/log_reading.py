@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """Samples per second from Vision&Touch logs: opened for each sample, and converted once.
 
     python -m benchmarks.log_reading

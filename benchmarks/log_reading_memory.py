@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """Memory that training on converted logs needs; `benchmarks.log_reading` starts it.
 
     python -m benchmarks.log_reading_memory CACHE STEPS

@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """Data of a training whose speed is measured: all in memory, and what an epoch of it takes."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """A perception node as it is often written, the peer of benchmarks.node_latency.
 
 One subscription for each topic into an approximate time synchroniser, inference inside the

@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """Latency of the live node over DDS, beside a node as it is often written.
 
     python -m benchmarks.node_latency

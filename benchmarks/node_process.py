@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """The perception node as a process of its own, for benchmarks that run it for long."""
 
 from __future__ import annotations

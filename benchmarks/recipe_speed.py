@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """How fast the recipes of config/training train, and how much of a step is the optimiser's.
 
 Part of `python -m benchmarks.training_speed`.

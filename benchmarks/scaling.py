@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """Time of a training step against the number of modalities M: SMVAE beside MoPoE.
 
     python -m benchmarks.scaling

@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """The sensors of the node's benchmarks: RGB, depth and force, published over DDS."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """A model of the bundled one's modalities that takes as long as is wanted."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """Samples per second in training: one small model four ways, and the recipes of config/training.
 
     python -m benchmarks.training_speed

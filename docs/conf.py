@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """The documentation as a site: `make docs` builds it."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """Writes reference/parameters.md, the reference of the node's parameters, from their declarations.
 
 python docs/parameters.py

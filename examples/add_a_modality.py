@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """Adds a gripper (opening and effort) to the modalities of the bundled model's configuration.
 
     python examples/add_a_modality.py

@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """Encodes action and joints of a recorded moment, and predicts what the cameras would see.
 
     python examples/encode_a_subset.py

@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """Listens to the running node: each latent, with the sensors and the model that it was made of.
 
 python examples/read_the_latent.py

@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """Trains a small model on a folder of robot logs, without a configuration file.
 
     python examples/train_on_logs.py LOGS OUTPUT

@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """The perception node and something to perceive, started together; Ctrl-C ends both.
 
     ros2 launch smvae_ros demo.launch.py                        # replays the bundled bag

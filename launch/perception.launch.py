@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """Starts the perception node, which configures and activates itself.
 
 Without arguments it takes config/perception.yaml and the bundled model. `ros2 launch smvae_ros

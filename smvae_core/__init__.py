@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """Set multimodal variational autoencoder: the model, its mathematics and its data. No ROS here.
 
     modalities, preprocessing:  what sensors give, and how it becomes tensors

@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """A model on disk: a directory with ``model.safetensors`` (weights) and ``model.yaml`` (all else).
 
 A third file, ``health.safetensors``, is there once the model's sensor health was calibrated.

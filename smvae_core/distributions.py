@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """Posteriors q(z|X_s), Gaussian, correlated or a mixture, and likelihoods p(x_i|z)."""
 
 from __future__ import annotations

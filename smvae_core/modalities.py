@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """Modalities: name, shape, likelihood, networks, weight and normalisation of each.
 
 A modality is configuration. Everything that differs between a camera and a force sensor stands in

@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """Readings that no sensor gives, from a cable that is loose or a driver that misreads its device.
 
 They are finite, and one of 1e12 N in a snapshot would make all its other sensors look wrong. Two

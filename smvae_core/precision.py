@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """Precisions that a processor computes in, and those that it only emulates."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """Raw reading → prepared array → network tensor, and back. The only place where this happens.
 
 Two stages, so that a log is converted once and the node does exactly the same:

@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """Numbers and nouns in what people read."""
 
 from __future__ import annotations

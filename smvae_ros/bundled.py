@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """What comes with the package: a trained model, a recorded insertion, the node's parameters."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """What all tests, and the processes that they start, have in common."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """Tests whose packages are not installed are skipped with a word, whatever plugins pytest has."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """What installs the package: setup.py, package.xml and constraints.txt say the same."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """Tables of the documents show the figures of their JSON, rounded."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """Links between documents lead somewhere, and pages that are written by programs are up to date."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """Every script of examples/ runs, is short, and says what it should."""
 
 from __future__ import annotations

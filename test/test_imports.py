@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """Imports between our own modules: what they name exists, and the rooms point one way."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """What earlier versions wrote is read, and found again under the same keys, for ever.
 
 Expected values here are never adapted to the code: a change of one of them loses somebody's data.

@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """Ctrl-C while a program is still loading: no traceback, and the exit code that shells expect."""
 
 from __future__ import annotations

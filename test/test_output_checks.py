@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """Programs that take long say before their work that its result could not be written."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """Every file of results says which command and which commit made it."""
 
 from __future__ import annotations

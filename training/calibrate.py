@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """Calibrates the sensor health of a model: measures on healthy data what is normal.
 
     python -m training.calibrate MODEL CACHE

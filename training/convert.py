@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """Convert a folder of Vision&Touch logs into memory-mapped arrays that training reads.
 
 Interrupted, it continues where it stopped when run again.

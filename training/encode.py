@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """Latents of recorded data: the posterior of every step of converted logs, or every frame of a bag.
 
     python -m training.encode MODEL CACHE --output latents.npz

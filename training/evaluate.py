@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """Measures a model on converted logs: the error of every modality from subsets of them.
 
     python -m training.evaluate CHECKPOINT CACHE --output out/evaluation.json

@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """How every program of training ends: what can be expected to go wrong is one line."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """The origin of a result: the command and the commit that made it."""
 
 from __future__ import annotations

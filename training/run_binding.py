@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """A run of `training.train` is continued only as it began: as configured, and on the same data.
 
 OUTPUT/config.yaml and OUTPUT/data.yaml say how it began. Both are written once, when it does.

@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """Writes logs of the simulated insertion robot in the Vision&Touch format, and bags of it.
 
     python -m training.simulate --output data/simulated --trajectories 40

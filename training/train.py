@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """Trains a model on converted logs and exports it as a checkpoint directory.
 
     python -m training.train --config config/training/insertion.yaml --data.cache CACHE

@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """What Lightning says of itself, and of what is meant so, is kept out of the log."""
 
 from __future__ import annotations

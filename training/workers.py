@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """Worker processes of programs that simulate: Ctrl-C is their parent's matter."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """Malformed and random messages, requests and events over DDS: does the node stay alive and right?
 
     python -m benchmarks.robustness.fuzz --messages 20000 --seed 0

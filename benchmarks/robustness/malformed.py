@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """Messages that no driver should send, out of a seed: what :mod:`benchmarks.robustness.fuzz`
 publishes.
 

@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """Requests that nobody should send to a node, out of a seed, for :mod:`benchmarks.robustness.fuzz`.
 
 Parameters of every type and name, transitions of every id but those that end the node, reloads; and

@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """The node at full rate for a long time: does its memory grow, does it lose anything?
 
     python -m benchmarks.robustness.soak --minutes 20

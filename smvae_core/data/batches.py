@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """Shuffled batches of a data set, whose order depends on nothing but seed and epoch.
 
 That makes an interrupted run continue with exactly the batches that it would have seen, and several

@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """A data set as columns: a modality is a tensor of all samples, in memory or memory-mapped.
 
 A batch is gathered by one indexing operation for each modality; nothing runs once a sample.

@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """Random colours in training: as of another light, another camera, other paint.
 
 A model that has seen few scenes knows them by their colours, and what it makes of an image of

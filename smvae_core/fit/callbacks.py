@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """The state of a run, safe from interruption: whole files, and stops between two steps."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """The data that training reads, as Lightning takes it: a split, and batches of its parts."""
 
 from __future__ import annotations

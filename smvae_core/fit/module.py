@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """Training with Lightning: what a step and a validation do."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """The random numbers of an epoch, one row for each sample, from seed and epoch alone.
 
 A sample's subset and noise do not depend on its place in a batch, on the number of processes, or on

@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """Sensor health: a live sensor whose residuals are not normal (:mod:`smvae_core.residuals`) is
 isolated and reported.
 

@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """The observations of one moment, each compared with what any set of the other sensors predicts."""
 
 from __future__ import annotations

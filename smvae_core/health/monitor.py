@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """The health of every live sensor over time: each is predicted from the others, and what differs
 too much is isolated.
 

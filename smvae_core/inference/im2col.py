@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """Networks for one sample at a time on a CPU, as matrix products in memory that is allocated once.
 
 torch's own convolutions are made for batches: for a single small image, bringing the weights into

@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """The model at work in the node and offline: prepared sample in, prediction out.
 
 One sample at a time, on CPU or CUDA. The posterior is always computed; an observation is predicted

@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """Ways to run the networks of a model for one sample; ``benchmarks.inference`` compares them.
 
 - ``eager``: the modules as they are; everywhere

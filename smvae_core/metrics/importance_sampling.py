@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """Importance-sampled log-likelihoods: one estimator for every model.
 
 For a target set T and a proposal set P (Burda et al. 2015; Rezende et al. 2014),

@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """The subsets of a model's modalities that are measured, of 2^M - 1."""
 
 from __future__ import annotations

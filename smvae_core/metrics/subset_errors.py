@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """Errors of the predictions of every modality from every subset.
 
 The prediction is :meth:`smvae_core.models.multimodal_vae.MultimodalVAE.predict`'s. Its *skill* is

@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """The set VAE and the models it is compared with; each file is one idea, or one paper.
 
 File by file:

@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """CVAE: models some modalities given others, in this direction only.
 
 K. Sohn, H. Lee and X. Yan, "Learning Structured Output Representation using Deep Conditional

@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """Models with one posterior network for each modality, whose outputs are fused afterwards."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """Fusing the experts of single modalities into one posterior: products and mixtures.
 
 Experts are q(z|x_i) = N(μ_i, σ_i²), stacked along a dimension m: mean and log-variance

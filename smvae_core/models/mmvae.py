@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """MMVAE: the mixture of experts, trained by the ELBO or by IWAE with the DReG estimator.
 
 Y. Shi, N. Siddharth, B. Paige and P. Torr, "Variational Mixture-of-Experts Autoencoders for

@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """MoPoE: the mixture of the products of experts of all subsets.
 
 T. Sutter, I. Daunhawer and J. Vogt, "Generalized Multimodal ELBO", ICLR 2021, section 3.

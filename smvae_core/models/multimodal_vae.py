@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """The parts that SMVAE and its baselines share: embedding networks, decoders and likelihoods.
 
     encode: observations → embedding networks E_i → the model's own fusion → q(z|X_s)

@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """MVAE: the product of experts, trained on sub-samples of the modalities.
 
 M. Wu and N. Goodman, "Multimodal Generative Models for Scalable Weakly-Supervised Learning",

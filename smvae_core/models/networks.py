@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """Embedding networks E_i and decoders D_i, chosen by name (Fig. 1 of the paper).
 
 An embedding network maps (B, *shape) to (B, embedding size); a decoder maps (B, latent size) to

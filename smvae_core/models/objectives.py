@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """The bounds that training maximises, β annealing and the L2 regulariser.
 
 With O what a sample observed and S ⊆ O a random non-empty subset, an objective is one of

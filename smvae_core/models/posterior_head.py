@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """From an embedding to the parameters of a Gaussian posterior (the last step of Eq. 7)."""
 
 from __future__ import annotations

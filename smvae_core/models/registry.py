@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """All models by name, and the objectives that each of them is trained with."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """The set encoder g_φ (Eq. 7 and 8): any subset of embeddings → parameters of the posterior.
 
     H   = I + MultiHead(I, X, X)

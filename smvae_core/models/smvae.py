@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """The set multimodal VAE: observations of any subset of modalities ↔ one latent variable.
 
 encode: observations → embedding networks E_i → set encoder g_φ → q(z|X_s)     (Eq. 5–8)

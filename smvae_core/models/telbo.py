@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """TELBO: an ELBO for all modalities together and one for each of them alone.
 
 R. Vedantam, I. Fischer, J. Huang and K. Murphy, "Generative Models of Visually Grounded

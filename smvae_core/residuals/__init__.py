@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """Residuals of sensors, each predicted from others, and what is normal of them.
 
 File by file:

@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """A model and healthy recordings → its :class:`~smvae_core.residuals.calibration.Calibration`."""
 
 from __future__ import annotations

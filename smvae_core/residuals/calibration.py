@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """The normal residuals of every sensor, beside any set of others; kept in the checkpoint.
 
 ``health.safetensors`` in the checkpoint's directory holds plain tensors; its header names the

@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """Measures of one check: how a reading differs from what the other sensors say of it.
 
 The decoders' likelihoods treat sensors as independent given z. Where a model is imperfect they are

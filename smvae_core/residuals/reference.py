@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """The normal residuals of one modality, given one set of others: fitted to healthy data.
 
 Features (:mod:`smvae_core.residuals.features`) become numbers in units of their healthy spread, are

@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """rosbag2 bags without ROS: what reads them and what writes them."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """zstd as rosbag2 uses it: over whole files, and over single messages."""
 
 from __future__ import annotations

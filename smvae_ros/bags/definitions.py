@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """Message types of a bag: by the definition that it carries, or by the one that is known here."""
 
 from __future__ import annotations

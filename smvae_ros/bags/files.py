@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """Where a bag's messages lie on the disk: its files by their content, compressed or not."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """One MCAP file (mcap.dev/spec), read whatever wrote it.
 
 rosbags' reader wants the profile ``ros2``, schemas of ROS 2 only, and indexes; this one reads the

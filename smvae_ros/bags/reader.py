@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """Reading rosbag2 bags without ROS: what every tool reads them with."""
 
 from __future__ import annotations

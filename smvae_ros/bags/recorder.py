@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """Serialised messages of live topics, straight from rclpy's subscriptions into a bag."""
 
 from __future__ import annotations

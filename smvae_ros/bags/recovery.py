@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """Bags whose recording was cut short, by ``kill -9`` or a full disk: what was written is readable.
 
 An MCAP file that was not closed lacks its footer, without which no program reads it, but all that

@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """A bag's serialised messages, straight to rclpy's publishers with their recorded timing."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """One SQLite file of a rosbag2 bag, read with what stands beside it.
 
 A recorder that was killed leaves a write-ahead log (``-wal``) or a rollback journal beside its

@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """What a bag's files have in common, whatever their format: channels, and parts of messages.
 
 A channel is a topic in one file. A part is a piece of a file whose messages come in the order of

@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """The topics of a bag, over all its files, and why some of them cannot be read."""
 
 from __future__ import annotations

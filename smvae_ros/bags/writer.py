@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """Writing rosbag2 bags without ROS, on rosbags."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """Converts a recorded bag into Vision&Touch logs, so that a model trains on one's own robot.
 
     ros2 run smvae_ros bag_to_log BAG OUTPUT --params my_perception.yaml

@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """The demo: a recorded insertion replayed into the live node, with the camera cut off for a while.
 
     python -m smvae_ros.cli.demo

@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 r"""Runs recorded bags through the sensor set and the model, without DDS and without waiting.
 
     ros2 run smvae_ros evaluate BAG [BAG ...] --output out/evaluation.json \

@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """Ctrl-C while a program loads its libraries, which takes torch seconds: it ends without a word.
 
 Packages with programs call :func:`listen_while_loading` first of all. It changes something only in

@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """Runs :class:`smvae_ros.node.perception.PerceptionNode`; ``python -m`` works too."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """Records live topics into a rosbag2 bag, without rosbag2: the command.
 
 ``ros2 run smvae_ros record OUTPUT TOPICS...``; the work is done by

@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """Makes a whole bag of what a recording that was cut short has left: the command.
 
 ``ros2 run smvae_ros recover BAG OUTPUT``; the work is done by :mod:`smvae_ros.bags.recovery`.

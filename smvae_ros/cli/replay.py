@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """Replays a rosbag2 bag into ROS 2 with its recorded timing, without rosbag2: the command.
 
 ``ros2 run smvae_ros replay BAG``; the work is done by :class:`smvae_ros.bags.replayer.Replayer`.

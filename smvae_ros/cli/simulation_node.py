@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """The simulated insertion robot, live: publishes its sensors in real time. ``ros2 run smvae_ros
 simulation_node``.
 

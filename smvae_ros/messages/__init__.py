@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """message ↔ array: one small adapter for each message type, by the type's ROS name.
 
 >>> adapter("sensor_msgs/msg/Image").to_array(message, rgb)          # uint8 (H, W, 3)

@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """sensor_msgs/CameraInfo: making one, and scaling one to the resolution of the model."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """The layout of CDR, in which messages travel and lie in bags.
 
 The first two of four bytes name the encoding; fields follow, each aligned to a multiple of its

@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """sensor_msgs/CompressedImage ↔ RGB and depth arrays: JPEG and PNG; 16-bit PNG and RVL for depth.
 
 ``format`` and the 12 bytes before the picture of compressedDepth are those of image_transport's

@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """Parts of all message adapters: the error, headers, and making messages of either library."""
 
 from __future__ import annotations

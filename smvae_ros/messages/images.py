@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """sensor_msgs/Image ↔ RGB and depth arrays, without cv_bridge for the encodings that cameras use.
 
 Depth follows REP 118: 16UC1 counts millimetres with 0 for "no reading", 32FC1 holds metres; mono16

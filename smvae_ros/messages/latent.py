@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """Latents ↔ sensor_msgs/Image: encoding 32FC2, height 1, width D, (mean, log-variance) a pixel.
 
 A message with a header and a type that every tool knows: it goes into bags, message filters and

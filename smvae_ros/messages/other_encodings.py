@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """Images of encodings that only cv_bridge knows (nv21, nv24, what its newer versions add)."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """RVL, the code of compressedDepth (Wilson, Fast Lossless Depth Image Compression, 2017).
 
 Little-endian 32-bit words hold nibbles, the first in the highest bits. A number is a row of nibbles

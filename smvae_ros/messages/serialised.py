@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """A message as it came over the wire, of which only what is used is decoded.
 
 Decoding costs more than receiving: a camera at 30 Hz of which a frame uses every third image, or a

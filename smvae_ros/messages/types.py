@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """Message classes by ROS type name, from a ROS installation or from rosbags.
 
 The adapters in :mod:`smvae_ros.messages` make messages of either kind; which one they make is

@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """Wrenches, twists, joint states and bare number arrays ↔ vectors and readings of a series."""
 
 from __future__ import annotations

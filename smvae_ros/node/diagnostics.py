@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """The health of node and sensors, for ``/diagnostics`` once a second.
 
 ``<node>: perception`` is about the whole, ``<node>: <modality>`` about one sensor, where ``<node>``

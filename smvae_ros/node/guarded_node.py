@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """Nodes that nothing which comes over the wire can end.
 
 Callbacks that rclpy itself brings along raise for what others send: those of the parameter services

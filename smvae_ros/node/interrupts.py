@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """Signals that end a program, remembered until it is convenient."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """diagnostic_msgs/DiagnosticStatus from plain values."""
 
 from __future__ import annotations

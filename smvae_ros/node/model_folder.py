@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """Which checkpoints the node loads: those in one folder, chosen by whoever starts it.
 
 The parameter ``checkpoint`` can be set by everybody on the network; without this, it would name any

@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """``~/overview``: a picture of one snapshot, what is live beside what the model predicts.
 
 A column for each modality: its name and its age in milliseconds, or that it was not live, or left

@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """The lifecycle node: topics → sensor set → inference → topics.
 
 configure loads the model that the parameter ``checkpoint`` names, warms every network up and makes

@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """From topics to outputs: what there is of the node only while it is configured."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """Quality-of-service events of a subscription, asked for instead of delivered.
 
 rclpy's EventsExecutor crashes or hangs when such an event comes while its subscription is being

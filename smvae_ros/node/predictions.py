@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """One run of the model: what went in, what came out, and how long each stage took."""
 
 from __future__ import annotations

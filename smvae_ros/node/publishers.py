@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """The node's publishers. Nothing is decoded or built for which nobody listens.
 
 ``~/latent``                    posterior (:mod:`smvae_ros.messages.latent`), before all others

@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """``~/reload_model``, answered from a thread of its own.
 
 Loading takes a while, and rclpy runs one callback at a time: in the node's own executor, no message

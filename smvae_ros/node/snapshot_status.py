@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """``~/status``: how one snapshot came about, as diagnostic_msgs/DiagnosticArray.
 
 The first status is ``<node>: frame``, where ``<node>`` has the node's namespace

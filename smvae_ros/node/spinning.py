@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """Runs the callbacks of a node until somebody has had enough, whatever goes wrong in them.
 
 One long call of the executor, not many short ones: rclpy's EventsExecutor keeps 32 bytes of each

@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """How long the stages of snapshots take, and how many in a row were late."""
 
 from __future__ import annotations

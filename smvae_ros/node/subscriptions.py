@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """The node's subscriptions. Their callbacks only store, serialised as it came what can wait."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """Logging that cannot flood: each complaint about a subject at most once in a while.
 
 rclpy's own throttle counts by the node's clock, which stands still under ``use_sim_time`` without

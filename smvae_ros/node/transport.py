@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """Fast DDS' transport for large messages, and why it may not be used although it was asked for."""
 
 from __future__ import annotations

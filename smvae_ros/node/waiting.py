@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """A sensor set that one thread fills, and another waits for.
 
 When a snapshot is due is the sensor set's rule (:mod:`smvae_ros.sensors.due`). Here is only how the

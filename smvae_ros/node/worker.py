@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """The thread that owns the model: takes the newest snapshot, runs the model, publishes.
 
 A slow model lowers the rate of snapshots, never their freshness: what arrives meanwhile replaces

@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """The sensors that a recording lacks, counted over its snapshots or steps, and said at the end."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """A bag through sensor set and model: the posteriors that the live node makes of its messages."""
 
 from __future__ import annotations

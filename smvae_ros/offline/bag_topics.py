@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """The topics of a bag that the parameters name, and their messages."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """Recorded bags held against the model: errors of every subset, predictions, sensor health."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """The sensors' health in each snapshot of a bag, by the node's own monitor."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """A recorded run through the sensor set, without threads and clocks: the same snapshots every
 time."""
 

@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """A recorded bag as Vision&Touch logs, with the sensors' topics and scales of the live node.
 
 Each step takes the newest usable reading of each sensor, see

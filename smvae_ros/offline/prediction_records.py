@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """Predictions of each snapshot of a bag, held against what the bag has."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """Messages that arrive whenever they like → steps on an even grid of time, as logs hold them.
 
 The colour image leads, since every step of a log must have one: a trajectory begins with an image,

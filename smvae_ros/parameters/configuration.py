@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """The parameters' values: as a parameters file gives them, and what is made of them.
 
 No ROS import: the node and offline tools make the same of the same values.

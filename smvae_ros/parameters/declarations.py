@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """The node's parameters, each described once.
 
 From here come their values' checks, what `ros2 param describe` says, the comments of

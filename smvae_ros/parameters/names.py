@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """Names of the node and of its topics, as ROS 2 resolves them."""
 
 from __future__ import annotations

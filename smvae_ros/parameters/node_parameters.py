@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """The parameters of a node: declared for the modalities of its model, changed or refused."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """ROS 2 parameters files, read without ROS as rcl and rclpy read them.
 
 A file holds sections: the full name of a node, written at once or nested by namespace, and under it

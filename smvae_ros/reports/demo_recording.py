@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """Every output of the node with its time of arrival, as a watcher outside of it sees them."""
 
 from __future__ import annotations

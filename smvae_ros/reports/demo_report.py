@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """The demo's report: what the node predicted beside what the camera saw."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """The figures of an evaluation: images beside the predicted ones, and snapshots over time.
 
 What the bag does not have takes no room: sensors that no snapshot has, curves without a value.

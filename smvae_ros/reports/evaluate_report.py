@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """The page of an evaluation: errors of every subset, and each bag over time."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """Self-contained HTML pages: a template with the text, and figures embedded as PNG."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """An evaluation as a file for Rerun: what the sensors gave beside what the model predicted."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """Why a modality is not in a snapshot, or in a step of a log, and what to do about it.
 
 Decided and worded here alone: ``~/status`` and ``/diagnostics`` of the live node, ``evaluate`` and

@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """What became of one modality's messages: counted, and remembered to explain an absence."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """What is kept of one modality: its newest message, and what counts where that proves unusable.
 
 Times are integer nanoseconds. A stamp is the time in a message's header and may be missing, jump or

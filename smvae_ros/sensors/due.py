@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """When a snapshot is due: a rule about what is kept of the modalities, and the time.
 
 When the trigger modality arrives, at most ``gather_ms`` are spent waiting for the other live

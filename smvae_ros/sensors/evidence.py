@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """What is known of a modality's messages: from it :mod:`smvae_ros.sensors.absence` explains why it
 is absent."""
 

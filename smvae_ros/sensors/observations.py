@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """From a snapshot's messages to its observations: prepared arrays, as the model takes them."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """One modality of a sensor set: what is kept of it, and what became of its messages."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """The newest reading of each modality, its age, and when a set of them becomes a snapshot.
 
 There is no synchroniser. Every modality has one newest-wins buffer

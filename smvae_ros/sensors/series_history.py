@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """The latest readings of a series, out of which windows on the model's grid are made.
 
 Times are those of :mod:`smvae_ros.sensors.buffers`.

@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """When a sensor set makes snapshots, and how it judges each modality."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """The messages of one moment, with their ages."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """Where the observations of a modality come from: topic and message adapter with its options.
 
 The node and offline tools turn messages into the model's input here, and so cannot differ.

@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """The RGB-D camera: a clean rendering, and what a sensor makes of it."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """What can go wrong with a sensor: the same faults for the live simulation and for offline studies.
 
 No ROS import; a :class:`FaultInjector` takes and gives arrays in raw units, so that it serves steps

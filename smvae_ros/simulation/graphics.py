@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """Finding MuJoCo and a way to render without a screen (EGL, else OSMesa)."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """The insertion robot: one random scene and trajectory that can be stepped at 20 Hz.
 
 Time alignment, as in the logs: step i is the state at t_i; its picture is rendered at t_i, its 50

@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """The scripted behaviour: wander, approach, touch, search, insert, retract, and again.
 
 It knows where the hole is, as a script may, but believes it to lie a few millimetres elsewhere, and

@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """The insertion scene: arm, peg, box with a hole, camera and lights, varied by a seed.
 
 World frame: metres, z up, the table is z = 0, the box stands around the origin. The four joints of

@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """Patterns on surfaces of a realistic scene: a grey picture each, which multiplies the colour."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """A step of the robot as ROS messages, on the topics of ``config/perception.yaml``.
 
 No ROS import: messages are made of the classes that the caller's lookup gives, so that the same

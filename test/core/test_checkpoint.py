@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """A checkpoint comes back as it was written, or not at all and with a clear message."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """The Gaussian posterior and the likelihoods against formulas written by hand."""
 
 from __future__ import annotations

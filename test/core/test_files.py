@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """Output files appear whole or not at all, and their place is tried before the work."""
 
 from __future__ import annotations

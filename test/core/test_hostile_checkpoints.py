@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """A checkpoint made to do harm: nothing in it is run, and no memory is taken for what it claims."""
 
 from __future__ import annotations

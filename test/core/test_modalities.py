@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """A modality describes itself completely, refuses what does not fit, and survives YAML."""
 
 from __future__ import annotations

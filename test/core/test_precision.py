@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """A precision that a processor only emulates is named where it is chosen."""
 
 from __future__ import annotations

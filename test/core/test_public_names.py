@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """What `from smvae_core import ...` gives, and that it costs nothing before it is asked for."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """One recorded run as every kind of bag, and what the tools make of a bag."""
 
 from __future__ import annotations

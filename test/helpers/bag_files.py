@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """Bags byte by byte, as other recorders, options and versions write them.
 
 Only for tests: nothing of it knows how the package reads.

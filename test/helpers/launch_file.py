@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """Runs a launch file as `ros2 launch` does, in a process of its own: launch changes loggers, signal
 handlers and the environment of the one that it runs in.
 

@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """An SMVAE that is a linear-Gaussian model, so that everything about it has a closed form.
 
     z ~ N(0, I),   x_i | z ~ N(A_i z + b_i, s_i² I)

@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """How long tests wait for what must happen."""
 
 # Seconds within which everything has happened also on a machine with much else to do. Waiting ends

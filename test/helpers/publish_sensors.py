@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """Publishes all sensors at 40 Hz until it is killed: a driver that a test can kill."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """Logs that a recorder of another process has open, or has left damaged."""
 
 from __future__ import annotations

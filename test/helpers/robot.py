@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """The other end of the perception node: publishes sensors, hears what the node says, over DDS."""
 
 from __future__ import annotations

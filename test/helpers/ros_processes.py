@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """Real processes over real DDS for tests, each test in a domain of its own."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """The originals of the benchmark data sets, where they lie beside the checkout."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """How far two ways to the same number may lie apart in single precision."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """A recorded run with the topics of config/perception.yaml, written without a simulator."""
 
 from __future__ import annotations

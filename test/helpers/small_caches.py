@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """A converted cache of small logs, in which sensors fail now and then."""
 
 from __future__ import annotations

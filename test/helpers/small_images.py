@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """Small data sets in the formats of the originals: gzipped IDX files, and CelebA's layout."""
 
 from __future__ import annotations

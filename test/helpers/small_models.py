@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """Models of all five Vision&Touch modalities, small enough for a test to run hundreds of times."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """Four sensors for tests of the sensor set, and the times that they are told in."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """Steps of the simulated robot."""
 
 from smvae_ros.simulation.insertion import InsertionRobot, Step

@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """A likelihood study that takes seconds: tiny data, two epochs, few draws."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """A configuration of `training.train` for small models, its runs here, and what they log."""
 
 from __future__ import annotations

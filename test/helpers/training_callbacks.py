@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """A callback for tests, given to `training.train` on its command line."""
 
 from __future__ import annotations

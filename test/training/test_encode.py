@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """`python -m training.encode`: the latents of logs and bags are those of the live model."""
 
 from __future__ import annotations

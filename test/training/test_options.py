@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """Numbers on the command lines of training's programs are checked in one place."""
 
 from __future__ import annotations

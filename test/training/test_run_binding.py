@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """A run of `python -m training.train` continues only as it began, and its faults are one line."""
 
 from __future__ import annotations

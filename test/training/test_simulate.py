@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """`python -m training.simulate`: real HDF5 files and bags of the simulated robot."""
 
 import json

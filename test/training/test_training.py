@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """`python -m training.train` on a small cache: trains, exports, resumes exactly, says mistakes."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """A run of `python -m training.train`, interrupted anywhere, resumes exactly."""
 
 from __future__ import annotations

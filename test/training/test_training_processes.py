@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """`python -m training.train` in two processes (DDP over gloo): the steps of one, and resuming."""
 
 from __future__ import annotations

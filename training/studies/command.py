@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """The command of a study: completes the runs that are wanted and makes their table.
 
 It can be stopped in any way and given again: what was measured stays, and an unfinished training

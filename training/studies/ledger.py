@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """The ledger of a study: a file for each run, with a section for each stage that was measured.
 
 A run is trained once, and its file grows by a section after each stage. A section that is there is

@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """What the figures of the study share: grids of pictures, and small PNG files."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """Linear probes: what linear models read from the posterior's mean, given any subset."""
 
 from __future__ import annotations

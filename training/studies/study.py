@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """The engine of all studies: runs are trained once and measured in stages, and a table is made.
 
 A study is a set of runs, each a model that is trained as its configuration says. What a study says

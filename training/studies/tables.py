@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """Tables of a study: NAME.json for programs, NAME.md for people, and what both are made of."""
 
 from __future__ import annotations

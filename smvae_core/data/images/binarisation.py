@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """Dynamic binarisation (Burda et al. 2015, section 5): grey values are probabilities of white.
 
 Training sees a new draw in each epoch, so that it cannot learn one draw by heart. Validation and

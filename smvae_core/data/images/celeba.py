@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """CelebA (Liu et al. 2015) in its original layout on disk, and data sets that are laid out like it:
 images, and a vector of attributes as the second modality."""
 

@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """CelebA's text files: a name and integers in each line, separated by any number of spaces.
 
 ``list_attr_celeba.txt`` and ``list_landmarks_align_celeba.txt`` begin with a line that counts the

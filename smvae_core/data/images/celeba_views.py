@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """Six views of one face as six modalities (section 4.3 of the paper, after Wu & Goodman 2018).
 
 | modality      | kind, channels | what                                                          |

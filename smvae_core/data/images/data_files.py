@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """Files of a published data set: downloaded where they are missing, byte for byte the originals.
 
 A likelihood only compares with another where both were measured on the same bytes, so a file of

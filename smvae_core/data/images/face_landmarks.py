@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """Label maps of a face's parts: from dlib's 68 landmarks, or from files that come with a data set.
 
 Both take the path of an image and give a map of the whole image, uint8 (H, W) of :data:`LABELS`, or

@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """Arrays in gzipped IDX files, the format of MNIST (http://yann.lecun.com/exdb/mnist)."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """MNIST (LeCun et al. 1998) and FashionMNIST (Xiao et al. 2017): images, and labels as the second
 modality (one-hot, as in Suzuki et al. 2016 and Wu & Goodman 2018)."""
 

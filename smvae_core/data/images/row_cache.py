@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """Rows that are expensive to compute (decoded images, label maps), computed once into files.
 
 Interruption loses at most the block that is being computed: `journal.jsonl` gets a line for each

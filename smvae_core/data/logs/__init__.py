@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """Robot logs in the layout of Vision&Touch, and the cache that training reads.
 
 File by file:

@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """The folder of a cache: its files, when it is complete, who may write to it, what it came from."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """The plan of a conversion of logs: which files, which arrays, how many rows."""
 
 from __future__ import annotations

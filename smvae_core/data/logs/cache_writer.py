@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """Rows of a cache's arrays on disk: reserving their space and writing them."""
 
 from __future__ import annotations

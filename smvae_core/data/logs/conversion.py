@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """One pass over a folder of Vision&Touch logs into a cache of memory-mapped arrays.
 
 Opening files and skipping unused keys costs training far more than the data itself, so the logs

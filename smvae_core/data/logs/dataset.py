@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """Converted logs: opening a cache, reading it, and splitting it by trajectory.
 
 A cache is what `smvae_core.data.logs.conversion` writes: one .npy file for each array, a row for

@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """HDF5 files of others: opened in whatever state they are, and what is wrong with one told apart.
 
 HDF5 itself says "can't open" or, worse, gives fill values where data is missing. Here each state

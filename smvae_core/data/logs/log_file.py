@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """Reading one Vision&Touch log: what its recorder wrote, in one layout whatever the file's."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """Values of a log that its sensors cannot have measured, and the likely cause.
 
 What is said here is said once for each file, key and cause. Only single readings beyond all reason

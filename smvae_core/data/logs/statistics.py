@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """Statistics of a cache's modalities: for normalisation, and the baselines that predict them."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """Everything that is wrong, or strange, with one log file."""
 
 from __future__ import annotations

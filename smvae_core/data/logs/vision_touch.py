@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """Vision&Touch HDF5 logs (Lee et al., IEEE T-RO 2020): names, layout, writing.
 
 A log file holds one part of a trajectory: T steps, one HDF5 dataset for each key, time along the

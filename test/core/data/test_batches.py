@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """Batches depend on seed and epoch alone: not on processes, or interruptions."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """What training on robot logs needs of the project."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """Muon on matrices and Adam on the rest, as one optimiser."""
 
 from __future__ import annotations

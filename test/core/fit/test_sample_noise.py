@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """The random numbers of a sample depend on seed and epoch alone, not on its batch."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """The health monitor on frames of a real model: turns, budget, isolation."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """The runtime of the node: the same numbers as the model's, for any subset."""
 
 from __future__ import annotations

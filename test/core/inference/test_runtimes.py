@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """Every way of running the networks gives what the model gives."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """The importance-sampling estimator: closed forms, invariances, bounds that must hold."""
 
 from __future__ import annotations

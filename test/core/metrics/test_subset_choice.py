@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """Which subsets are measured: all where they are few, some where they are many, or those named."""
 
 from __future__ import annotations

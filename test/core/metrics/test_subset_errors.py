@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """Errors and skills of every subset against a direct computation in NumPy."""
 
 from __future__ import annotations

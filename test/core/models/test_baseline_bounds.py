@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """Bounds of the baselines against slow literal re-computations, closed forms and gradients."""
 
 from __future__ import annotations

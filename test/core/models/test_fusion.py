@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """Products and mixtures of experts against closed forms."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """MVAE, MMVAE and MoPoE with the same weights as in the library `multivae`, where it is installed.
 
 It needs pythae, torchvision and some more packages: docs/how_to/studies.md says how to

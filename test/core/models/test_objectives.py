@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """The objectives against closed forms, a slow literal re-computation, and their gradients."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """The set encoders: Eq. 8 by hand, pooling, invariance, and masks."""
 
 from __future__ import annotations

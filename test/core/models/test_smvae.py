@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """The model: any subset in any order, masks, and work only for what is asked."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """The random subsets of what was observed, which SMVAE is trained on."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """A model and healthy logs → what is normal of every sensor, and that on disk."""
 
 from __future__ import annotations

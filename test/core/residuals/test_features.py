@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """What one check measures: residuals in closed form."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """What is normal of residuals: tables of quantiles, averages, what others explain."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """Bags that hold more than messages of ROS 2, or other ones than they say."""
 
 from __future__ import annotations

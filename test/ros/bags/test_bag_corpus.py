@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """Bags of every kind that recorders, options and versions make: all messages come, in every tool.
 
 Each kind is the same recorded run. What the reader gives of it, what `evaluate`, `bag_to_log` and

@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """Real bags: what is written is read back, and damaged bags are refused with advice."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """Recordings that are cut short, killed or on a full disk: what was recorded stays readable."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """Replay and record over real DDS, each in a process of its own."""
 
 from __future__ import annotations

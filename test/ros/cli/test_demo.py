@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """The demo from end to end: a bag replayed into the node over DDS, and the report of it."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """Bags through sensor set and model: the same every time, and the same as the live node's."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """Every adapter, there and back through bytes: array → message of one library → CDR → message of
 the other library → array. A new adapter needs a line in READINGS.
 """

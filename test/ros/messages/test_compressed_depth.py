@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """compressedDepth as image_transport publishes it: both depth encodings, PNG and RVL, garbage."""
 
 from __future__ import annotations

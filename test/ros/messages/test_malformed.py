@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """What the fuzz run sends over DDS, here without it: every adapter takes it or says why not."""
 
 from __future__ import annotations

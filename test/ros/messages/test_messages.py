@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """Message adapters: both libraries' messages, exact round trips, and everything malformed."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """What is read off a serialised message is what its deserialised self holds."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """/diagnostics as a function of what is known: levels, words, conventions."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """What goes wrong on robots: processes that are killed, and clocks that jump. Over real DDS.
 
 The real system clock cannot be set here; what a clock that was set does to messages is in their

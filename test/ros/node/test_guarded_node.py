@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """Whatever comes over the wire, a node goes on, and who asked is answered. Over real DDS."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """Sensor health over real DDS: the simulated robot and the perception node in processes of their
 own, with the bundled model."""
 

@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """The launch files with the real launch stack, on the installed package.
 
 Runs wherever launch_ros is (apt's ROS 2 has it, PyPI does not).

@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """Perception nodes in several namespaces, as on a robot with two arms, over real DDS."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """The picture of a snapshot, drawn from real predictions of a small model."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """The perception node in a process of its own, over real DDS.
 
 The node runs with ``use_sim_time`` and nobody publishes ``/clock``: nothing may depend on it.

@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """The perception node from its start to its end, each time a process of its own, over real DDS."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """The service that loads models: whoever asks is answered, whatever fails meanwhile."""
 
 from __future__ import annotations

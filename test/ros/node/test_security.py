@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """SROS 2: the policy names all that the node has, and where the installation has DDS security, the
 node works with it and hears nobody without a key.
 """

@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """A node is spun in one long call, until it is over, fails, or the context is shut down."""
 
 from __future__ import annotations

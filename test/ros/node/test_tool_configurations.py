@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """The files in config/ for RViz, Foxglove and diagnostic_aggregator name what there really is.
 
 None of these tools is on PyPI. What a tool makes of a file is checked against what its source

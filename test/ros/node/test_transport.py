@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """Fast DDS' transport for large data: it is said where it is not used although it was asked for."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """How a worker waits for the sensor set: woken by what makes a frame, and by nothing else."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """What a robot recorded becomes logs to train on."""
 
 from __future__ import annotations

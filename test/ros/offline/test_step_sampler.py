@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """Steps on an even grid hold what was newest at their moment, whatever the sensors' timing."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """Parameters are described once: the comments of config/perception.yaml say what is declared."""
 
 from __future__ import annotations

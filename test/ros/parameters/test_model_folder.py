@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """Which checkpoints can be named over the network: absolute paths, .. and links lead nowhere."""
 
 from __future__ import annotations

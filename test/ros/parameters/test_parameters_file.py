@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """Parameters files: read as rclpy reads them, over the package's own, and with clear errors."""
 
 from __future__ import annotations

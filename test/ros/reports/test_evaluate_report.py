@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """The page of an evaluation, for sensors of any number and kind, some of which are missing."""
 
 from __future__ import annotations

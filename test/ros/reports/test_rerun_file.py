@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """What Rerun itself reads in the file that an evaluation writes for it, and in a bag."""
 
 from __future__ import annotations

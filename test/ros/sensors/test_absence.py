@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """Why a modality is in no frame: the same words from every tool, with what to do."""
 
 from __future__ import annotations

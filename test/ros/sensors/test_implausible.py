@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """Messages that are finite and that no sensor sent: unusable, by the same words in every tool."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """The last usable reading counts: an unusable newest one never displaces a usable fresh one."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """The sensor set as a pure function of arrivals and times; no ROS, no threads, no clocks."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """The sensor set under random interleavings of everything that can happen to it: messages, polls at
 any time, clock jumps, new settings. Whatever happens, its promises hold; each is one check here.
 """

@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """The history of a series: its windows, gaps and jumps."""
 
 from __future__ import annotations

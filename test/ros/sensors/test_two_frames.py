@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """Two publishers of different frame_ids on one topic: one of them counts, and both are named."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """Native libraries that meet in one process, and processes whose test has died."""
 
 from __future__ import annotations

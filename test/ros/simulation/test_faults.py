@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """Injected sensor faults, on plain arrays; and the one that only the robot can have."""
 
 from __future__ import annotations

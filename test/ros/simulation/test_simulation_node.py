@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """The live simulated robot in a process of its own, over real DDS.
 
 The same seed gives the same trajectory here, so that what must arrive is known exactly.

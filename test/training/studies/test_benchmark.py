@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """The study of labelled images on a tiny data set: runs, files, table, and nothing done twice."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """The study on faces in CelebA's layout: image and attributes, and six views."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """The robot study on small logs: runs, what is measured of them, tables and figures."""
 
 from __future__ import annotations

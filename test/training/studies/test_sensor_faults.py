@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """The fault study: what it says of its scenes."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """`python -m training.studies.labelled_images.figures`: pictures from the models of a study."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """The likelihood study, stopped in every way: nothing is lost, nothing is ever half-written."""
 
 from __future__ import annotations

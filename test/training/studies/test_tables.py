@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """Studies write below out/ unless told otherwise, and never over the table of another study."""
 
 from __future__ import annotations

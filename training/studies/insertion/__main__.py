@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 r"""The robot study: SMVAE, its baselines and dedicated networks on logs of insertion.
 
     python -m training.simulate --output data/insertion/train --trajectories 5000 --steps 250 \

@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """The classifier that judges generated RGB-D: is the peg in contact?"""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """Figure 7 of the paper: what the model sees with its eyes closed.
 
     python -m training.studies.insertion.figures CHECKPOINT CACHE --output docs/results/figures

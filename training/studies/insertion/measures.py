@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """What is measured of a model on trajectories that training has not seen, for every subset.
 
 Each function is a stage of the robot study: model, run and caches → plain values for the run's

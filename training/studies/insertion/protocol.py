@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """The robot study's runs: which model is trained, on what, and with what budget."""
 
 from __future__ import annotations

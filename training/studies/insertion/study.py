@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """The robot study: every run is an ordinary training of `training.train`, measured in stages."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """Finished runs of the robot study → a table, and a page for people."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """Trains SMVAE and every baseline on labelled images, measures them and makes a table.
 
     python -m training.studies.labelled_images --dataset mnist --data-dir DIR

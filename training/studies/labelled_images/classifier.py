@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """The classifier that judges generated images: image → y, trained once for each data set."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """The stage that measures cross-modal coherence (Shi et al. 2019; Sutter et al. 2021)."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """Coherence and linear probes of finished runs → a table."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """How far training has come, and what is missing to the published figures: a picture."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """The data sets of the study by name: their modalities, and how they are opened.
 
 Most have two modalities, x = ``image`` and y = ``label`` or ``attributes``. The views have six and

@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """Draws what trained models of the study know and generate, methods side by side.
 
     python -m training.studies.labelled_images.figures --dataset mnist --data-dir DIR

@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """The stage that measures what a latent space knows of y: linear probes for every subset."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """A line of the study: a method, a seed, and the protocol that all share."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """The data of a run, as its training and its stages take them."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """The study of labelled images: every method on the same networks, data and budget."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """The stage that measures how well views of an image predict each other."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """Trains SMVAE on six views of a face, measures how they predict each other, and draws Fig. 6.
 
     python -m training.studies.labelled_images.views --dataset celeba_views --data-dir DIR

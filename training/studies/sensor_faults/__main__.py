@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """Shows how sensor faults are noticed: simulated scenes through the node's health monitor.
 
     python -m training.studies.sensor_faults MODEL --output docs/results/sensor_health.json

@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """One simulated scene, healthy and with each fault, through the node's health monitor."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """Worker processes through which the scenes of the fault study go, each scene kept in a file.
 
 They are not in the program itself: a spawned process does not find what stands in a __main__.py.

@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """What scenes of the fault study show: false alarms, and how each fault is noticed."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """CelebA's layout on disk: lists, images, and the cache of decoded images."""
 
 from __future__ import annotations

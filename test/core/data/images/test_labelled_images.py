@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """MNIST and FashionMNIST from IDX files: bytes, download, binarisation and batches."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """Conversion of logs into a cache: content, robustness, interruption."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """HDF5 files in whatever state: what is wrong is told apart, and what is there is read."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """Values that no sensor measured: named once with the likely cause, and harmless to the others."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """The Vision&Touch log format: names, writing, validation."""
 
 from __future__ import annotations
