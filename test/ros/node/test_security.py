@@ -73,6 +73,10 @@ def test_the_policy_names_all_that_the_node_has_and_nothing_else(
     for name, value in ros_environment(domain).items():
         monkeypatch.setenv(name, value)
     allowed = permissions_in_policy("/smvae/perception")
+
+    def useless(used: Permissions) -> bool:
+        return not all(fnmatch.filter(used[verb], e) for verb in used for e in allowed[verb])
+
     with start_node(domain, f"checkpoint:={checkpoint}", "use_sim_time:=true") as process:
         process.wait_for_line("active")
         robot = Robot(domain)
@@ -81,17 +85,15 @@ def test_the_policy_names_all_that_the_node_has_and_nothing_else(
             def discovered() -> Permissions | None:
                 if not set(NODES) <= set(robot.node.get_node_names()):
                     return None
-                used = permissions_in_use(robot.node)
-                return used if "/smvae_perception/status" in used["publish"] else None
+                used = permissions_in_use(robot.node)  # which a busy machine discovers bit by bit
+                return used if used.keys() >= allowed.keys() and not useless(used) else None
 
-            used = robot.wait(discovered, "node in the ROS graph")
+            used = robot.wait(discovered, "use of all that the policy names")
         finally:
             robot.close()
     for verb, names in used.items():
         for name in names:
             assert any(fnmatch.fnmatchcase(name, e) for e in allowed[verb]), f"{verb} {name}"
-        for expression in allowed[verb]:
-            assert fnmatch.filter(names, expression), f"{verb} {expression} is of no use"
     assert "request" not in allowed, "the node asks nobody for anything"
     assert "/smvae_perception/*" in permissions_in_policy("/smvae/operator")["request"]
 
