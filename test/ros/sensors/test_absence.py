@@ -154,8 +154,8 @@ def test_of_a_recording_the_most_frequent_reason_counts() -> None:
     for age in (1.0, 2.0):
         absences.add({"force": explain(Evidence("force", age=age))})
     assert absences.main("force").text == "stopped 2.0 s ago"
-    assert absences.frames("force") == 3
-    assert absences.frames("rgb") == 0
+    assert absences.count("force") == 3
+    assert absences.count("rgb") == 0
     json.dumps(absences.summary())
     assert absences.summary()["force"]["causes"] == {"stopped": 2, "nothing arrived": 1}
 

@@ -315,8 +315,10 @@ def test_what_makes_no_sense_is_refused(
 def test_another_rate_changes_the_spacing_of_the_stamps(listener: Listener) -> None:
     since = listener.set("rate", 2.0)
     for topic, spacing in ((JOINTS, 25), (WRENCH, 0.5)):
-        stamps = [stamp_ns(message) for message in listener.wait_for(topic, 10, since)]
-        assert np.median(np.diff(stamps)) / MS == pytest.approx(spacing, rel=0.01), topic
+        stamps = [stamp_ns(message) for message in listener.wait_for(topic, 40, since)]
+        # A busy machine loses messages, so that some spacings are multiples; in tenths of a ms.
+        spacings = np.rint(10 * np.diff(stamps) / MS).astype(int)
+        assert np.gcd.reduce(spacings) == 10 * spacing, topic
     listener.set("rate", 1.0)
 
 
