@@ -65,4 +65,5 @@ def test_the_latent_of_the_running_node_is_read() -> None:
         processes.enter_context(start_script(HELPERS / "publish_sensors.py", env=environment))
         script = EXAMPLES / "read_the_latent.py"
         listener = processes.enter_context(start_script(script, env=environment))
-        listener.wait_for_line(r"rgb\+depth\S* by [0-9a-f]{12}: 128 numbers, mean variance \d+\.\d+")
+        said = r"rgb\+depth\S* by [0-9a-f]{12}: 128 numbers, mean variance \d+\.\d+"
+        listener.wait_for_line(said)
