@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 # The distribution whose wheels are installed, jazzy or kilted: README.md says why.
-ROS ?= jazzy
+ROS ?= kilted
 READY := $(VENV)/.ready-$(ROS)
 EXTRAS := sim,train,report,benchmarks,test,check,docs
 # Pinned: README.md says how to choose another build.
