@@ -190,11 +190,11 @@ def test_a_peer_that_stands_still_does_not_keep_the_node_alive(
         monkeypatch.setenv(name, value)
     with ExitStack() as stack:
         node = stack.enter_context(start_node(domain, f"checkpoint:={checkpoint}", variables=large))
+        robot = Robot(domain)
+        stack.callback(robot.close)  # after the publisher has ended: it, too, would wait for it
         publisher = stack.enter_context(
             start_script(PUBLISHER, env={**ros_environment(domain), **large})
         )
-        robot = Robot(domain)
-        stack.callback(robot.close)
         node.wait_for_line("active")
         robot.wait(lambda: robot.latents, "frames")
         os.kill(publisher.pid, signal.SIGSTOP)
