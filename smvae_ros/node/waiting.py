@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Callable, Collection
 from typing import Any
 
-from smvae_ros.sensors.buffers import NANOSECONDS
+from smvae_ros.messages.serialised import NANOSECONDS
 from smvae_ros.sensors.sensor_set import SensorSet
 from smvae_ros.sensors.settings import SensorSettings
 

@@ -11,7 +11,7 @@ import numpy as np
 from smvae_core.inference.inference import Inference
 from smvae_core.modalities import Modality
 from smvae_core.preprocessing import to_raw
-from smvae_ros.sensors.buffers import NANOSECONDS
+from smvae_ros.messages.serialised import NANOSECONDS
 from smvae_ros.sensors.observations import Observations
 
 VISUAL = ("image", "depth")

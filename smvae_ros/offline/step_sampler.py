@@ -16,9 +16,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from smvae_core.modalities import Modality
+from smvae_ros.messages.serialised import NANOSECONDS
 from smvae_ros.sensors.absence import STUCK, Absence, describe_stuck, explain
 from smvae_ros.sensors.arrivals import Arrivals, Counters
-from smvae_ros.sensors.buffers import NANOSECONDS, nanoseconds
+from smvae_ros.sensors.buffers import nanoseconds
 from smvae_ros.sensors.evidence import Apart
 from smvae_ros.sensors.series_history import SeriesHistory
 from smvae_ros.sensors.settings import BufferSettings

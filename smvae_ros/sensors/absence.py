@@ -12,9 +12,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
+from smvae_ros.messages.serialised import NANOSECONDS
 from smvae_ros.sensors.evidence import RECENT, Apart, Came, Connection, Evidence, Window
 
-NANOSECONDS = 1_000_000_000
 STUCK = 8  # messages in a row with one stamp; some drivers send a reading twice, none this often
 SINCE_1970 = 10 * 365 * 86400 * NANOSECONDS  # earlier stamps count from the start of something
 TAI_AHEAD = 37.0  # seconds by which TAI, the time of PTP, is ahead of UTC, since 2017

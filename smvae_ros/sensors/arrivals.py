@@ -7,10 +7,9 @@ import dataclasses
 from dataclasses import dataclass
 
 from smvae_ros.messages.fields import ForeignMessage
+from smvae_ros.messages.serialised import NANOSECONDS
 from smvae_ros.sensors.absence import describe_stray
 from smvae_ros.sensors.evidence import RECENT, Apart, Came, Evidence, Window
-
-NANOSECONDS = 1_000_000_000
 
 
 @dataclass

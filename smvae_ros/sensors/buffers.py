@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections import deque
 from typing import Any, NamedTuple
 
+from smvae_ros.messages.serialised import NANOSECONDS
 from smvae_ros.sensors.evidence import Window
 from smvae_ros.sensors.settings import BufferSettings
 
-NANOSECONDS = 1_000_000_000
 PERIODS = 8  # a median of so many ignores single lost messages and jumps
 SPARE = 4  # messages kept beside the newest; images are large
 

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from smvae_core.modalities import Modality
+from smvae_ros.messages.serialised import NANOSECONDS
 from smvae_ros.sensors.arrivals import Arrivals
-from smvae_ros.sensors.buffers import NANOSECONDS, NewestBuffer
+from smvae_ros.sensors.buffers import NewestBuffer
 from smvae_ros.sensors.evidence import Apart, Evidence
 from smvae_ros.sensors.series_history import SeriesHistory
 from smvae_ros.sensors.snapshot import Reading

@@ -30,9 +30,10 @@ from typing import Any
 import numpy as np
 
 from smvae_core.modalities import Modality
+from smvae_ros.messages.serialised import NANOSECONDS
 from smvae_ros.sensors.absence import explain
 from smvae_ros.sensors.arrivals import Counters
-from smvae_ros.sensors.buffers import NANOSECONDS, nanoseconds
+from smvae_ros.sensors.buffers import nanoseconds
 from smvae_ros.sensors.due import DueRule
 from smvae_ros.sensors.evidence import Connection, Evidence
 from smvae_ros.sensors.sensor import Sensor

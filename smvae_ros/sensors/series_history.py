@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from smvae_core.modalities import Modality
-from smvae_ros.sensors.buffers import NANOSECONDS, NewestBuffer, Received, nanoseconds
+from smvae_ros.messages.serialised import NANOSECONDS
+from smvae_ros.sensors.buffers import NewestBuffer, Received, nanoseconds
 from smvae_ros.sensors.evidence import Window
 from smvae_ros.sensors.settings import BufferSettings
 
