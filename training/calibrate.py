@@ -24,7 +24,8 @@ from smvae_core.inference.inference import find_device
 from smvae_core.residuals.calibrate import calibrate
 from smvae_core.residuals.calibration import MISSING, count_references, usual_missing
 from smvae_core.words import counted
-from training.options import number, parser_of
+from smvae_ros.cli.programs import number
+from training.options import parser_of
 from training.programs import run_program
 
 

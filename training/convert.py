@@ -23,8 +23,8 @@ from smvae_core.data.logs.conversion import ConversionReport, convert_logs
 from smvae_core.data.logs.validation import validate_log
 from smvae_core.data.logs.vision_touch import FORCE_RATE, Problem
 from smvae_core.modalities import Modality
-from smvae_ros.cli.programs import interruptible
-from training.options import number, parser_of
+from smvae_ros.cli.programs import interruptible, number
+from training.options import parser_of
 
 _LISTED = 10  # files named in the summary
 _SAME = 3  # files that are named for a problem of the same kind

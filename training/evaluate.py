@@ -25,7 +25,8 @@ from smvae_core.data.logs.dataset import open_cache
 from smvae_core.files import check_output, write_text
 from smvae_core.metrics.subset_choice import HELP, choose_subsets, left_out
 from smvae_core.metrics.subset_errors import SubsetErrors, nothing_learned, print_summary
-from training.options import number, parser_of
+from smvae_ros.cli.programs import number
+from training.options import parser_of
 from training.programs import run_program
 from training.provenance import provenance
 

@@ -36,11 +36,12 @@ from smvae_core.data.logs.hdf5 import READ_ERRORS, Hdf5Error, open_hdf5
 from smvae_core.data.logs.vision_touch import STEPS_PER_FILE, log_file_name, write_log
 from smvae_core.files import check_output
 from smvae_ros.bags import BagError, BagWriter
+from smvae_ros.cli.programs import number
 from smvae_ros.messages import bag_types
 from smvae_ros.simulation.graphics import SimulationUnavailable, find_mujoco
 from smvae_ros.simulation.insertion import GENERATOR_VERSION, InsertionRobot, Step
 from smvae_ros.simulation.topics import step_messages
-from training.options import number, parser_of
+from training.options import parser_of
 from training.workers import CONTEXT, worker_pool
 
 # Begins the names of all logs. The trajectory's number is its seed: no two scenes share a name.

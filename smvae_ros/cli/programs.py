@@ -221,17 +221,31 @@ def run_command(
         return 130
 
 
-def number(kind: type[Number], low: float, high: float = math.inf) -> Callable[[str], Number]:
-    """The type of an argument: a number from ``low`` to ``high``."""
-    wanted = f"a number from {low:g}" if high == math.inf else f"{low:g} to {high:g}"
+def number(
+    kind: type[Number],
+    least: float = -math.inf,
+    most: float = math.inf,
+    above: float = -math.inf,
+) -> Callable[[str], Number]:
+    """The type of an option: a finite number in a range.
+
+    Args:
+        kind: int or float.
+        least: it is this at least,
+        most: and this at most,
+        above: and more than this.
+    """
+    bounds = {f"from {least:g}": least, f"above {above:g}": above, f"up to {most:g}": most}
+    named = " ".join(name for name, bound in bounds.items() if math.isfinite(bound))
 
     def parse(text: str) -> Number:
         try:
             value = kind(text)
         except ValueError:
             value = None
-        if value is None or not low <= value <= high:
-            raise argparse.ArgumentTypeError(f"expected {wanted}, got {text}")
+        if value is None or not (math.isfinite(value) and least <= value <= most and value > above):
+            what = "a whole number" if kind is int else "a number"
+            raise argparse.ArgumentTypeError(f"{text} is not {what} {named}".rstrip())
         return value
 
     return parse

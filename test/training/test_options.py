@@ -7,7 +7,8 @@ import argparse
 
 import pytest
 
-from training.options import number, parser_of
+from smvae_ros.cli.programs import number
+from training.options import parser_of
 
 
 def test_a_number_is_in_its_range() -> None:

@@ -25,8 +25,9 @@ from pathlib import Path
 from smvae_core.checkpoint import CheckpointError
 from smvae_core.files import check_output, write_text
 from smvae_core.inference.inference import Inference
+from smvae_ros.cli.programs import number
 from smvae_ros.simulation.graphics import SimulationUnavailable
-from training.options import number, parser_of
+from training.options import parser_of
 from training.programs import run_program
 from training.provenance import provenance
 from training.studies.sensor_faults.runs import settings
