@@ -22,6 +22,7 @@ from jsonargparse.typing import PositiveInt
 
 from benchmarks.results import publish, run_command
 from smvae_core.modalities import Modality, Network
+from smvae_core.models.objectives import Inputs
 from smvae_core.models.registry import find_method
 
 COUNTS = (2, 4, 8, 12, 16)
@@ -47,7 +48,7 @@ def training_step(kind: str, count: int) -> Callable[[], None]:
     def step() -> None:
         uniform = torch.rand(BATCH, count + 1)
         noise = torch.randn(objective.noises(count), BATCH, LATENT)
-        bound = objective.bound(model, observations, present, uniform, noise, 1.0)
+        bound = objective.bound(model, Inputs(observations, present, uniform, noise))
         optimizer.zero_grad()
         (-bound.value.mean()).backward()
         optimizer.step()

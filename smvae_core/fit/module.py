@@ -17,7 +17,7 @@ from smvae_core.fit.muon import MuonAdam
 from smvae_core.fit.sample_noise import SampleNoise
 from smvae_core.modalities import Modality, ModalityOptions
 from smvae_core.models.multimodal_vae import MultimodalVAE
-from smvae_core.models.objectives import Bound, annealed_beta, regression, regulariser
+from smvae_core.models.objectives import Bound, Inputs, annealed_beta, regression, regulariser
 from smvae_core.models.posterior_head import start_posteriors
 from smvae_core.models.registry import find_method
 from smvae_core.preprocessing import to_tensor
@@ -180,7 +180,8 @@ class SetFitting(L.LightningModule):
             usable = present[:, given].any(1, keepdim=True)
             return regression(self.model, observations, given & present, targets & present & usable)
         uniform, noise = self._noise(epoch, batch.index)
-        return self._objective.bound(self.model, observations, present, uniform, noise, beta)
+        inputs = Inputs(observations, present, uniform, noise, beta)
+        return self._objective.bound(self.model, inputs)
 
     def training_step(self, batch: Batch, batch_index: int) -> Tensor:
         beta = annealed_beta(self.global_step, self.options.warm_up_steps, self.options.beta)
@@ -214,9 +215,8 @@ class SetFitting(L.LightningModule):
         else:
             # The ELBO of everything observed: comparable between objectives and epochs.
             uniform, noise = self._validation_noise(0, batch.index)
-            bound = self._method.validation.bound(
-                self.model, observations, batch.present, uniform, noise
-            )
+            inputs = Inputs(observations, batch.present, uniform, noise)
+            bound = self._method.validation.bound(self.model, inputs)
         self.log(
             "validation/elbo", bound.value.mean(), prog_bar=True, batch_size=size, sync_dist=True
         )

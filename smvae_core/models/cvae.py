@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from smvae_core.distributions import Gaussian
 from smvae_core.modalities import Modality
 from smvae_core.models.multimodal_vae import MultimodalVAE
-from smvae_core.models.objectives import Bound
+from smvae_core.models.objectives import Bound, Inputs, mean_bound
 from smvae_core.models.posterior_head import JointHead
 
 
@@ -27,16 +27,11 @@ class CVAE(MultimodalVAE):
     Decoders see x_G through z only, so that they are those of the other models: a conditional prior
     can shift z by any function of x_G. Where a modality is missing its embedding is zero; without
     any of T the posterior is the prior p(z|x_G). A modality of G has no decoder: what is predicted
-    for it is its training mean.
+    for it is its training mean. Other arguments and errors as
+    :class:`smvae_core.models.multimodal_vae.MultimodalVAE`.
 
     Args:
-        modalities: in the order in which columns of a present mask stand.
-        latent_size: D, length of z.
-        embedding_size: d, length of every E_i(x_i).
         given: names of G: some, but not all, of the modalities.
-
-    Raises:
-        ValueError: for modalities, networks and sizes that do not fit each other.
     """
 
     kind = "cvae"
@@ -128,27 +123,20 @@ class _Zeros(nn.Module):
         return z.new_zeros(len(z), *self.shape)
 
 
-def cvae_bound(
-    model: CVAE,
-    observations: Mapping[str, Tensor],
-    present: Tensor,
-    uniform: Tensor,
-    noise: Tensor,
-    beta: float = 1.0,
-) -> Bound:
+def cvae_bound(model: CVAE, inputs: Inputs) -> Bound:
     """The conditional ELBO (Sohn et al. 2015, section 4), a bound of log p(x_T|x_G):
 
     E_{q(z|x_O)}[Σ_{i∈T∩O} λ_i log p(x_i|z)] − β KL(q(z|x_O) ‖ p(z|x_G)).
 
-    Args:
-        noise: (1, B, D); the others as :class:`smvae_core.models.registry.Objective` says.
+    One noise vector for each sample.
     """
-    embeddings = model.embed(observations)
+    present = inputs.present
+    embeddings = model.embed(inputs.observations)
     posterior = model.encode_embeddings(embeddings, present)
     is_given = torch.tensor([name in model.given for name in model.names], device=present.device)
     some_given = {name: embeddings[name] for name in model.given}
     kl = posterior.kl(model.encode_embeddings(some_given, present & is_given))
     counted = present & ~is_given
-    terms = model.log_likelihoods(observations, posterior.sample(noise[:1]), counted[None])
-    terms = {name: term[0] for name, term in terms.items()}
-    return Bound(model.weighted_sum(terms) - beta * kl, terms, kl, posterior)
+    z = posterior.sample(inputs.noise[:1])
+    terms = model.log_likelihoods(inputs.observations, z, counted[None])
+    return mean_bound(model, terms, kl[None], posterior, inputs.beta)

@@ -17,7 +17,7 @@ from smvae_core.modalities import Modality
 from smvae_core.models.experts import ExpertsVAE
 from smvae_core.models.fusion import product_of_experts
 from smvae_core.models.networks import initialise
-from smvae_core.models.objectives import Bound
+from smvae_core.models.objectives import Bound, Inputs
 from smvae_core.models.posterior_head import JointHead
 
 ALPHA = 0.1  # as for MNIST in the paper
@@ -66,36 +66,24 @@ class JMVAE(ExpertsVAE):
         return Gaussian(*self.joint(stacked))
 
 
-def jmvae_kl_bound(
-    model: JMVAE,
-    observations: Mapping[str, Tensor],
-    present: Tensor,
-    uniform: Tensor,
-    noise: Tensor,
-    beta: float = 1.0,
-    alpha: float = ALPHA,
-) -> Bound:
+def jmvae_kl_bound(model: JMVAE, inputs: Inputs) -> Bound:
     """JMVAE-kl (Suzuki et al. 2016, section 3.3, L_JM_kl(α)):
 
     E_{q(z|x_O)}[Σ_{i∈O} λ_i log p(x_i|z)] − β KL(q(z|x_O) ‖ p(z))
     − α Σ_{i∈O} KL(q(z|x_O) ‖ q(z|x_i)).
 
-    Args:
-        noise: (1, B, D).
-        beta: weight of the KL term to the prior.
-        alpha: weight of the KL terms that train the posteriors of single modalities; the others as
-            :class:`smvae_core.models.registry.Objective` says.
-
-    Returns:
-        The bound; its ``kl`` is the sum of all KL terms, without β and α.
+    One noise vector for each sample. α (:data:`ALPHA`) weighs the terms that train the posteriors
+    of single modalities; the ``kl`` of what is returned is the sum of all, without β and α.
     """
-    embeddings = model.embed(observations)
+    present = inputs.present
+    embeddings = model.embed(inputs.observations)
     posterior = model.encode_embeddings(embeddings, present)
     experts, given = model.encode_experts(embeddings, present)
     joint = Gaussian(posterior.mean[:, None], posterior.log_variance[:, None])
     to_experts = torch.where(given, joint.kl(experts), 0.0).sum(1)
     to_prior = posterior.kl(Gaussian.standard(posterior.mean))
-    terms = model.log_likelihoods(observations, posterior.sample(noise[:1]), present[None])
+    z = posterior.sample(inputs.noise[:1])
+    terms = model.log_likelihoods(inputs.observations, z, present[None])
     terms = {name: term[0] for name, term in terms.items()}
-    value = model.weighted_sum(terms) - beta * to_prior - alpha * to_experts
+    value = model.weighted_sum(terms) - inputs.beta * to_prior - ALPHA * to_experts
     return Bound(value, terms, to_prior + to_experts, posterior)

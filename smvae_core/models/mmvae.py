@@ -17,7 +17,7 @@ from torch import Tensor
 from smvae_core.distributions import Gaussian, Mixture
 from smvae_core.models.experts import ExpertsVAE
 from smvae_core.models.fusion import mixture_of_experts
-from smvae_core.models.objectives import Bound
+from smvae_core.models.objectives import Bound, Inputs
 
 DREG_SAMPLES = 5  # K, importance samples of each expert: the smaller K of Burda et al. (2016)
 
@@ -35,42 +35,23 @@ class MMVAE(ExpertsVAE):
         return mixture_of_experts(*self.encode_experts(embeddings, present))
 
 
-def mixture_bound(
-    model: MMVAE,
-    observations: Mapping[str, Tensor],
-    present: Tensor,
-    uniform: Tensor,
-    noise: Tensor,
-    beta: float = 1.0,
-) -> Bound:
+def mixture_bound(model: MMVAE, inputs: Inputs) -> Bound:
     """The ELBO of the mixture, its experts sampled in turn (Shi et al. 2019, section 3):
 
     1/|O| Σ_{m∈O} E_{q(z|x_m)}[Σ_{i∈O} λ_i log p(x_i|z) + β (log p(z) − log q(z|x_O))].
 
-    Args:
-        noise: (M, B, D), one for each expert; the others as
-            :class:`smvae_core.models.registry.Objective` says.
-
-    Returns:
-        The bound; KL(q(z|x_O) ‖ p(z)) is estimated from the same samples.
+    One noise vector for each expert; KL(q(z|x_O) ‖ p(z)) is estimated from the same samples.
     """
-    posterior, experts = _posterior(model, observations, present)
-    z = experts.sample(noise)
-    terms, divergence = _terms(model, observations, present, z, posterior)
-    shares = _shares(present, divergence)
+    posterior, experts = _posterior(model, inputs)
+    z = experts.sample(inputs.noise)
+    terms, divergence = _terms(model, inputs, z, posterior)
+    shares = _shares(inputs.present, divergence)
     terms = {name: (shares * term).sum(0) for name, term in terms.items()}
     kl = (shares * divergence).sum(0)
-    return Bound(model.weighted_sum(terms) - beta * kl, terms, kl, posterior)
+    return Bound(model.weighted_sum(terms) - inputs.beta * kl, terms, kl, posterior)
 
 
-def dreg_bound(
-    model: MMVAE,
-    observations: Mapping[str, Tensor],
-    present: Tensor,
-    uniform: Tensor,
-    noise: Tensor,
-    beta: float = 1.0,
-) -> Bound:
+def dreg_bound(model: MMVAE, inputs: Inputs) -> Bound:
     """IWAE for each expert, averaged over experts (Shi et al. 2019, section 3, L_IWAE^MoE):
 
     1/|O| Σ_{m∈O} E_{z^1..z^K ~ q(z|x_m)}[log 1/K Σ_k w(z^k)],
@@ -80,28 +61,25 @@ def dreg_bound(
     is held fixed, and what reaches the posteriors through z^k is weighted by the square of the
     normalised weight of z^k.
 
-    Args as :func:`mixture_bound`, but noise: (M · K, B, D), the K of an expert one after another.
-
-    Returns:
-        The bound; log-likelihoods and KL are averages over all samples.
+    M · K noise vectors, the K of an expert one after another. Log-likelihoods and KL of what is
+    returned are averages over all samples.
     """
-    posterior, experts = _posterior(model, observations, present)
+    posterior, experts = _posterior(model, inputs)
     count = len(model.names)
-    samples = len(noise) // count
-    z = Gaussian(experts.mean[:, None], experts.log_variance[:, None]).sample(
-        noise.view(count, samples, *noise.shape[1:])
-    )
+    noise = inputs.noise.unflatten(0, (count, -1))
+    samples = noise.shape[1]
+    z = Gaussian(experts.mean[:, None], experts.log_variance[:, None]).sample(noise)
     fixed = Mixture(
         Gaussian(posterior.components.mean.detach(), posterior.components.log_variance.detach()),
         posterior.log_weights,
     )
-    terms, divergence = _terms(model, observations, present, z.flatten(0, 1), fixed)
-    log_weights = model.weighted_sum(terms) - beta * divergence
+    terms, divergence = _terms(model, inputs, z.flatten(0, 1), fixed)
+    log_weights = model.weighted_sum(terms) - inputs.beta * divergence
     log_weights = log_weights.view(count, samples, -1)
     normalised = log_weights.detach().softmax(1)
     if z.requires_grad:
         z.register_hook(lambda gradient: gradient * normalised[..., None])
-    shares = _shares(present, divergence)
+    shares = _shares(inputs.present, divergence)
     value = (shares * (log_weights.logsumexp(1) - math.log(samples))).sum(0)
 
     def average(term: Tensor) -> Tensor:
@@ -111,11 +89,9 @@ def dreg_bound(
     return Bound(value, terms, average(divergence), posterior)
 
 
-def _posterior(
-    model: MMVAE, observations: Mapping[str, Tensor], present: Tensor
-) -> tuple[Mixture, Gaussian]:
+def _posterior(model: MMVAE, inputs: Inputs) -> tuple[Mixture, Gaussian]:
     """q(z|x_O), and its experts with the modalities first, (M, B, D)."""
-    posterior = model.encode(observations, present)
+    posterior = model.encode(inputs.observations, inputs.present)
     experts = posterior.components
     return posterior, Gaussian(experts.mean.transpose(0, 1), experts.log_variance.transpose(0, 1))
 
@@ -126,16 +102,12 @@ def _shares(present: Tensor, like: Tensor) -> Tensor:
 
 
 def _terms(
-    model: MMVAE,
-    observations: Mapping[str, Tensor],
-    present: Tensor,
-    z: Tensor,
-    posterior: Mixture,
+    model: MMVAE, inputs: Inputs, z: Tensor, posterior: Mixture
 ) -> tuple[dict[str, Tensor], Tensor]:
     """log p(x_i|z) for each modality and log q(z|x_O) − log p(z), each (M · K, B); zero for an
     expert that is not in O."""
-    used = present.T.repeat_interleave(len(z) // present.shape[1], dim=0)
-    terms = model.log_likelihoods(observations, z, used[..., None] & present)
+    used = inputs.present.T.repeat_interleave(len(z) // len(model.names), dim=0)
+    terms = model.log_likelihoods(inputs.observations, z, used[..., None] & inputs.present)
     prior = Gaussian.standard(z)
     divergence = torch.where(used, posterior.log_prob(z) - prior.log_prob(z), 0.0)
     return terms, divergence

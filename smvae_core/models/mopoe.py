@@ -16,7 +16,7 @@ from torch import Tensor
 from smvae_core.distributions import Gaussian, Mixture
 from smvae_core.models.experts import ExpertsVAE
 from smvae_core.models.fusion import mixture_of_products, with_prior
-from smvae_core.models.objectives import Bound
+from smvae_core.models.objectives import Bound, Inputs, mean_bound
 
 
 class MoPoE(ExpertsVAE):
@@ -52,29 +52,18 @@ def _subsets(count: int, modalities: int) -> Tensor:
         )
 
 
-def mopoe_bound(
-    model: MoPoE,
-    observations: Mapping[str, Tensor],
-    present: Tensor,
-    uniform: Tensor,
-    noise: Tensor,
-    beta: float = 1.0,
-) -> Bound:
+def mopoe_bound(model: MoPoE, inputs: Inputs) -> Bound:
     """The generalised ELBO (Sutter et al. 2021, section 3), its KL bounded by the components' KL:
 
     E_{q(z|x_O)}[Σ_{i∈O} λ_i log p(x_i|z)] − β Σ_r w_r KL(q̃(z|X_r) ‖ p(z)),
 
-    with one z for each sample, from a component chosen at random.
-
-    Args:
-        uniform: (B, ...), of which the first number chooses the component.
-        noise: (1, B, D); the others as :class:`smvae_core.models.registry.Objective` says.
+    with one z and one noise vector for each sample, from a component that the first of the uniform
+    numbers chooses.
     """
-    posterior = model.encode(observations, present)
-    z = posterior.sample(noise[:1], uniform[None, :, 0])
-    terms = model.log_likelihoods(observations, z, present[None])
-    terms = {name: term[0] for name, term in terms.items()}
+    posterior = model.encode(inputs.observations, inputs.present)
+    z = posterior.sample(inputs.noise[:1], inputs.uniform[None, :, 0])
+    terms = model.log_likelihoods(inputs.observations, z, inputs.present[None])
     components = posterior.components
     divergences = components.kl(Gaussian.standard(components.mean))
     kl = (posterior.log_weights.exp() * divergences).sum(-1)
-    return Bound(model.weighted_sum(terms) - beta * kl, terms, kl, posterior)
+    return mean_bound(model, terms, kl[None], posterior, inputs.beta)

@@ -15,7 +15,7 @@ from torch import Tensor
 from smvae_core.distributions import Gaussian
 from smvae_core.models.experts import ExpertsVAE
 from smvae_core.models.fusion import product_of_experts, with_prior
-from smvae_core.models.objectives import Bound, draw_subset
+from smvae_core.models.objectives import Bound, Inputs, draw_subset
 
 
 class MVAE(ExpertsVAE):
@@ -44,14 +44,7 @@ def subsampled_terms(modalities: int) -> int:
     return 1 + modalities + (modalities > 2)
 
 
-def subsampled_bound(
-    model: MVAE,
-    observations: Mapping[str, Tensor],
-    present: Tensor,
-    uniform: Tensor,
-    noise: Tensor,
-    beta: float = 1.0,
-) -> Bound:
+def subsampled_bound(model: MVAE, inputs: Inputs) -> Bound:
     """Sub-sampled training (Wu & Goodman 2018, section 2.2):
 
     ELBO(x_O) + Σ_{i∈O} ELBO(x_i) + Σ_{j=1..k} ELBO(X_{s_j}),
@@ -59,25 +52,21 @@ def subsampled_bound(
     where ELBO(X_s) = E_{q(z|X_s)}[Σ_{i∈s} λ_i log p(x_i|z)] − β KL(q(z|X_s) ‖ p(z)). Here k = 1;
     for two modalities k = 0, since the other terms are all the subsets there are.
 
-    Args:
-        uniform: (B, M + 1), which decide the random subset.
-        noise: (:func:`subsampled_terms`, B, D); the others as
-            :class:`smvae_core.models.registry.Objective` says.
-
-    Returns:
-        The sum; log-likelihoods and KL are those of all its terms, the posterior is q(z|x_O).
+    The uniform numbers decide the random subset; a noise vector for each term
+    (:func:`subsampled_terms`). Log-likelihoods and KL of what is returned are those of all terms,
+    the posterior is q(z|x_O).
     """
-    count = len(model.names)
+    count, present = len(model.names), inputs.present
     alone = torch.eye(count, dtype=torch.bool, device=present.device)[:, None]
     subsets = [present[None], alone & present]
     if count > 2:
-        subsets.append(draw_subset(present, uniform)[None])
+        subsets.append(draw_subset(present, inputs.uniform)[None])
     members = torch.cat(subsets)
-    experts, _ = model.encode_experts(model.embed(observations), present)
+    experts, _ = model.encode_experts(model.embed(inputs.observations), present)
     posterior = _product(experts, members)
-    terms = model.log_likelihoods(observations, posterior.sample(noise), members)
+    terms = model.log_likelihoods(inputs.observations, posterior.sample(inputs.noise), members)
     # A term whose subset is empty is zero: its posterior is the prior.
     kl = posterior.kl(Gaussian.standard(posterior.mean)).sum(0)
-    value = model.weighted_sum(terms).sum(0) - beta * kl
+    value = model.weighted_sum(terms).sum(0) - inputs.beta * kl
     full = Gaussian(posterior.mean[0], posterior.log_variance[0])
     return Bound(value, {name: term.sum(0) for name, term in terms.items()}, kl, full)

@@ -29,6 +29,25 @@ from smvae_core.models.multimodal_vae import MultimodalVAE
 
 
 @dataclass(frozen=True)
+class Inputs:
+    """What a bound is computed from, beside the model.
+
+    Attributes:
+        observations: modality → (B, *shape), normalised; rows that are not present are ignored.
+        present: (B, M) bool, O.
+        uniform: (B, M + 1) numbers in [0, 1), for bounds that draw subsets.
+        noise: (N, B, D), standard normal ε; N is the bound's own.
+        beta: weight of the KL terms.
+    """
+
+    observations: Mapping[str, Tensor]
+    present: Tensor
+    uniform: Tensor
+    noise: Tensor
+    beta: float = 1.0
+
+
+@dataclass(frozen=True)
 class Bound:
     """An objective's value for a batch and what it is made of, each (B,), in nats.
 
@@ -118,7 +137,7 @@ def subset_bound(
     posterior = model.encode_subsets(model.embed(observations), subsets)
     kl = posterior.kl(Gaussian.standard(posterior.mean))
     z = posterior.sample(noise[: len(subsets)])
-    return _mean_bound(model, model.log_likelihoods(observations, z, subsets), kl, posterior, beta)
+    return mean_bound(model, model.log_likelihoods(observations, z, subsets), kl, posterior, beta)
 
 
 def masked_bound(
@@ -154,7 +173,7 @@ def masked_bound(
         inside = subsets[..., model.names.index(name), None]
         z = torch.where(inside, z_given, z_full)
         terms.update(model.log_likelihoods({name: x}, z, present.expand_as(subsets)))
-    return _mean_bound(model, terms, kl, given, beta)
+    return mean_bound(model, terms, kl, given, beta)
 
 
 def predictive_bound(
@@ -202,19 +221,19 @@ def regression(
     posterior = model.encode(inputs or observations, given)
     terms = model.log_likelihoods(observations, posterior.mean[None], targets[None])
     kl = 0.0 * posterior.mean.sum(-1)[None]  # none; but a batch without any target has a gradient
-    return _mean_bound(model, terms, kl, posterior, 1.0)
+    return mean_bound(model, terms, kl, posterior, 1.0)
 
 
 OBJECTIVES = {"masked": masked_bound, "subset": subset_bound}  # of SMVAE, the default first
 
 
-def _mean_bound(
+def mean_bound(
     model: MultimodalVAE,
     terms: dict[str, Tensor],
     kl: Tensor,
     posterior: Posterior,
     beta: float,
 ) -> Bound:
-    """Σ_i λ_i log p(x_i|z) − β KL, averaged over the R subsets; terms and KL are (R, B)."""
+    """Σ_i λ_i log p(x_i|z) − β KL, averaged over R subsets; terms and KL are (R, B)."""
     value = (model.weighted_sum(terms) - beta * kl).mean(0)
     return Bound(value, {name: term.mean(0) for name, term in terms.items()}, kl.mean(0), posterior)

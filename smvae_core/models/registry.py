@@ -6,8 +6,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-
-from torch import Tensor
+from typing import Any
 
 from smvae_core.models.cvae import CVAE, cvae_bound
 from smvae_core.models.jmvae import JMVAE, jmvae_kl_bound
@@ -18,6 +17,7 @@ from smvae_core.models.mvae import MVAE, subsampled_bound, subsampled_terms
 from smvae_core.models.objectives import (
     OBJECTIVES,
     Bound,
+    Inputs,
     draw_subsets,
     full_bound,
     predictive_bound,
@@ -35,14 +35,11 @@ class Objective:
     """A bound that training maximises.
 
     Attributes:
-        bound: a function of the model; ``observations``, modality → (B, *shape), normalised, whose
-            rows that are not present are ignored; ``present`` (B, M) bool, O; ``uniform``
-            (B, M + 1) numbers in [0, 1), for those that draw subsets; ``noise`` (N, B, D), standard
-            normal ε; and ``beta``, the weight of the KL terms.
+        bound: a function of the model and its :class:`smvae_core.models.objectives.Inputs`.
         noises: number of modalities M → number N of noise vectors that a sample needs.
     """
 
-    bound: Callable[..., Bound]
+    bound: Callable[[Any, Inputs], Bound]
     noises: Callable[[int], int]
 
 
@@ -80,44 +77,24 @@ class Method:
 def _of_random_subsets(bound: Callable[..., Bound], count: int) -> Objective:
     """The bound's mean over so many subsets S of each sample, drawn from ``uniform``."""
 
-    def drawn(
-        model: MultimodalVAE,
-        observations: Mapping[str, Tensor],
-        present: Tensor,
-        uniform: Tensor,
-        noise: Tensor,
-        beta: float = 1.0,
-    ) -> Bound:
-        subsets = draw_subsets(present, uniform, count)
-        return bound(model, observations, present, subsets, noise, beta)
+    def drawn(model: MultimodalVAE, inputs: Inputs) -> Bound:
+        subsets = draw_subsets(inputs.present, inputs.uniform, count)
+        return bound(model, inputs.observations, inputs.present, subsets, inputs.noise, inputs.beta)
 
     return Objective(drawn, lambda _: count + 1)
 
 
-def _predictive(
-    model: MultimodalVAE,
-    observations: Mapping[str, Tensor],
-    present: Tensor,
-    uniform: Tensor,
-    noise: Tensor,
-    beta: float = 1.0,
-) -> Bound:
+def _predictive(model: MultimodalVAE, inputs: Inputs) -> Bound:
     """For models that shall predict: single modalities are drawn more often, since most is to be
     learned where least is given, and many S are drawn where no decoder has to run for them."""
-    taught = draw_subsets(present, uniform, TAUGHT, ALONE)
-    arguments = model, observations, present, taught[:1], noise, beta
+    observations, present, noise = inputs.observations, inputs.present, inputs.noise
+    taught = draw_subsets(present, inputs.uniform, TAUGHT, ALONE)
+    arguments = model, observations, present, taught[:1], noise, inputs.beta
     return predictive_bound(*arguments, taught, PREDICTED)
 
 
-def _elbo(
-    model: MultimodalVAE,
-    observations: Mapping[str, Tensor],
-    present: Tensor,
-    uniform: Tensor,
-    noise: Tensor,
-    beta: float = 1.0,
-) -> Bound:
-    return full_bound(model, observations, present, noise)
+def _elbo(model: MultimodalVAE, inputs: Inputs) -> Bound:
+    return full_bound(model, inputs.observations, inputs.present, inputs.noise)
 
 
 _FULL = Objective(_elbo, lambda _: 2)

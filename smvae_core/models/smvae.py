@@ -19,17 +19,12 @@ from smvae_core.models.set_encoder import build_set_encoder
 
 
 class SMVAE(MultimodalVAE):
-    """Set multimodal variational autoencoder.
+    """Set multimodal variational autoencoder. Other arguments and errors as
+    :class:`smvae_core.models.multimodal_vae.MultimodalVAE`.
 
     Args:
-        modalities: in the order in which columns of a present mask stand.
-        latent_size: D, length of z.
-        embedding_size: d, length of every E_i(x_i).
         heads: attention heads of the set encoder.
         set_encoder: name of the set encoder, see :mod:`smvae_core.models.set_encoder`.
-
-    Raises:
-        ValueError: for modalities, networks and sizes that do not fit each other.
     """
 
     kind = "smvae"
@@ -52,11 +47,8 @@ class SMVAE(MultimodalVAE):
 
     @property
     def architecture(self) -> dict[str, Any]:
-        return {
-            **super().architecture,
-            "heads": self.heads,
-            "set_encoder": self.set_encoder_name,
-        }
+        own = {"heads": self.heads, "set_encoder": self.set_encoder_name}
+        return {**super().architecture, **own}
 
     def encode_embeddings(
         self, embeddings: Mapping[str, Tensor], present: Tensor | None = None

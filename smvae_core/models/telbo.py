@@ -7,15 +7,15 @@ Imagination", ICLR 2018 (arXiv 1705.10762), the triple ELBO.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from smvae_core.distributions import Gaussian
 from smvae_core.models.jmvae import JMVAE
-from smvae_core.models.objectives import Bound
+from smvae_core.models.objectives import Bound, Inputs
 
 
 class TELBO(JMVAE):
@@ -24,14 +24,7 @@ class TELBO(JMVAE):
     kind = "telbo"
 
 
-def triple_bound(
-    model: TELBO,
-    observations: Mapping[str, Tensor],
-    present: Tensor,
-    uniform: Tensor,
-    noise: Tensor,
-    beta: float = 1.0,
-) -> Bound:
+def triple_bound(model: TELBO, inputs: Inputs) -> Bound:
     """The triple ELBO (Vedantam et al. 2018), for two modalities with three terms:
 
     E_{q(z|x_O)}[Σ_{i∈O} λ_i log p(x_i|z)] − β KL(q(z|x_O) ‖ p(z))
@@ -40,13 +33,10 @@ def triple_bound(
     In the terms of single modalities p(x_i|z) is held fixed: they fit posteriors to the decoders
     that the joint term learns, not the other way round.
 
-    Args:
-        noise: (M + 1, B, D), of q(z|x_O), then of each q(z|x_i); the others as
-            :class:`smvae_core.models.registry.Objective` says.
-
-    Returns:
-        The sum; log-likelihoods and KL are those of all its terms, the posterior is q(z|x_O).
+    M + 1 noise vectors, of q(z|x_O), then of each q(z|x_i). Log-likelihoods and KL of what is
+    returned are those of all terms, the posterior is q(z|x_O).
     """
+    observations, present, noise = inputs.observations, inputs.present, inputs.noise
     embeddings = model.embed(observations)
     joint = model.encode_embeddings(embeddings, present)
     stacked, _ = model.encode_experts(embeddings, present)
@@ -58,7 +48,7 @@ def triple_bound(
     terms = {name: term[0] + single_terms[name].sum(0) for name, term in terms.items()}
     single_kl = single.kl(Gaussian.standard(single.mean))
     kl = joint.kl(Gaussian.standard(joint.mean)) + torch.where(present.T, single_kl, 0.0).sum(0)
-    return Bound(model.weighted_sum(terms) - beta * kl, terms, kl, joint)
+    return Bound(model.weighted_sum(terms) - inputs.beta * kl, terms, kl, joint)
 
 
 @contextmanager

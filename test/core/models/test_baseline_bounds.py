@@ -26,7 +26,7 @@ from smvae_core.metrics.subset_errors import all_subsets
 from smvae_core.models.mmvae import MMVAE, dreg_bound, mixture_bound
 from smvae_core.models.multimodal_vae import MultimodalVAE
 from smvae_core.models.mvae import MVAE, subsampled_bound
-from smvae_core.models.objectives import Bound, draw_subset
+from smvae_core.models.objectives import Bound, Inputs, draw_subset
 from smvae_core.models.registry import METHODS
 
 KINDS = tuple(METHODS)
@@ -140,7 +140,8 @@ def test_bound_is_the_slow_literal_one(objective: tuple[str, str], beta: float) 
     kind, name = objective
     model = small_baseline(kind)
     observations, present, uniform, noise = case(model, kind, name)
-    bound = METHODS[kind].objective(name).bound(model, observations, present, uniform, noise, beta)
+    inputs = Inputs(observations, present, uniform, noise, beta)
+    bound = METHODS[kind].objective(name).bound(model, inputs)
     subset = draw_subset(present, uniform)
     for row in range(len(present)):
         seen = [n for n, there in zip(NAMES, present[row].tolist(), strict=True) if there]
@@ -157,7 +158,7 @@ def test_a_bound_says_what_it_is_made_of(objective: tuple[str, str]) -> None:
     model = small_baseline(kind)
     arguments = case(model, kind, name)
     bound, free = (
-        METHODS[kind].objective(name).bound(model, *arguments, beta) for beta in (1.0, 0.0)
+        METHODS[kind].objective(name).bound(model, Inputs(*arguments, beta)) for beta in (1.0, 0.0)
     )
     assert bound.kl.shape == bound.value.shape
     for column, n in enumerate(NAMES):
@@ -176,7 +177,7 @@ def test_gradients_reach_every_network_and_are_finite(objective: tuple[str, str]
     """With garbage wherever nothing is present."""
     kind, name = objective
     model = small_baseline(kind)
-    bound = METHODS[kind].objective(name).bound(model, *case(model, kind, name, batch=40))
+    bound = METHODS[kind].objective(name).bound(model, Inputs(*case(model, kind, name, batch=40)))
     bound.value.mean().backward()
     assert [n for n, norm in gradient_norms(model).items() if norm == 0] == []
 
@@ -188,10 +189,10 @@ def test_rows_of_a_batch_do_not_influence_each_other(objective: tuple[str, str])
     model = small_baseline(kind)
     observations, present, uniform, noise = case(model, kind, name)
     bound = METHODS[kind].objective(name).bound
-    whole = bound(model, observations, present, uniform, noise, 0.5)
+    whole = bound(model, Inputs(observations, present, uniform, noise, 0.5))
     rows = torch.tensor([7, 0, 3])
     part = {n: observations[n][rows] for n in reversed(NAMES)}
-    some = bound(model, part, present[rows], uniform[rows], noise[:, rows], 0.5)
+    some = bound(model, Inputs(part, present[rows], uniform[rows], noise[:, rows], 0.5))
     torch.testing.assert_close(some.value, whole.value[rows])
 
 
@@ -209,7 +210,7 @@ def test_validation_is_an_elbo_of_what_was_observed(kind: str) -> None:
     noise = torch.randn(validation.noises(3), 4000, 3, generator=generator).double()
     uniform = torch.rand(4000, 4, generator=generator)
     present = torch.ones(4000, 3, dtype=torch.bool)
-    values = validation.bound(model, observations, present, uniform, noise).value
+    values = validation.bound(model, Inputs(observations, present, uniform, noise)).value
     one = vector_observations(1)
     targets = [n for n in NAMES if n not in model.given]
     exact = ImportanceSampler(model, 20_000).log_likelihood(one, targets, NAMES)
@@ -247,9 +248,8 @@ def test_subsampled_bound_is_the_sum_of_evidences() -> None:
     rows = 3 * len(points)
     present = torch.ones(rows, 3, dtype=torch.bool)
     uniform = torch.tensor([[0.5, 0.1, 0.9, 0.2]]).expand(rows, -1)  # draws {a, c}
-    bound = subsampled_bound(
-        model, repeated, present, uniform, points.repeat(3, 1).expand(5, -1, -1)
-    )
+    noise = points.repeat(3, 1).expand(5, -1, -1)
+    bound = subsampled_bound(model, Inputs(repeated, present, uniform, noise))
     subsets = [("a", "b", "c"), ("a",), ("b",), ("c",), ("a", "c")]
     expected = sum(log_evidence(reference, observations, subset) for subset in subsets)
     torch.testing.assert_close(bound.value.view(3, -1).mean(1), expected)
@@ -261,7 +261,7 @@ def test_two_modalities_have_three_terms() -> None:
     observations = {n: x for n, x in vector_observations(6).items() if n != "label"}
     noise = torch.randn(3, 6, 3, generator=torch.Generator().manual_seed(0)).double()
     present = torch.ones(6, 2, dtype=torch.bool)
-    bound = subsampled_bound(model, observations, present, torch.zeros(6, 3), noise)
+    bound = subsampled_bound(model, Inputs(observations, present, torch.zeros(6, 3), noise))
     for row in range(6):
         x = {name: value[row : row + 1] for name, value in observations.items()}
         parts = [x, only(x, ["motion"]), only(x, ["pixels"])]
@@ -276,12 +276,13 @@ def test_triple_bound_holds_decoders_fixed_in_single_terms() -> None:
     observations, present, uniform, noise = case(model, "telbo", "triple")
     learned = {name: p.requires_grad for name, p in model.named_parameters()}
     objective = METHODS["telbo"].objective()
-    objective.bound(model, observations, present, uniform, noise).value.sum().backward()
+    inputs = Inputs(observations, present, uniform, noise)
+    objective.bound(model, inputs).value.sum().backward()
     assert {name: p.requires_grad for name, p in model.named_parameters()} == learned
     found = {name: p.grad.clone() for name, p in model.decoders.named_parameters()}
     model.zero_grad()
     joint = METHODS["telbo"].validation
-    joint.bound(model, observations, present, uniform, noise[:2]).value.sum().backward()
+    joint.bound(model, dataclasses.replace(inputs, noise=noise[:2])).value.sum().backward()
     for name, parameter in model.decoders.named_parameters():
         torch.testing.assert_close(found[name], parameter.grad)
 
@@ -321,7 +322,7 @@ def test_dreg_has_the_doubly_reparametrised_gradient() -> None:
     observations = vector_observations(5)
     noise = torch.randn(12, 5, 3, generator=torch.Generator().manual_seed(0)).double()
     present = torch.ones(5, 3, dtype=torch.bool)
-    bound = dreg_bound(model, observations, present, torch.zeros(5, 4), noise)
+    bound = dreg_bound(model, Inputs(observations, present, torch.zeros(5, 4), noise))
     bound.value.sum().backward()
     found = {name: p.grad.clone() for name, p in model.named_parameters() if p.requires_grad}
     for power, parts in ((2, ("embeddings", "experts")), (1, ("decoders", "log_scales"))):
@@ -338,9 +339,10 @@ def test_more_importance_samples_tighten_the_bound() -> None:
     observations = {n: x.expand(3000, -1) for n, x in vector_observations(1).items()}
     present = torch.ones(3000, 3, dtype=torch.bool)
     noise = torch.randn(60, 3000, 3, generator=torch.Generator().manual_seed(0)).double()
-    arguments = (model, observations, present, torch.zeros(3000, 4))
-    bounds: list[Bound] = [mixture_bound(*arguments, noise[:3])]
-    bounds += [dreg_bound(*arguments, noise[: 3 * samples]) for samples in (1, 4, 20)]
+    inputs = Inputs(observations, present, torch.zeros(3000, 4), noise)
+    bounds: list[Bound] = [mixture_bound(model, dataclasses.replace(inputs, noise=noise[:3]))]
+    for samples in (1, 4, 20):
+        bounds.append(dreg_bound(model, dataclasses.replace(inputs, noise=noise[: 3 * samples])))
     torch.testing.assert_close(bounds[0].value, bounds[1].value)
     means = [float(bound.value.mean()) for bound in bounds[1:]]
     assert means == sorted(means)

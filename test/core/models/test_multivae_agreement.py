@@ -21,6 +21,7 @@ from smvae_core.distributions import Mixture
 from smvae_core.modalities import Modality, Network
 from smvae_core.models.mmvae import dreg_bound
 from smvae_core.models.multimodal_vae import MultimodalVAE
+from smvae_core.models.objectives import Inputs
 
 if importlib.util.find_spec("multivae") is None:
     pytest.skip("multivae is not installed", allow_module_level=True)
@@ -144,7 +145,7 @@ def test_mmvae_has_the_same_bound_and_the_same_gradient(loss: str) -> None:
     theirs_gradient = {n: p.grad.clone() for n, p in model.named_parameters() if p.requires_grad}
     model.zero_grad()
     present = torch.ones(BATCH, len(SIZES), dtype=torch.bool)
-    bound = dreg_bound(model, x, present, torch.zeros(BATCH, 4), torch.cat(noise))
+    bound = dreg_bound(model, Inputs(x, present, torch.zeros(BATCH, 4), torch.cat(noise)))
     if loss == "iwae_looser":
         torch.testing.assert_close(bound.value.sum(), -found.loss, rtol=1e-6, atol=1e-6)
         return
