@@ -35,9 +35,9 @@ from tqdm import tqdm
 
 from benchmarks.results import publish, run_command
 from smvae_core.data.batches import Batches
-from smvae_core.data.logs.conversion import convert_logs
 from smvae_core.data.logs.dataset import open_cache
 from smvae_core.data.logs.vision_touch import DATASETS, STEPS_PER_FILE, log_file_name, write_log
+from smvae_core.data.logs.vision_touch_recording import convert_logs
 from training.convert import log_modalities
 
 MODALITIES = ("rgb", "depth", "force", "action")

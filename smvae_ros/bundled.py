@@ -30,16 +30,32 @@ def parameters_path() -> Path:
     Raises:
         FileNotFoundError: where neither is found.
     """
+    return _configuration("perception.yaml")
+
+
+def robot_path(robot: str) -> Path:
+    """The robot file that is meant: a path, or the name of one of config/robots.
+
+    Raises:
+        FileNotFoundError: where there is none.
+    """
+    path = Path(robot)
+    if path.suffix or len(path.parts) != 1 or path.exists():
+        return path
+    return _configuration(f"robots/{robot}.yaml")
+
+
+def _configuration(name: str) -> Path:
     checkout = Path(str(files("smvae_ros"))).parent
     prefixes = [*os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep), sys.prefix]
     places = [checkout, *(Path(prefix, "share", "smvae_ros") for prefix in prefixes if prefix)]
     for place in places:
-        path = place / "config" / "perception.yaml"
+        path = place / "config" / name
         if path.is_file():
             return path
     raise FileNotFoundError(
-        f"no config/perception.yaml in {', '.join(map(str, places))}; install the package again, "
-        "or name a parameters file"
+        f"no config/{name} in {', '.join(map(str, places))}; name a file, or install the package "
+        "again"
     )
 
 

@@ -19,9 +19,11 @@ from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
 from smvae_core.data.logs.cache_folder import CacheError
-from smvae_core.data.logs.conversion import ConversionReport, convert_logs
+from smvae_core.data.logs.conversion import ConversionReport
+from smvae_core.data.logs.recording import Problem
 from smvae_core.data.logs.validation import validate_log
-from smvae_core.data.logs.vision_touch import FORCE_RATE, Problem
+from smvae_core.data.logs.vision_touch import FORCE_RATE
+from smvae_core.data.logs.vision_touch_recording import convert_logs
 from smvae_core.modalities import Modality
 from smvae_ros.cli.programs import interruptible, number
 from training.options import parser_of

@@ -1,11 +1,12 @@
 # Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
-"""One pass over a folder of Vision&Touch logs into a cache of memory-mapped arrays.
+"""One pass over a recording into a cache of memory-mapped arrays.
 
-Opening files and skipping unused keys costs training far more than the data itself, so the logs
-are read once and stored at the model's image size, through the same `prepare` as the node's input.
+Opening files, decoding pictures and skipping unused keys costs training far more than the data
+itself, so a recording is read once and stored at the model's image size, through the same `prepare`
+as the node's input.
 
 How it survives interruption: `plan.json` fixes what is converted and in which order, and the
-arrays are allocated at full size. `journal.jsonl` gets a line for each converted file, written
+arrays are allocated at full size. `journal.jsonl` gets a line for each converted part, written
 after the data has reached the disk; a later run continues behind the last complete line. The
 manifest `cache.yaml` is put in place last, and only a folder with a manifest opens.
 """
@@ -39,39 +40,22 @@ from smvae_core.data.logs.cache_folder import (
     compare_sources,
     describe_modality,
     disk_errors,
-    list_sources,
-    read_ahead,
     read_journal,
     read_manifest,
     remove,
 )
-from smvae_core.data.logs.cache_plan import (
-    LABELS,
-    SOURCES,
-    check_modalities,
-    check_same,
-    make_plan,
-    nothing_usable,
-    read_plan,
-)
+from smvae_core.data.logs.cache_plan import check_same, make_plan, nothing_usable, read_plan
 from smvae_core.data.logs.cache_writer import RowWriter, allocate
 from smvae_core.data.logs.dataset import open_cache
-from smvae_core.data.logs.log_file import LogFile, open_log
-from smvae_core.data.logs.plausibility import FileCheck, finite_steps
-from smvae_core.data.logs.vision_touch import (
-    CONTROL_RATE,
-    STEPS_PER_FILE,
-    LogError,
-    Problem,
-)
+from smvae_core.data.logs.recording import Notes, Recording, RecordingError
+from smvae_core.data.logs.vision_touch import CONTROL_RATE
 from smvae_core.files import write_text
-from smvae_core.modalities import Modality
-from smvae_core.preprocessing import prepare
+from smvae_core.modalities import Modality, check_names
 
 log = logging.getLogger(__name__)
 
-_FILES_PER_COMMIT = 16  # files between two waits for the disk
-_FILES_AHEAD = 4  # that the system is asked to read while one is converted
+_PARTS_PER_COMMIT, _STEPS_PER_COMMIT = 16, 800  # whichever comes first, between waits for the disk
+_PARTS_AHEAD = 4  # that the system is asked to read while one is converted
 _Dumper: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 
 
@@ -81,6 +65,8 @@ class ConversionReport:
 
     Attributes:
         rate: steps per second.
+        files: parts of the recording that were used: log files, episodes, bags.
+        left_out: part -> why it was not used.
         absent: modality -> steps in which it is marked absent.
         strange: what is implausible, as found in the first file that has it -> in how many files.
     """
@@ -96,36 +82,36 @@ class ConversionReport:
     already_complete: bool = False
 
 
-def convert_logs(
-    logs_folder: str | os.PathLike[str],
+def convert(
+    recording: Recording,
     cache_folder: str | os.PathLike[str],
     modalities: Sequence[Modality],
     restart: bool = False,
     progress: bool = True,
 ) -> ConversionReport:
-    """Convert every *.h5 of a folder into a cache, or continue doing so.
+    """Convert a recording into a cache, or continue doing so.
 
-    Files that cannot be used are named in the report and by the log, and left out. Steps in which
-    a reading holds NaN, infinite or impossible values, or a depth image no valid pixel, are kept
-    with that modality marked absent. What is implausible, see `smvae_core.data.logs.plausibility`,
-    is named once and counted.
+    Parts that cannot be used are named in the report and by the log, and left out.
 
     Args:
-        modalities: any of `SOURCES`, with the shapes that the arrays shall have. One that no log
-            holds (proprio is optional) is left out of the cache.
+        modalities: with the shapes that the arrays shall have. One that no part of the recording
+            holds is left out of the cache.
         restart: throw away what the cache folder holds and convert everything.
 
     Raises:
-        ValueError: for modalities that logs do not have.
-        CacheError: when no file can be used, logs have several rates, the cache folder holds
-            something else or cannot be written to, another conversion is at work in it, it was
-            begun with other files or sizes, or the disk is full (what is converted stays, run again
-            to continue).
+        ValueError: for modalities that the recording's format does not have.
+        CacheError: when nothing can be used, the cache folder holds something else or cannot be
+            written to, another conversion is at work in it, it was begun with other files or sizes,
+            or the disk is full (what is converted stays, run again to continue).
     """
-    logs_folder, cache_folder = Path(logs_folder), Path(cache_folder)
-    check_modalities(modalities)
-    sources = _find_sources(logs_folder)
-    wanted = [describe_modality(modality) for modality in modalities]
+    cache_folder = Path(cache_folder)
+    check_names(modalities)
+    recording.check(modalities)
+    try:
+        sources = recording.files()
+    except RecordingError as error:
+        raise CacheError(str(error)) from error
+    wanted = [{**describe_modality(m), **recording.describe(m.name)} for m in modalities]
     if (cache_folder / MANIFEST_NAME).exists() and not restart:
         manifest = read_manifest(cache_folder)
         check_same(cache_folder, manifest, wanted, sources)
@@ -138,57 +124,48 @@ def convert_logs(
             clear(cache_folder)
         plan = read_plan(cache_folder)
         if plan is None:
-            plan = make_plan(logs_folder, sources, modalities, progress)
+            plan = make_plan(recording, sources, modalities, wanted, progress)
             allocate(cache_folder, plan)
             write_text(cache_folder / PLAN_NAME, json.dumps(plan))
         else:
             check_same(cache_folder, plan, wanted, sources)
         held = {entry["name"] for entry in plan["modalities"]}
         used = [modality for modality in modalities if modality.name in held]
-        entries = _convert_files(logs_folder, cache_folder, plan, used, progress)
-        changed = compare_sources(plan["sources"], list_sources(logs_folder))
+        entries = _convert_parts(recording, cache_folder, plan, used, progress)
+        changed = compare_sources(plan["sources"], recording.files())
         if changed:
             raise CacheError(
-                f"{logs_folder}: {len(changed)} files changed during the conversion, the first is "
-                f"{changed[0]}; wait until they are complete and convert again with --restart"
+                f"{recording.folder}: {len(changed)} files changed during the conversion, the "
+                f"first is {changed[0]}; wait until they are complete and convert again with "
+                "--restart"
             )
-        manifest = _make_manifest(logs_folder, plan, entries)
+        manifest = _make_manifest(recording.folder, plan, entries)
         if manifest["steps"] == 0:
             clear(cache_folder)
-            raise CacheError(nothing_usable(logs_folder, manifest["left_out"]))
+            raise CacheError(nothing_usable(recording, manifest["left_out"]))
         text = yaml.dump(manifest, Dumper=_Dumper, sort_keys=False, default_flow_style=None)
         write_text(cache_folder / MANIFEST_NAME, text)
         remove(cache_folder, PLAN_NAME, JOURNAL_NAME)
     return _report(manifest)
 
 
-def _find_sources(folder: Path) -> list[list[Any]]:
-    if not folder.is_dir():
-        raise CacheError(f"{folder}: no such folder; give the folder that holds the *.h5 logs")
-    sources = list_sources(folder)
-    if not sources:
-        below = next(folder.rglob("*.h5"), None)
-        hint = f"; did you mean {below.parent}?" if below else ""
-        raise CacheError(f"{folder}: no *.h5 files in this folder{hint}")
-    return sources
-
-
-def _convert_files(
-    logs_folder: Path,
+def _convert_parts(
+    recording: Recording,
     cache_folder: Path,
     plan: dict[str, Any],
     modalities: Sequence[Modality],
     progress: bool,
 ) -> list[dict[str, Any]]:
-    """Convert what the journal does not list yet; returns the journal: an entry for each file."""
+    """Convert what the journal does not list yet; returns the journal: an entry for each part."""
     path = cache_folder / JOURNAL_NAME
     entries = _read_journal(path, plan)
     if entries:
-        log.info("continuing after %d of %d files", len(entries), len(plan["files"]))
+        log.info("continuing after %d of %d parts", len(entries), len(plan["files"]))
     row = sum(entry["steps"] for entry in entries)
+    trajectory = len(plan["trajectories"]) + sum(len(e.get("trajectories", ())) for e in entries)
     bar = tqdm(
         total=plan["arrays"]["step"]["shape"][0],
-        initial=sum(file["steps"] for file in plan["files"][: len(entries)]),
+        initial=sum(part["steps"] for part in plan["files"][: len(entries)]),
         desc="converting",
         unit="step",
         disable=not progress,
@@ -197,6 +174,7 @@ def _convert_files(
     said: set[tuple[str | None, str]] = set()
     writer = RowWriter(cache_folder, plan)
     waiting: list[dict[str, Any]] = []
+    uncommitted = 0
 
     def commit(done: Sequence[dict[str, Any]]) -> None:
         # First the data, then the lines that vouch for it.
@@ -207,34 +185,35 @@ def _convert_files(
         entries.extend(done)
 
     try:
-        # One thread waits for the disk while the next files are converted.
+        # One thread waits for the disk while the next parts are converted.
         with bar, open(path, "a") as journal, ThreadPoolExecutor(1) as disk:
             committed: Future[None] | None = None
-            for file, ahead in zip_longest(todo, todo[_FILES_AHEAD:]):
+            for part, ahead in zip_longest(todo, todo[_PARTS_AHEAD:]):
                 if ahead is not None:
-                    read_ahead(logs_folder / ahead["name"])
+                    recording.read_ahead(ahead)
+                before = bar.n
                 try:
-                    absent, strange = _convert_file(
-                        logs_folder, file, plan, modalities, writer, row
+                    notes = Notes()
+                    entry = _convert_part(
+                        recording, part, plan, modalities, notes, writer, row, trajectory, bar
                     )
-                    entry = {"name": file["name"], "steps": file["steps"], "absent": absent}
-                    if strange:
-                        entry["strange"] = [[*problem.kind, str(problem)] for problem in strange]
-                    for problem in strange:
+                    for problem in notes.strange:
                         if problem.kind not in said:
                             said.add(problem.kind)
                             log.warning("%s", problem)
-                    row += file["steps"]
-                except LogError as error:
+                    row += entry["steps"]
+                    trajectory += len(entry.get("trajectories", ()))
+                except RecordingError as error:
                     log.warning("left out: %s", error)
-                    entry = {"name": file["name"], "steps": 0, "problem": str(error)}
+                    entry = {"name": part["name"], "steps": 0, "problem": str(error)}
                 waiting.append(entry)
-                bar.update(file["steps"])
-                if len(waiting) >= _FILES_PER_COMMIT:
+                bar.update(part["steps"] - (bar.n - before))
+                uncommitted += part["steps"]
+                if len(waiting) >= _PARTS_PER_COMMIT or uncommitted >= _STEPS_PER_COMMIT:
                     if committed is not None:
                         committed.result()
                     committed = disk.submit(commit, waiting)
-                    waiting = []
+                    waiting, uncommitted = [], 0
             if committed is not None:
                 committed.result()
             commit(waiting)
@@ -244,9 +223,9 @@ def _convert_files(
 
 
 def _read_journal(path: Path, plan: dict[str, Any]) -> list[dict[str, Any]]:
-    """The journal, which lists the first files of the plan."""
+    """The journal, which lists the first parts of the plan."""
     entries = read_journal(path, "convert with --restart")
-    expected = [file["name"] for file in plan["files"][: len(entries)]]
+    expected = [part["name"] for part in plan["files"][: len(entries)]]
     try:
         if [entry["name"] for entry in entries] != expected:
             raise ValueError("it lists other files than the plan")
@@ -255,86 +234,73 @@ def _read_journal(path: Path, plan: dict[str, Any]) -> list[dict[str, Any]]:
     return entries
 
 
-def _convert_file(
-    folder: Path,
-    file: dict[str, Any],
+def _convert_part(
+    recording: Recording,
+    part: dict[str, Any],
     plan: dict[str, Any],
     modalities: Sequence[Modality],
+    notes: Notes,
     writer: RowWriter,
     row: int,
-) -> tuple[dict[str, int], list[Problem]]:
-    """Write the rows of one log from `row` on.
-
-    Returns modality -> steps in which it is absent, and what is strange about the file.
+    trajectory: int,
+    bar: Any,
+) -> dict[str, Any]:
+    """Write the rows of one part from `row` on; trajectories that begin in it are numbered from
+    `trajectory` on. Returns its entry of the journal.
 
     Raises:
-        LogError: when the log is damaged.
+        RecordingError: when the part is damaged.
     """
-    labels = [name for name in LABELS if name in plan["arrays"]]
-    keys = [SOURCES[modality.name][0] for modality in modalities] + labels
+    own = {"trajectory", "step", "present", *(modality.name for modality in modalities)}
+    labels = [name for name in plan["arrays"] if name not in own]
     absent: Counter[str] = Counter()
-    with open_log(folder / file["name"], keys) as log_file:
-        if log_file.steps != file["steps"]:
-            raise LogError(f"{log_file.path}: changed while it was converted")
-        check = FileCheck(log_file)
-        # In parts of the usual length, so that a long file needs no more memory than a short one.
-        for start in range(0, log_file.steps, STEPS_PER_FILE):
-            stop = min(start + STEPS_PER_FILE, log_file.steps)
-            present = np.zeros((stop - start, len(modalities)), bool)
-            for column, modality in enumerate(modalities):
-                rows, present[:, column] = _prepare_steps(modality, log_file, start, stop, check)
-                writer.write(modality.name, row + start, rows)
-            for name in labels:
-                values = log_file.read(name, start, stop)
-                if name == "contact":
-                    values = ((values != 0) & ~np.isnan(values)).any(axis=1)
-                else:
-                    values = np.where(finite_steps(values)[:, None], values, np.nan)
-                writer.write(name, row + start, values)
-            # Longer files than the original ones must not run into the next part's numbers.
-            first = file["part"] * max(STEPS_PER_FILE, log_file.reserved)
-            writer.write("step", row + start, np.arange(first + start, first + stop))
-            writer.write("trajectory", row + start, np.full(stop - start, file["trajectory"]))
-            writer.write("present", row + start, present)
-            for column, modality in enumerate(modalities):
-                absent[modality.name] += int((~present[:, column]).sum())
-        strange = [*log_file.notes, *check.problems()]
-    return {name: count for name, count in absent.items() if count}, strange
-
-
-def _prepare_steps(
-    modality: Modality, log_file: LogFile, start: int, stop: int, check: FileCheck
-) -> tuple[np.ndarray, np.ndarray]:
-    """Prepared rows (t, *raw_shape) and present (t,); absent rows hold zeros, in depth NaN.
-
-    Absent is what the node would refuse as unusable, too, and what is beyond all reason.
-    """
-    count = stop - start
-    blank = np.nan if modality.kind == "depth" else 0
-    rows = np.full((count, *modality.raw_shape), blank, modality.raw_dtype)
-    present = np.zeros(count, bool)
-    key = SOURCES[modality.name][0]
-    if key not in log_file.keys:
-        return rows, present
-    raw = log_file.read(key, start, stop)
-    if modality.kind == "series":
-        raw = raw[:, -modality.raw_shape[0] :]  # the newest readings of the step
-    for i in np.flatnonzero(check.add(key, start, raw)):
-        try:
-            rows[i] = prepare(modality, raw[i])
-            present[i] = True
-        except ValueError:
-            continue
-    return rows, present
+    begun: list[int] = []
+    steps = 0
+    for block in recording.read(part, modalities, labels, notes):
+        count = len(block.step)
+        if steps + count > part["steps"]:
+            raise RecordingError(
+                f"{part['name']}: has more than the {part['steps']} steps that it was planned "
+                "with; convert again with --restart, when nothing writes to it any more"
+            )
+        for name, rows in block.rows.items():
+            writer.write(name, row + steps, rows)
+        number = part.get("trajectory")
+        if number is None:
+            if block.trajectory not in begun:
+                begun.append(block.trajectory)
+            number = trajectory + begun.index(block.trajectory)
+        present = np.stack([block.present[modality.name] for modality in modalities], axis=1)
+        writer.write("step", row + steps, block.step)
+        writer.write("trajectory", row + steps, np.full(count, number))
+        writer.write("present", row + steps, present)
+        for column, modality in enumerate(modalities):
+            absent[modality.name] += int((~present[:, column]).sum())
+        steps += count
+        bar.update(count)
+    entry: dict[str, Any] = {
+        "name": part["name"],
+        "steps": steps,
+        "absent": {name: count for name, count in absent.items() if count},
+    }
+    if begun:
+        entry["trajectories"] = begun
+    if notes.strange:
+        entry["strange"] = [[*problem.kind, str(problem)] for problem in notes.strange]
+    if notes.frame_ids:
+        entry["frame_ids"] = notes.frame_ids
+    return entry
 
 
 def _make_manifest(
-    logs_folder: Path, plan: dict[str, Any], entries: list[dict[str, Any]]
+    folder: Path, plan: dict[str, Any], entries: list[dict[str, Any]]
 ) -> dict[str, Any]:
     left_out = dict(plan["left_out"])
     absent: Counter[str] = Counter()
     strange: dict[tuple[str | None, str], list[str]] = {}
+    frame_ids: dict[str, str] = {}
     used = []
+    trajectories = list(plan["trajectories"])
     for entry in entries:
         absent.update(entry.get("absent", {}))
         for key, advice, text in entry.get("strange", ()):
@@ -343,21 +309,25 @@ def _make_manifest(
             left_out[entry["name"]] = entry["problem"]
         else:
             used.append(entry["name"])
-    trajectory = {file["name"]: file["trajectory"] for file in plan["files"]}
+        trajectories += [[entry["name"], number] for number in entry.get("trajectories", ())]
+        frame_ids = entry.get("frame_ids", {}) | frame_ids
+    named = {part["name"]: part.get("trajectory") for part in plan["files"]}
+    begun = len(trajectories) - len(plan["trajectories"])
     return {
         "format_version": FORMAT_VERSION,
         "steps": sum(entry["steps"] for entry in entries),  # the arrays may have more rows
         "rate": plan["rate"],
         "files": len(used),
-        "trajectory_count": len({trajectory[name] for name in used}),
+        "trajectory_count": len({named[name] for name in used} - {None}) + begun,
         "absent": dict(absent),
         "strange": {texts[0]: len(texts) for texts in strange.values()},
         "left_out": left_out,
+        **({"frame_ids": frame_ids} if frame_ids else {}),
         "requested": plan["requested"],
         "modalities": plan["modalities"],
         "arrays": plan["arrays"],
-        "source_folder": str(logs_folder.absolute()),
-        "trajectories": plan["trajectories"],
+        "source_folder": str(folder.absolute()),
+        "trajectories": trajectories,
         "sources": plan["sources"],
     }
 

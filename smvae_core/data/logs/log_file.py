@@ -13,13 +13,13 @@ import h5py
 import numpy as np
 
 from smvae_core.data.logs.hdf5 import READ_ERRORS, Hdf5Error, explained, open_hdf5
+from smvae_core.data.logs.recording import Problem
 from smvae_core.data.logs.vision_touch import (
     CONTROL_RATE,
     DATASETS,
     SQUARE,
     STEPS_PER_FILE,
     LogError,
-    Problem,
     layout_problems,
 )
 

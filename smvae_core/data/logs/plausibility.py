@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 
 from smvae_core.data.logs.log_file import LogFile
-from smvae_core.data.logs.vision_touch import Problem
+from smvae_core.data.logs.recording import Problem
 from smvae_core.plausibility import ADVICE, LARGEST
 
 _ENOUGH = 10  # steps of a file, before it is strange that a sensor gives the same in all of them

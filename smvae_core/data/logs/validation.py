@@ -11,11 +11,11 @@ import numpy as np
 
 from smvae_core.data.logs.log_file import LogFile, open_log
 from smvae_core.data.logs.plausibility import FileCheck, finite_steps
+from smvae_core.data.logs.recording import Problem
 from smvae_core.data.logs.vision_touch import (
     DATASETS,
     STEPS_PER_FILE,
     LogError,
-    Problem,
     parse_log_name,
 )
 

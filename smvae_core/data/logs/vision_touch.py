@@ -20,6 +20,7 @@ import h5py
 import numpy as np
 
 from smvae_core.data.logs.hdf5 import broken_link, missing_data
+from smvae_core.data.logs.recording import Problem, RecordingError
 from smvae_core.files import whole_file
 
 STEPS_PER_FILE = 50
@@ -89,28 +90,7 @@ _OTHER_UNITS = {
 REQUIRED_KEYS = tuple(key for key, dataset in DATASETS.items() if dataset.required)
 
 
-@dataclass(frozen=True)
-class Problem:
-    """Something wrong with one log file. `usable` tells whether its other content can be used."""
-
-    path: Path
-    key: str | None
-    expected: str
-    found: str
-    advice: str
-    usable: bool = False
-
-    @property
-    def kind(self) -> tuple[str | None, str]:
-        """The same for the same trouble of other files."""
-        return self.key, self.advice
-
-    def __str__(self) -> str:
-        key = f", key {self.key!r}" if self.key else ""
-        return f"{self.path}{key}: expected {self.expected}, found {self.found}; {self.advice}"
-
-
-class LogError(ValueError):
+class LogError(RecordingError):
     """A log file that cannot be used; the message says why and what to do, a line for each of its
     `problems`."""
 

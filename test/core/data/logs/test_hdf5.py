@@ -18,7 +18,6 @@ from log_files import STAMP, log_arrays, log_modalities
 from places import PYTHONPATH, ROOT
 from recorder import writing
 from smvae_core.data.logs.cache_folder import CacheError
-from smvae_core.data.logs.conversion import convert_logs
 from smvae_core.data.logs.hdf5 import Hdf5Error, explained, open_hdf5
 from smvae_core.data.logs.log_file import open_log
 from smvae_core.data.logs.validation import validate_log
@@ -27,6 +26,7 @@ from smvae_core.data.logs.vision_touch import (
     log_file_name,
     write_log,
 )
+from smvae_core.data.logs.vision_touch_recording import convert_logs
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from log_files import STAMP, log_arrays, log_modalities
-from smvae_core.data.logs.conversion import ConversionReport, convert_logs
+from smvae_core.data.logs.conversion import ConversionReport
 from smvae_core.data.logs.dataset import open_cache
 from smvae_core.data.logs.log_file import open_log
 from smvae_core.data.logs.plausibility import plausible_steps
@@ -25,6 +25,7 @@ from smvae_core.data.logs.vision_touch import (
     log_file_name,
     write_log,
 )
+from smvae_core.data.logs.vision_touch_recording import convert_logs
 from training.convert import main
 
 STEPS = 12

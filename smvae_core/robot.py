@@ -1,0 +1,174 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
+"""The robot file: one YAML that says what a robot's sensors are and where their readings come from.
+
+Conversion, training and node read the same file (``--robot``, launch argument ``robot:=``)::
+
+    name: my_robot
+    rate: 30.0                      # steps per second of caches, Hz
+    episodes: data/demo_*           # HDF5: groups that are episodes
+    ros:                            # the node's parameters, as in config/perception.yaml
+      frame_id: base_link
+    modalities:
+      wrist:
+        kind: image                 # these fields are those of Modality
+        shape: [3, 64, 64]
+        aspect: crop
+        key: observation.images.wrist     # in data sets and logs
+        ros:                        # the node's parameters of this modality
+          topic: /wrist/image_raw
+          type: sensor_msgs/msg/Image
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from smvae_core.modalities import Modality, check_names
+
+# Fields of a modality that the file gives: those that decide how a reading is prepared, and the
+# likelihood, which a sensor's nature decides.
+MODALITY_FIELDS = ("kind", "shape", "rate", "minimum", "maximum", "aspect", "likelihood")
+
+
+class RobotError(ValueError):
+    """A robot file that cannot be used; the message names file, place and what to do."""
+
+
+@dataclass(frozen=True)
+class Sensor:
+    """One sensor of a robot.
+
+    Attributes:
+        modality: as it is prepared; without statistics, and with the default networks.
+        key: of its readings in data sets and logs; empty where they have none.
+        columns: of a key that holds a vector (or a window of vectors), which of its values, by
+            number or by the name that the data set gives them; empty for all.
+        unit: what stored values are multiplied by, such as 0.001 for depth in millimetres. Images
+            ignore it.
+        ros: the node's parameters of this modality, such as ``topic``.
+    """
+
+    modality: Modality
+    key: str = ""
+    columns: tuple[int | str, ...] = ()
+    unit: float = 1.0
+    ros: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Robot:
+    """A robot file's content.
+
+    Attributes:
+        name: of the robot.
+        sensors: by the modality's name, in the file's order, which is the model's.
+        rate: steps per second of what is converted from bags and HDF5, in Hz; None where the
+            recording says it.
+        episodes: of HDF5 files, a pattern of the groups that are episodes; empty where each file is
+            one.
+        ros: the node's own parameters.
+    """
+
+    name: str
+    sensors: Mapping[str, Sensor]
+    rate: float | None = None
+    episodes: str = ""
+    ros: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def modalities(self) -> list[Modality]:
+        """Those of its sensors."""
+        return [sensor.modality for sensor in self.sensors.values()]
+
+    def parameters(self) -> dict[str, Any]:
+        """The node's parameters that the file gives, by full name, such as ``rgb.topic``."""
+        of_sensors = {
+            f"{name}.{setting}": value
+            for name, sensor in self.sensors.items()
+            for setting, value in sensor.ros.items()
+        }
+        return {**self.ros, **of_sensors}
+
+
+def read_robot(path: Path) -> Robot:
+    """Reads a robot file.
+
+    The parameters under ``ros`` are not looked at here:
+    :func:`smvae_ros.parameters.configuration.read_values` knows them.
+
+    Raises:
+        RobotError: for a file that is none, and for fields that are unknown, missing or wrong.
+    """
+    try:
+        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise RobotError(f"{path}: not readable as YAML: {error}") from error
+    except OSError as error:
+        raise RobotError(f"cannot read the robot file {path}: {error.strerror}") from error
+    top = _mapping(document, f"{path}")
+    _check_known(top, ("name", "rate", "episodes", "ros", "modalities"), f"{path}")
+    sensors = {
+        str(name): _sensor(str(name), entry, f"{path}: modalities.{name}")
+        for name, entry in _mapping(top.get("modalities"), f"{path}: modalities").items()
+    }
+    try:
+        check_names([sensor.modality for sensor in sensors.values()])
+    except ValueError as error:
+        raise RobotError(f"{path}: {error}") from error
+    rate = top.get("rate")
+    if rate is not None and not _is_positive(rate):
+        raise RobotError(f"{path}: rate must be a number of steps per second, not {rate!r}")
+    name, episodes = top.get("name", path.stem), top.get("episodes", "")
+    for field_name, value in (("name", name), ("episodes", episodes)):
+        if not isinstance(value, str):
+            raise RobotError(f"{path}: {field_name} must be text, not {value!r}")
+    ros = _mapping(top.get("ros", {}), f"{path}: ros")
+    return Robot(name, sensors, None if rate is None else float(rate), episodes, ros)
+
+
+def _sensor(name: str, entry: Any, place: str) -> Sensor:
+    values = _mapping(entry, place)
+    _check_known(values, (*MODALITY_FIELDS, "key", "columns", "unit", "ros"), place)
+    for needed in ("kind", "shape"):
+        if needed not in values:
+            raise RobotError(f"{place}: {needed} is missing")
+    fields = {key: values[key] for key in MODALITY_FIELDS if key in values}
+    try:
+        modality = Modality.from_dict({"name": name, **fields})
+    except ValueError as error:
+        raise RobotError(f"{place}: {error}") from error
+    key, unit, columns = values.get("key", ""), values.get("unit", 1.0), values.get("columns", [])
+    if not isinstance(key, str):
+        raise RobotError(f"{place}: key must be text, not {key!r}")
+    if not _is_positive(unit):
+        raise RobotError(f"{place}: unit must be a number above 0, not {unit!r}")
+    if not isinstance(columns, list) or not all(type(c) in (int, str) for c in columns):
+        raise RobotError(f"{place}: columns must be a list of numbers or names, not {columns!r}")
+    ros = _mapping(values.get("ros", {}), f"{place}.ros")
+    return Sensor(modality, key, tuple(columns), float(unit), ros)
+
+
+def _is_positive(value: Any) -> bool:
+    return type(value) in (int, float) and 0 < value < math.inf
+
+
+def _mapping(value: Any, place: str) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise RobotError(f"{place}: must hold names with values, not {value!r}")
+    return {str(key): entry for key, entry in value.items()}
+
+
+def _check_known(values: Iterable[str], known: Iterable[str], place: str) -> None:
+    known = list(known)
+    for name in values:
+        if name not in known:
+            nearest = get_close_matches(name, known, 1)
+            hint = f"did you mean {nearest[0]}?" if nearest else f"there are {', '.join(known)}"
+            raise RobotError(f"{place}: unknown {name!r}; {hint}")
