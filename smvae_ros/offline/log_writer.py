@@ -39,12 +39,13 @@ from smvae_ros.bags import BagError, BagReader
 from smvae_ros.messages import ForeignMessage
 from smvae_ros.offline.absences import Absences, strays
 from smvae_ros.offline.bag_topics import missing_sources, read_messages
-from smvae_ros.offline.step_sampler import LEADER, LogStep, StepSampler
+from smvae_ros.offline.step_sampler import LogStep, StepSampler
 from smvae_ros.parameters.configuration import make_topic_inputs
 from smvae_ros.sensors.topic_inputs import TopicInput
 
 log = logging.getLogger(__name__)
 
+LEADER = "rgb"  # every step of a log has a picture
 _SIZE = (IMAGE_SIZE, IMAGE_SIZE)
 MODALITIES = {
     modality.name: modality
@@ -151,9 +152,10 @@ def convert_bag(
         _check_folder(folder, stamp, trajectory, attributes)
         sampler = StepSampler(
             [MODALITIES[name] for name in used],
+            LEADER,
             rate,
             {name: values[f"{name}.max_age"] for name in used},
-            values["force.max_gap"],
+            {"force": values["force.max_gap"]},
         )
         for part, steps in _parts(_steps(reader, used, sampler, report)):
             number = trajectory + steps[0].trajectory

@@ -1,10 +1,8 @@
 # Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
-"""Messages that arrive whenever they like → steps on an even grid of time, as logs hold them.
+"""Messages that arrive whenever they like → steps on an even grid of time.
 
-The colour image leads, since every step of a log must have one: a trajectory begins with an image,
-its steps lie on a grid of the chosen rate counted from there, and it ends where the next image is
-more than ``max_age`` away, be it a gap or a clock that jumped. So rows of one trajectory are always
-evenly spaced.
+One modality leads and lays the :mod:`grid <smvae_ros.offline.grid>`, so rows of one trajectory are
+always evenly spaced.
 """
 
 from __future__ import annotations
@@ -12,11 +10,13 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
 from smvae_core.modalities import Modality
 from smvae_ros.messages.serialised import NANOSECONDS
+from smvae_ros.offline.grid import Grid
 from smvae_ros.sensors.absence import STUCK, Absence, describe_stuck, explain
 from smvae_ros.sensors.arrivals import Arrivals, Counters
 from smvae_ros.sensors.buffers import nanoseconds
@@ -24,9 +24,8 @@ from smvae_ros.sensors.evidence import Apart
 from smvae_ros.sensors.series_history import SeriesHistory
 from smvae_ros.sensors.settings import BufferSettings
 
-LEADER = "rgb"
-PATIENCE_NS = NANOSECONDS // 2  # how much later than the image the others may be recorded
-KEPT_NS = 5 * NANOSECONDS  # for those whose clock is ahead of the image's
+PATIENCE_NS = NANOSECONDS // 2  # how much later than the leader the others may be recorded
+KEPT_NS = 5 * NANOSECONDS  # for those whose clock is ahead of the leader's
 
 
 @dataclass(frozen=True)
@@ -36,7 +35,8 @@ class LogStep:
     Attributes:
         trajectory: counted from 0.
         stamp_ns: its moment.
-        arrays: modality → array; the image is always among them, others where there are some.
+        arrays: modality → array, of those that there are; the leader is always among them, but for
+            a series, whose first window takes a while.
         absent: the others, with the reason.
     """
 
@@ -53,6 +53,14 @@ class _Reading:
     value: np.ndarray
 
 
+class _Moment(NamedTuple):
+    """Of a step: when it is, when the reading was recorded that ended the wait for it."""
+
+    stamp_ns: int
+    received_ns: int
+    trajectory: int
+
+
 class StepSampler:
     """See the module's description.
 
@@ -60,38 +68,35 @@ class StepSampler:
     not older than ``max_age``; of a series, the window that ends at its moment.
 
     Args:
-        modalities: to expect; ``rgb`` must be among them.
+        modalities: to expect.
+        leader: the one among them that leads.
         rate: steps per second.
         max_age: modality → seconds.
-        max_gap: the widest gap in a series that is interpolated, in seconds.
+        max_gap: series → the widest gap in it that is interpolated, in seconds.
     """
 
     def __init__(
         self,
         modalities: Collection[Modality],
+        leader: str,
         rate: float,
         max_age: Mapping[str, float],
-        max_gap: float,
+        max_gap: Mapping[str, float],
     ) -> None:
-        self._period_ns = NANOSECONDS / rate
+        self._leader = leader
         self._max_age_ns = {name: nanoseconds(age) for name, age in max_age.items()}
-        self._max_gap_ns = nanoseconds(max_gap)
+        self._max_gap_ns = {name: nanoseconds(gap) for name, gap in max_gap.items()}
         self._series = {
-            modality.name: SeriesHistory(modality, BufferSettings(max_gap=max_gap))
+            modality.name: SeriesHistory(modality, BufferSettings(max_gap=max_gap[modality.name]))
             for modality in modalities
             if modality.kind == "series"
         }
         self._recent: dict[str, deque[_Reading]] = {
-            modality.name: deque()
-            for modality in modalities
-            if modality.kind != "series" and modality.name != LEADER
+            modality.name: deque() for modality in modalities if modality.kind != "series"
         }
         self._arrivals = {modality.name: Arrivals() for modality in modalities}
-        self._pending: deque[tuple[_Reading, int]] = deque()  # moment with its image, trajectory
-        self._image: _Reading | None = None
-        self._trajectory = -1
-        self._start_ns = 0
-        self._index = 0  # of the next step in its trajectory
+        self._pending: deque[_Moment] = deque()
+        self._grid = Grid(rate, self._max_age_ns[leader])
 
     def add(
         self, name: str, value: np.ndarray, stamp_ns: int, received_ns: int, frame_id: str = ""
@@ -112,8 +117,8 @@ class StepSampler:
         self._arrivals[name].check_frame(frame_id, received_ns)
         steps: list[LogStep] = []
         reading = _Reading(stamp_ns, received_ns, value)
-        if name == LEADER:
-            steps, ignored = self._add_image(reading)
+        if name == self._leader:
+            steps, ignored = self._lead(reading)
         elif name in self._series:
             ignored = self._series[name].store(value, stamp_ns, received_ns)
         else:
@@ -121,7 +126,7 @@ class StepSampler:
         self._arrivals[name].store(
             stamp_ns, received_ns, frame_id, dropped=ignored, ignored=ignored, usable=True
         )
-        while self._pending and self._is_complete(self._pending[0][0], received_ns):
+        while self._pending and self._is_complete(self._pending[0], received_ns):
             steps.append(self._take())
         return steps
 
@@ -136,30 +141,30 @@ class StepSampler:
 
     @property
     def problem(self) -> str:
-        """The fault of the images' stamps at the end, in words, or empty."""
-        repeated = self._arrivals[LEADER].repeated
+        """The fault of the leader's stamps at the end, in words, or empty."""
+        repeated = self._arrivals[self._leader].repeated
         return describe_stuck(repeated) if repeated >= STUCK else ""
 
     def finish(self) -> list[LogStep]:
         """The steps that are left at the end."""
         return [self._take() for _ in range(len(self._pending))]
 
-    def _add_image(self, image: _Reading) -> tuple[list[LogStep], bool]:
-        """The steps that it completes, and whether it was ignored, being late or repeated."""
+    def _lead(self, reading: _Reading) -> tuple[list[LogStep], bool]:
+        """The steps that a reading of the leader completes, and whether it was ignored, being late
+        or repeated."""
         steps: list[LogStep] = []
-        before, longest = self._image, self._max_age_ns[LEADER]
-        if before is not None and -longest < image.stamp_ns - before.stamp_ns <= 0:
+        if self._grid.is_late(reading.stamp_ns):
             return steps, True
-        if before is None or not 0 < image.stamp_ns - before.stamp_ns <= longest:
+        if self._grid.begins(reading.stamp_ns):
             steps = self.finish()
-            self._trajectory += 1
-            self._start_ns, self._index = image.stamp_ns, 0
-        while (moment := self._start_ns + round(self._index * self._period_ns)) <= image.stamp_ns:
-            shown = image if moment == image.stamp_ns or before is None else before
-            entry = _Reading(moment, image.received_ns, shown.value)
-            self._pending.append((entry, self._trajectory))
-            self._index += 1
-        self._image = image
+        if self._leader in self._series:
+            self._series[self._leader].store(reading.value, reading.stamp_ns, reading.received_ns)
+        else:
+            self._keep(self._leader, reading)
+        self._pending += [
+            _Moment(moment, reading.received_ns, self._grid.trajectory)
+            for moment in self._grid.add(reading.stamp_ns)
+        ]
         return steps, False
 
     def _keep(self, name: str, reading: _Reading) -> bool:
@@ -174,7 +179,7 @@ class StepSampler:
             recent.popleft()
         return True
 
-    def _is_complete(self, moment: _Reading, now_ns: int) -> bool:
+    def _is_complete(self, moment: _Moment, now_ns: int) -> bool:
         """True once nothing that is still to come can be part of a step."""
         if now_ns >= moment.received_ns + PATIENCE_NS:
             return True
@@ -183,8 +188,9 @@ class StepSampler:
         return all(stamp is not None and stamp >= moment.stamp_ns for stamp in newest)
 
     def _take(self) -> LogStep:
-        entry, trajectory = self._pending.popleft()
-        moment, arrays = entry.stamp_ns, {LEADER: entry.value}
+        entry = self._pending.popleft()
+        moment = entry.stamp_ns
+        arrays: dict[str, np.ndarray] = {}
         absent: dict[str, Absence] = {}
         for name, recent in self._recent.items():
             chosen = next((r for r in reversed(recent) if r.stamp_ns <= moment), None)
@@ -196,41 +202,41 @@ class StepSampler:
                 recent.popleft()
         for name, history in self._series.items():
             nearest = history.nearest_ns(moment) if history.complete else None
-            if nearest is not None and 0 <= moment - nearest <= self._max_gap_ns:
+            if nearest is not None and 0 <= moment - nearest <= self._max_gap_ns[name]:
                 arrays[name] = history.window(moment)[0]
             else:
                 stamp = history.stamp_ns
                 newest = [_Reading(stamp, history.received_ns, history.value)] if stamp else []
                 absent[name] = self._explain(name, entry, newest)
-        return LogStep(trajectory, moment, arrays, absent)
+        return LogStep(entry.trajectory, moment, arrays, absent)
 
-    def _explain(self, name: str, image: _Reading, readings: Sequence[_Reading]) -> Absence:
+    def _explain(self, name: str, leading: _Moment, readings: Sequence[_Reading]) -> Absence:
         """The reason why none of the readings, in order of receipt, is part of the step."""
         arrivals, most = self._arrivals[name], self._max_age_ns[name]
         arrivals.apart = None
-        before = [r for r in readings if r.received_ns <= image.received_ns] or readings[:1]
+        before = [r for r in readings if r.received_ns <= leading.received_ns] or readings[:1]
         nearest = before[-1] if before else None
-        fresh = nearest is not None and abs(image.received_ns - nearest.received_ns) <= most
+        fresh = nearest is not None and abs(leading.received_ns - nearest.received_ns) <= most
         if nearest is not None and fresh:
-            behind = image.stamp_ns - nearest.stamp_ns
-            if abs(behind - (image.received_ns - nearest.received_ns)) > most:
+            behind = leading.stamp_ns - nearest.stamp_ns
+            if abs(behind - (leading.received_ns - nearest.received_ns)) > most:
                 arrivals.apart = Apart(
-                    LEADER,
+                    self._leader,
                     behind / NANOSECONDS,
                     most / NANOSECONDS,
                     "max_age",
                     nearest.stamp_ns,
-                    image.stamp_ns,
-                    self._arrivals[LEADER].repeated,
+                    leading.stamp_ns,
+                    self._arrivals[self._leader].repeated,
                 )
         fresh_series = fresh and name in self._series
-        came = nearest is not None and nearest.received_ns <= image.received_ns
+        came = nearest is not None and nearest.received_ns <= leading.received_ns
         return explain(
             arrivals.evidence(
                 name,
-                image.received_ns,
+                leading.received_ns,
                 nearest.received_ns if nearest is not None and came else None,
                 live=arrivals.apart is not None,
-                window=self._series[name].missing_at(image.stamp_ns) if fresh_series else None,
+                window=self._series[name].missing_at(leading.stamp_ns) if fresh_series else None,
             )
         )

@@ -21,7 +21,7 @@ MAX_AGE = {"rgb": 0.3, "action": 0.1, "force": 0.3}
 
 
 def run(arrivals: list[tuple[int, int, str, np.ndarray]], rate: float) -> list[LogStep]:
-    sampler = StepSampler(MODALITIES, rate, MAX_AGE, max_gap=0.01)
+    sampler = StepSampler(MODALITIES, "rgb", rate, MAX_AGE, {"force": 0.01})
     steps = []
     for received, stamp, name, value in sorted(arrivals, key=lambda arrival: arrival[:3]):
         steps += sampler.add(name, value, stamp, received)
@@ -79,7 +79,7 @@ def test_a_series_ends_at_the_step() -> None:
 
 
 def test_nobody_is_awaited_for_long() -> None:
-    sampler = StepSampler(MODALITIES, 20, MAX_AGE, max_gap=0.01)
+    sampler = StepSampler(MODALITIES, "rgb", 20, MAX_AGE, {"force": 0.01})
     counts = []
     for number in range(40):
         now = START + number * 50 * MS
