@@ -38,7 +38,8 @@ from smvae_core.data.batches import Batches
 from smvae_core.data.logs.dataset import open_cache
 from smvae_core.data.logs.vision_touch import DATASETS, STEPS_PER_FILE, log_file_name, write_log
 from smvae_core.data.logs.vision_touch_recording import convert_logs
-from training.convert import log_modalities
+from smvae_core.robot import read_robot
+from smvae_ros.bundled import robot_path
 
 MODALITIES = ("rgb", "depth", "force", "action")
 KEYS = ("image", "depth_data", "ee_forces_continuous", "action")
@@ -145,7 +146,12 @@ def conversion(logs: Path, cache: Path) -> float:
     """Seconds for converting all files, until everything is on the disk."""
     shutil.rmtree(cache, ignore_errors=True)
     begin = time.perf_counter()
-    convert_logs(logs, cache, log_modalities(SIZE), progress=False)
+    convert_logs(
+        logs,
+        cache,
+        read_robot(robot_path("vision_touch")).with_image_size(SIZE).modalities,
+        progress=False,
+    )
     return time.perf_counter() - begin
 
 

@@ -23,7 +23,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -86,6 +86,16 @@ class Robot:
     def modalities(self) -> list[Modality]:
         """Those of its sensors."""
         return [sensor.modality for sensor in self.sensors.values()]
+
+    def with_image_size(self, size: int) -> Robot:
+        """The robot with square pictures of so many pixels."""
+        sensors = {
+            name: replace(sensor, modality=replace(m, shape=(m.shape[0], size, size)))
+            if (m := sensor.modality).kind in ("image", "depth")
+            else sensor
+            for name, sensor in self.sensors.items()
+        }
+        return replace(self, sensors=sensors)
 
     def parameters(self) -> dict[str, Any]:
         """The node's parameters that the file gives, by full name, such as ``rgb.topic``."""

@@ -1,9 +1,12 @@
 # Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
-"""Convert a folder of Vision&Touch logs into memory-mapped arrays that training reads.
+"""Convert recordings into memory-mapped arrays that training reads.
+
+    python -m training.convert LOGS_DIR CACHE_DIR                     # Vision&Touch logs (*.h5)
+    python -m training.convert BAG BAG CACHE_DIR --robot my_robot.yaml      # rosbag2 bags
 
 Interrupted, it continues where it stopped when run again.
 
-Exit status: 0 all files were used; 1 a cache was made, but some files were left out (with
+Exit status: 0 everything was used; 1 a cache was made, but some of it was left out (with
 --validate-only: some files have problems); 2 nothing usable, with the reason; 130 interrupted.
 """
 
@@ -19,29 +22,17 @@ from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
 from smvae_core.data.logs.cache_folder import CacheError
-from smvae_core.data.logs.conversion import ConversionReport
+from smvae_core.data.logs.conversion import ConversionReport, convert
 from smvae_core.data.logs.recording import Problem
 from smvae_core.data.logs.validation import validate_log
-from smvae_core.data.logs.vision_touch import FORCE_RATE
-from smvae_core.data.logs.vision_touch_recording import convert_logs
-from smvae_core.modalities import Modality
+from smvae_core.robot import read_robot
+from smvae_ros.bundled import robot_path
 from smvae_ros.cli.programs import interruptible, number
 from training.options import parser_of
+from training.recordings import open_recording
 
 _LISTED = 10  # files named in the summary
 _SAME = 3  # files that are named for a problem of the same kind
-
-
-def log_modalities(image_size: int) -> list[Modality]:
-    """The modalities of Vision&Touch logs as a cache stores them, images image_size² pixels."""
-    size = (image_size, image_size)
-    return [
-        Modality("rgb", "image", (3, *size)),
-        Modality("depth", "depth", (1, *size)),
-        Modality("force", "series", (6, 32), rate=FORCE_RATE),
-        Modality("action", "vector", (4,)),
-        Modality("proprio", "vector", (8,)),
-    ]
 
 
 def validate(folder: Path) -> int:
@@ -82,8 +73,8 @@ def summarise(report: ConversionReport, cache_folder: Path, seconds: float) -> N
     """Print what a conversion did."""
     size = sum(path.stat().st_size for path in cache_folder.glob("*.npy"))
     rows: dict[str, object] = {
-        "files used": report.files,
-        "files left out": len(report.left_out),
+        "used": report.files,
+        "left out": len(report.left_out),
         "trajectories": report.trajectories,
         "steps": f"{report.steps} at {report.rate:g} Hz",
         "modalities": ", ".join(report.modalities),
@@ -110,20 +101,26 @@ def print_table(rows: dict[str, object]) -> None:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns its exit status."""
     parser = parser_of("training.convert", __doc__)
-    parser.add_argument("logs", metavar="LOGS_DIR", type=Path, help="folder of the *.h5 files")
     parser.add_argument(
-        "cache",
-        metavar="CACHE_DIR",
+        "paths",
+        metavar="SOURCE... CACHE_DIR",
         type=Path,
-        nargs="?",
-        help="folder for the arrays: new, empty, or of an earlier conversion of the same logs",
+        nargs="+",
+        help="what to convert: a folder of Vision&Touch logs, or rosbag2 bags; last the folder for "
+        "the arrays: new, empty, or of an earlier conversion of the same",
+    )
+    parser.add_argument(
+        "--robot",
+        metavar="FILE",
+        default="vision_touch",
+        help="robot file, which says what the sensors are and where their readings come from, or "
+        "the name of one of config/robots (default: %(default)s)",
     )
     parser.add_argument(
         "--image-size",
         type=number(int, 8, 1024),
-        default=64,
         metavar="PIXELS",
-        help="height and width of RGB and depth in the cache; the model's (default: %(default)s)",
+        help="height and width of pictures in the cache (default: as the robot file says)",
     )
     parser.add_argument(
         "--restart",
@@ -136,27 +133,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
         help="read every value of every file, say what is wrong, and write nothing",
     )
     options = parser.parse_args(arguments)
-    if options.cache is None and not options.validate_only:
+    *sources, cache = options.paths
+    if not sources and not options.validate_only:
         parser.error("CACHE_DIR is needed, except with --validate-only")
     logging.basicConfig(level=logging.INFO, format="%(levelname)s: %(message)s")
     try:
         with interruptible(), logging_redirect_tqdm():
             if options.validate_only:
-                return validate(options.logs)
+                return validate(options.paths[0])
             started = time.perf_counter()
-            report = convert_logs(
-                options.logs,
-                options.cache,
-                log_modalities(options.image_size),
-                restart=options.restart,
-            )
-    except CacheError as error:
+            robot = read_robot(robot_path(options.robot))
+            if options.image_size is not None:
+                robot = robot.with_image_size(options.image_size)
+            recording = open_recording(sources, robot)
+            report = convert(recording, cache, robot.modalities, restart=options.restart)
+    except (CacheError, ValueError, FileNotFoundError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("\ninterrupted; run the same command again to continue", file=sys.stderr)
         return 130
-    summarise(report, options.cache, time.perf_counter() - started)
+    summarise(report, cache, time.perf_counter() - started)
     return 1 if report.left_out else 0
 
 

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 
 from smvae_ros.bags import BagError, BagReader
@@ -53,11 +53,12 @@ def read_messages(
     reader: BagReader, sources: Mapping[str, TopicInput]
 ) -> Iterator[tuple[str, int, SerialisedMessage]]:
     """Modality, time of recording in nanoseconds, and message, in the order of recording; of topics
-    that the bag lacks there are none."""
-    names = {source.topic: name for name, source in sources.items() if source.topic}
-    readers = {
-        name: source.reader(partial(reader.deserialise, source.adapter.type_name))
-        for name, source in sources.items()
-    }
-    for topic, _, received_ns, data in reader.messages(names.keys() & reader.topics.keys()):
-        yield names[topic], received_ns, readers[names[topic]](data)
+    that the bag lacks there are none. A topic can be the source of several modalities."""
+    readers: dict[str, list[tuple[str, Callable[[bytes], SerialisedMessage]]]] = {}
+    for name, source in sources.items():
+        if source.topic in reader.topics:
+            read = source.reader(partial(reader.deserialise, source.adapter.type_name))
+            readers.setdefault(source.topic, []).append((name, read))
+    for topic, _, received_ns, data in reader.messages(readers.keys()):
+        for name, read in readers[topic]:
+            yield name, received_ns, read(data)

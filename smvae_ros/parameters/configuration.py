@@ -16,6 +16,7 @@ from typing import Any
 from smvae_core.health.hysteresis import Thresholds
 from smvae_core.health.monitor import HealthSettings
 from smvae_core.modalities import Modality
+from smvae_core.robot import Robot
 from smvae_ros.bundled import parameters_path
 from smvae_ros.messages import adapter
 from smvae_ros.parameters.declarations import NODE_PARAMETERS, modality_parameters
@@ -131,6 +132,30 @@ def read_values(
             raise ValueError(f"{path}: {name} {problem}, but is {value!r}")
         values[name] = value
     return with_absolute_topics(values, node)
+
+
+def robot_values(robot: Robot, namespace: str = "") -> dict[str, Any]:
+    """Values of all parameters that the node would have with this robot file alone. Names of topics
+    are absolute.
+
+    Raises:
+        ValueError: where it gives a parameter that there is none of, or a value that the node would
+            refuse.
+    """
+    declarations = {declaration.name: declaration for declaration in NODE_PARAMETERS}
+    for modality in robot.modalities:
+        for declaration in modality_parameters(modality.name, modality.kind):
+            declarations[declaration.name] = declaration
+    given = robot.parameters()
+    if text := describe_unknown(given.keys() - declarations.keys(), declarations, robot.sensors):
+        raise ValueError(f"robot {robot.name}: {text}")
+    values = {}
+    for name, declaration in declarations.items():
+        value = declaration.converted(given.get(name, declaration.default))
+        if problem := declaration.problem(value):
+            raise ValueError(f"robot {robot.name}: {name} {problem}, but is {value!r}")
+        values[name] = value
+    return with_absolute_topics(values, full_name(namespace))
 
 
 def with_absolute_topics(values: Mapping[str, Any], node: str) -> dict[str, Any]:

@@ -1,0 +1,137 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
+"""Bags become a cache without a detour, with what each of them has."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+from smvae_core.data.logs.dataset import open_cache
+from smvae_core.data.logs.vision_touch_recording import convert_logs
+from smvae_core.robot import Robot, read_robot
+from smvae_ros.bags import BagReader, BagWriter
+from smvae_ros.bundled import bag_path, robot_path
+from smvae_ros.cli.bag_to_log import main as bag_to_log
+from training.convert import main as convert
+
+WITHOUT_CAMERA = {
+    "name": "arm",
+    "rate": 50,
+    "modalities": {
+        "wrench": {
+            "kind": "series",
+            "shape": [6, 16],
+            "rate": 500.0,
+            "ros": {"topic": "/wrench", "type": "geometry_msgs/msg/WrenchStamped"},
+        },
+        "joints": {
+            "kind": "vector",
+            "shape": [8],
+            "ros": {
+                "topic": "/joint_states",
+                "type": "sensor_msgs/msg/JointState",
+                "joints": ["x", "y", "z", "yaw"],
+            },
+        },
+        "heading": {
+            "kind": "vector",
+            "shape": [1],
+            "ros": {
+                "topic": "/joint_states",
+                "type": "sensor_msgs/msg/JointState",
+                "joints": ["yaw"],
+            },
+        },
+    },
+}
+
+
+def robot_file(folder: Path, document: dict[str, object]) -> Path:
+    path = folder / "robot.yaml"
+    path.write_text(yaml.safe_dump(document, sort_keys=False))
+    return path
+
+
+def vision_touch() -> Robot:
+    return read_robot(robot_path("vision_touch"))
+
+
+def without(topic: str, target: Path) -> Path:
+    """The bundled bag without a topic."""
+    with BagReader(bag_path()) as reader, BagWriter(target) as writer:
+        for name, type_name, stamp, data in reader.messages(reader.topics.keys() - {topic}):
+            writer.write_raw(name, type_name, data, stamp)
+    return target
+
+
+def test_the_same_rows_as_by_way_of_logs(tmp_path: Path) -> None:
+    bag = str(bag_path())
+    assert convert([bag, str(tmp_path / "direct")]) == 0
+    assert bag_to_log([bag, str(tmp_path / "logs")]) == 0
+    convert_logs(tmp_path / "logs", tmp_path / "cache", vision_touch().modalities, progress=False)
+    direct, by_logs = open_cache(tmp_path / "direct"), open_cache(tmp_path / "cache")
+    assert len(direct) == len(by_logs)
+    assert direct.rate == by_logs.rate
+    np.testing.assert_array_equal(direct.present, by_logs.present)
+    for name in ("force", "action", "proprio", "step"):
+        np.testing.assert_array_equal(direct.arrays[name], by_logs.arrays[name])
+    assert direct.manifest["frame_ids"]["force"] == "tool_flange"
+
+
+def test_what_a_bag_lacks_is_absent(tmp_path: Path) -> None:
+    blind = without("/camera/depth/image_raw", tmp_path / "blind")
+    cache = tmp_path / "cache"
+    assert convert([str(bag_path()), str(blind), str(cache)]) == 0
+    rows = open_cache(cache)
+    depth = rows.names.index("depth")
+    first = rows.arrays["trajectory"] == 0
+    assert rows.present[first, depth].all()
+    assert not rows.present[~first, depth].any()
+    assert rows.present[:, rows.names.index("rgb")].all()
+    assert [name for name, _ in rows.trajectories] == [bag_path().name, "blind"]
+
+
+def test_no_camera_is_needed_and_a_topic_can_serve_twice(tmp_path: Path) -> None:
+    robot, cache = robot_file(tmp_path, WITHOUT_CAMERA), tmp_path / "cache"
+    assert convert([str(bag_path()), str(cache), "--robot", str(robot)]) == 0
+    rows = open_cache(cache)
+    assert rows.names == ("wrench", "joints", "heading")
+    assert rows.rate == 50
+    assert rows.present[5:].all()  # the first window takes a while
+    joints, heading = rows.arrays["joints"], rows.arrays["heading"]
+    np.testing.assert_array_equal(joints[:, 3], heading[:, 0])
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "words"),
+    [
+        (("modalities", "joints", "kynd"), "vector", "unknown 'kynd'; did you mean kind"),
+        (("modalities", "joints", "shape"), [0], "shape must be 1 positive numbers"),
+        (("modalities", "joints", "ros", "topik"), "/x", "did you mean joints.topic"),
+        (("modalities", "joints", "ros", "max_age"), -1.0, "joints.max_age must be from"),
+        (("modalities", "joints", "ros", "joints"), ["x"], "joints has 1"),
+        (("modalities", "wrench", "ros", "topic"), "/action", "holds geometry_msgs/msg/TwistStam"),
+        (("rate",), 0, "rate must be a number of steps per second"),
+    ],
+)
+def test_mistakes_in_the_robot_file(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    path: tuple[str, ...],
+    value: object,
+    words: str,
+) -> None:
+    document = yaml.safe_load(yaml.safe_dump(WITHOUT_CAMERA))
+    place = document
+    for key in path[:-1]:
+        place = place[key]
+    place[path[-1]] = value
+    robot, cache = robot_file(tmp_path, document), tmp_path / "cache"
+    assert convert([str(bag_path()), str(cache), "--robot", str(robot)]) == 2
+    said = capsys.readouterr().err
+    assert words in said
+    assert "Traceback" not in said
+    assert not (cache / "cache.yaml").exists()
