@@ -74,6 +74,7 @@ setup(
             "torch>=2.9",  # for its Muon
         ],
         "report": ["jinja2>=3.0", "matplotlib>=3.7"],
+        "lerobot": ["av>=14", "pyarrow>=15"],
         "rerun": ["rerun-sdk>=0.36"],
         "sim": ["mujoco>=3.2"],
         "benchmarks": ["pooch>=1.7", "scikit-image>=0.20", "scikit-learn>=1.2", "scipy>=1.9"],

@@ -3,6 +3,7 @@
 
     python -m training.convert LOGS_DIR CACHE_DIR                     # Vision&Touch logs (*.h5)
     python -m training.convert BAG BAG CACHE_DIR --robot my_robot.yaml      # rosbag2 bags
+    python -m training.convert DATASET CACHE_DIR --robot my_robot.yaml      # LeRobot, v2.1 or v3.0
 
 Interrupted, it continues where it stopped when run again.
 

@@ -17,11 +17,12 @@ def open_recording(sources: Sequence[Path], robot: Robot) -> Recording:
     """The recording that these paths are.
 
     Args:
-        sources: a folder of Vision&Touch logs, or bags.
+        sources: a folder of Vision&Touch logs or of a LeRobot data set, or bags.
         robot: whose recording it is.
 
     Raises:
-        RecordingError: for paths that are of no known kind, or of several.
+        RecordingError: for paths that are of no known kind, or of several, or where what reads them
+            is not installed.
         ValueError: where the robot file does not fit them.
     """
     first = sources[0]
@@ -35,10 +36,13 @@ def open_recording(sources: Sequence[Path], robot: Robot) -> Recording:
             f"{first} is no bag; several sources at once can only be bags, not "
             f"{', '.join(map(str, sources))}"
         )
+    if (first / "meta" / "info.json").is_file():
+        return _lerobot(first, robot)
     if not first.is_dir() or any(first.glob("*.h5")):
         return VisionTouchRecording(first)
     raise RecordingError(
-        f"{first}: neither logs (*.h5) nor a rosbag2 bag; it holds "
+        f"{first}: neither logs (*.h5), nor a rosbag2 bag, nor a LeRobot data set "
+        "(meta/info.json); it holds "
         f"{', '.join(sorted(path.name for path in first.iterdir())[:5]) or 'nothing'}"
     )
 
@@ -50,3 +54,14 @@ def is_bag(path: Path) -> bool:
     if path.is_dir():
         return (path / METADATA).exists() or bool(storage_files(path))
     return is_storage_file(path)
+
+
+def _lerobot(folder: Path, robot: Robot) -> Recording:
+    try:
+        from smvae_core.data.logs.lerobot.recording import LeRobotRecording
+    except ModuleNotFoundError as error:
+        raise RecordingError(
+            f"{folder}: a LeRobot data set, which needs pyarrow and PyAV ({error}): pip install "
+            "'smvae_ros[lerobot]'"
+        ) from error
+    return LeRobotRecording(folder, robot.sensors)

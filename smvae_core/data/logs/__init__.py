@@ -14,4 +14,5 @@ File by file:
     cache_folder:  the files of a cache
     dataset:       a cache opened, read and split
     statistics:    mean and spread of its modalities
+    lerobot:       LeRobot data sets (a room of its own)
 """

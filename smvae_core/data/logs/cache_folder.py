@@ -67,25 +67,30 @@ def changed_sources(manifest: dict[str, Any]) -> list[str]:
 
     Empty also when the folder of the logs is not to be read (any more, or on this machine).
     """
-    folder = Path(manifest["source_folder"])
+    folder, before = Path(manifest["source_folder"]), manifest["sources"]
     try:
-        return compare_sources(manifest["sources"], list_sources(folder))
+        now = list_sources(folder)
     except OSError:
         return []
+    listed = {name for name, *_ in now}
+    now += [source(folder, name) for name, *_ in before if name not in listed]
+    return compare_sources(before, now)
 
 
 def list_sources(folder: Path) -> list[list[Any]]:
     """[name, size in bytes, modification time in ns] of each *.h5 in a folder, by name."""
     with os.scandir(folder) as entries:
         logs = sorted(entry.name for entry in entries if entry.name.endswith(".h5"))
-    sources = []
-    for name in logs:
-        try:
-            status = os.stat(folder / name)
-            sources.append([name, status.st_size, status.st_mtime_ns])
-        except OSError:  # a dangling link; reading it says so
-            sources.append([name, -1, -1])
-    return sources
+    return [source(folder, name) for name in logs]
+
+
+def source(folder: Path, name: str) -> list[Any]:
+    """[name, size in bytes, modification time in ns] of a file."""
+    try:
+        status = os.stat(folder / name)
+    except OSError:  # gone, or a dangling link; reading it says so
+        return [name, -1, -1]
+    return [name, status.st_size, status.st_mtime_ns]
 
 
 def compare_sources(before: list[list[Any]], now: list[list[Any]]) -> list[str]:

@@ -8,7 +8,7 @@ files' format. Readings pass through the one :func:`smvae_core.preprocessing.pre
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -166,16 +166,15 @@ def absent_rows(modality: Modality, count: int) -> np.ndarray:
 
 
 def prepare_rows(
-    modality: Modality, raw: np.ndarray | Sequence[np.ndarray | None], usable: np.ndarray
+    modality: Modality, raw: Iterable[np.ndarray | None], usable: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Prepared rows (t, ``*raw_shape``) and present bool (t,) of t raw readings.
 
     Absent is what is not ``usable`` (t,), and what the node would refuse, too.
     """
     rows, present = absent_rows(modality, len(usable)), np.zeros(len(usable), bool)
-    for i in np.flatnonzero(usable).tolist():
-        reading = raw[i]
-        if reading is None:
+    for i, reading in enumerate(raw):
+        if reading is None or not usable[i]:
             continue
         try:
             rows[i] = prepare(modality, reading)

@@ -1,0 +1,12 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
+"""LeRobot data sets: v2.1 and v3.0 read, v3.0 written. Needs the extra ``lerobot``.
+
+File by file:
+
+    metadata:   features, and which files hold which episode
+    tables:     rows of parquet files
+    pictures:   pictures embedded in rows
+    video:      frames of videos
+    readings:   a sensor's readings, whatever they are stored as
+    recording:  a data set as something to convert
+"""
