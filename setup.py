@@ -50,6 +50,7 @@ setup(
         (f"share/{package_name}/launch", glob("launch/*.launch.py")),
         (f"share/{package_name}/config", glob("config/*.*")),
         (f"share/{package_name}/config/robots", glob("config/robots/*.yaml")),
+        (f"share/{package_name}/config/training", glob("config/training/*.yaml")),
         (f"share/{package_name}/config/security", glob("config/security/*.xml")),
         # `ros2 run` and launch look here, while pip puts console scripts into bin/.
         (f"lib/{package_name}", [f"scripts/{name}" for name in programs]),

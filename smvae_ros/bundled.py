@@ -45,6 +45,15 @@ def robot_path(robot: str) -> Path:
     return _configuration(f"robots/{robot}.yaml")
 
 
+def training_path(name: str) -> Path:
+    """A configuration of config/training.
+
+    Raises:
+        FileNotFoundError: where there is none.
+    """
+    return _configuration(f"training/{name}.yaml")
+
+
 def _configuration(name: str) -> Path:
     checkout = Path(str(files("smvae_ros"))).parent
     prefixes = [*os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep), sys.prefix]

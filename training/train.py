@@ -2,6 +2,7 @@
 """Trains a model on converted logs and exports it as a checkpoint directory.
 
     python -m training.train --config config/training/insertion.yaml --data.cache CACHE
+    python -m training.train --robot my_robot.yaml --data.cache CACHE
 
 Every field of the configuration can be given on the command line, too (`--model.latent_size 32`,
 `--model.modalities.rgb.weight 2`, `--trainer.devices 2 --trainer.strategy ddp`). Ctrl-C leaves a
@@ -45,6 +46,7 @@ from smvae_core.residuals.calibrate import calibrate
 from smvae_core.words import counted
 from training.programs import run_program
 from training.provenance import provenance
+from training.robot_configuration import with_robot
 from training.run_binding import CONFIGURATION, bind_run, check_run, check_state
 from training.warnings_filter import quieten
 
@@ -58,6 +60,13 @@ class TrainingCommand(LightningCLI):
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         parser.add_argument(
             "--output", type=Path, default=Path("out/training"), help="folder of this run's files"
+        )
+        parser.add_argument(
+            "--robot",
+            type=str,
+            default=None,
+            help="robot file that says what the sensors are, or the name of one of config/robots; "
+            "--config need not name modalities then",
         )
         parser.add_argument(
             "--export",
@@ -161,7 +170,8 @@ def main(arguments: list[str] | None = None) -> int:
     """Trains, or continues to, and exports the best state; returns the exit code."""
 
     def program() -> int:
-        _train(configured(arguments), provenance("training.train", arguments))
+        words = with_robot(sys.argv[1:] if arguments is None else arguments)
+        _train(configured(words), provenance("training.train", arguments))
         return 0
 
     advice = "what is not finished continues with --resume"

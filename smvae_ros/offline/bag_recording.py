@@ -30,7 +30,7 @@ from smvae_core.modalities import Modality
 from smvae_core.preprocessing import prepare
 from smvae_core.words import counted
 from smvae_ros.bags import BagError, BagReader
-from smvae_ros.bags.files import storage_files
+from smvae_ros.bags.files import find_bag, storage_files
 from smvae_ros.messages import ForeignMessage
 from smvae_ros.offline.bag_topics import missing_sources, read_messages
 from smvae_ros.offline.grid import Grid
@@ -78,9 +78,10 @@ class BagRecording(Recording):
         """The bags' storage files."""
         found = []
         for path in self._paths.values():
-            if not path.exists() or not storage_files(path):
-                with BagReader(path):  # says best what is there instead
-                    pass
+            try:
+                find_bag(path)
+            except BagError as error:
+                raise RecordingError(str(error)) from error
             for file in storage_files(path):
                 status = file.stat()
                 name = os.path.relpath(file.resolve(), self.folder)
