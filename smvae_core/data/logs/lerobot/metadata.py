@@ -9,6 +9,7 @@ https://huggingface.co/docs/lerobot/lerobot-dataset-v3.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -57,13 +58,13 @@ class Episode:
     Attributes:
         length: rows that it should have.
         table: parquet file, relative to the data set.
-        videos: key → video file and the time in it, in seconds, at which the episode begins.
+        videos: key → video file and the times in it, in seconds, from which and to which it goes.
     """
 
     index: int
     length: int
     table: str
-    videos: Mapping[str, tuple[str, float]]
+    videos: Mapping[str, tuple[str, float, float]]
 
 
 @dataclass(frozen=True)
@@ -105,7 +106,7 @@ def read_metadata(folder: Path) -> Metadata:
     try:
         features = {key: _feature(key, entry) for key, entry in info["features"].items()}
         rate = float(info["fps"])
-        if not 0 < rate < float("inf"):
+        if not 0 < rate < math.inf:
             raise ValueError(f"fps is {rate}")
         videos = [key for key, feature in features.items() if feature.dtype == "video"]
         find = _episodes_of_v3 if version == "v3.0" else _episodes_of_v2
@@ -155,7 +156,7 @@ def _episodes_of_v2(folder: Path, info: dict[str, Any], videos: list[str]) -> It
             int(entry["length"]),
             _inside(info["data_path"], place),
             {
-                key: (_inside(info["video_path"], {**place, "video_key": key}), 0.0)
+                key: (_inside(info["video_path"], {**place, "video_key": key}), 0.0, math.inf)
                 for key in videos
             },
         )
@@ -165,7 +166,7 @@ def _episodes_of_v3(folder: Path, info: dict[str, Any], videos: list[str]) -> It
     paths = sorted((folder / "meta/episodes").glob("*/*.parquet"))
     if not paths:
         raise RecordingError(f"{folder}: no meta/episodes/*/*.parquet; download the folder again")
-    ends = ("chunk_index", "file_index", "from_timestamp")
+    ends = ("chunk_index", "file_index", "from_timestamp", "to_timestamp")
     columns = ["episode_index", "length", "data/chunk_index", "data/file_index"]
     columns += [f"videos/{key}/{end}" for key in videos for end in ends]
     for path in paths:
@@ -175,13 +176,13 @@ def _episodes_of_v3(folder: Path, info: dict[str, Any], videos: list[str]) -> It
             raise RecordingError(f"{path}: cannot be read ({error}); download it again") from error
         for entry in entries:
             place = {end: entry[f"data/{end}"] for end in ends[:2]}
-            starts = {}
+            spans = {}
             for key in videos:
                 file = {end: entry[f"videos/{key}/{end}"] for end in ends}
-                template = _inside(info["video_path"], {**file, "video_key": key})
-                starts[key] = (template, float(file["from_timestamp"]))
+                begin, end = float(file["from_timestamp"]), float(file["to_timestamp"])
+                spans[key] = (_inside(info["video_path"], {**file, "video_key": key}), begin, end)
             table = _inside(info["data_path"], place)
-            yield Episode(int(entry["episode_index"]), int(entry["length"]), table, starts)
+            yield Episode(int(entry["episode_index"]), int(entry["length"]), table, spans)
 
 
 def _inside(template: str, place: Mapping[str, Any]) -> str:

@@ -196,10 +196,10 @@ class _Frames(Readings):
     def __init__(
         self, folder: Path, sensor: Sensor, feature: Feature, episode: Episode, rate: float
     ) -> None:
-        file, begin = episode.videos[feature.key]
+        file, begin, end = episode.videos[feature.key]
         self._path, self._sensor, self._feature = folder / file, sensor, feature
         self._missing = 0
-        self._video = Video(self._path, begin, episode.length / rate, 0.5 / rate, _format(sensor))
+        self._video = Video(self._path, begin, end, 0.5 / rate, _format(sensor))
 
     def read(self, rows: pa.RecordBatch, times: np.ndarray) -> Iterable[np.ndarray | None]:
         for frame in self._video.at(times):

@@ -87,13 +87,13 @@ class LeRobotRecording(Recording):
         return described
 
     def check(self, modalities: Sequence[Modality]) -> None:
-        problems = []
+        rate, problems = self._metadata.rate, []
         for modality in modalities:
             sensor = self._sensors.get(modality.name)
             if sensor is None:
                 continue
             try:
-                check_feature(sensor, self._feature(sensor), self._metadata.rate)
+                check_feature(sensor, self._feature(sensor), rate)
             except ValueError as error:
                 problems.append(f"{self.folder}: modality {modality.name!r}: {error}")
         if problems:

@@ -30,20 +30,20 @@ class Video:
     """
 
     def __init__(
-        self, path: Path, begin: float, duration: float, tolerance: float, wanted: Format
+        self, path: Path, begin: float, end: float, tolerance: float, wanted: Format
     ) -> None:
         """Nothing is opened before the first frame is asked for.
 
         Args:
             path: of the file.
             begin: time in the file at which the episode begins, in seconds.
-            duration: of the episode, in seconds.
+            end: and at which it ends.
             tolerance: seconds by which the time of a frame may be off.
             wanted: form of the frames.
         """
         self.frames = 0
         self.damage: str | None = None
-        self._path, self._begin, self._end = path, begin, begin + duration
+        self._path, self._begin, self._end = path, begin, end
         self._tolerance, self._pixels = tolerance, _PIXELS[wanted]
         self._decoded = _ahead(self._chunks(), _AHEAD)
         self._waiting: deque[tuple[float, np.ndarray]] = deque()
