@@ -16,6 +16,8 @@ from typing import Any
 
 import h5py
 
+from smvae_core.data.logs.recording import Problem
+
 #: h5py reports damage inside a file through all of these.
 READ_ERRORS = (OSError, RuntimeError, KeyError, ValueError, TypeError)
 
@@ -145,6 +147,15 @@ def explained(path: str | os.PathLike[str], error: BaseException) -> Hdf5Error:
         "where there is no other: h5dump shows what can still be read of it",
         damaged=True,
     )
+
+
+def unreadable(
+    path: str | os.PathLike[str], error: BaseException, key: str | None = None
+) -> Problem:
+    """The problem that an error of opening or reading stands for."""
+    if not isinstance(error, Hdf5Error):
+        error = explained(path, error)
+    return Problem(Path(path), key, "a readable HDF5 file", error.found, error.advice)
 
 
 def broken_link(group: h5py.Group, key: str) -> tuple[str, str] | None:

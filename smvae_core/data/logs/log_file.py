@@ -12,16 +12,27 @@ from typing import Any
 import h5py
 import numpy as np
 
-from smvae_core.data.logs.hdf5 import READ_ERRORS, Hdf5Error, explained, open_hdf5
+from smvae_core.data.logs.hdf5 import READ_ERRORS, Hdf5Error, open_hdf5, unreadable
+from smvae_core.data.logs.plausibility import Expected
+from smvae_core.data.logs.recorded_steps import blank_from, never_written, still_recorded
 from smvae_core.data.logs.recording import Problem
 from smvae_core.data.logs.vision_touch import (
     CONTROL_RATE,
     DATASETS,
     SQUARE,
-    STEPS_PER_FILE,
     LogError,
     layout_problems,
 )
+
+_UNITS = "N, m and rad"
+#: What the sensors of a log give.
+EXPECTED = {
+    "image": Expected("image"),
+    "depth_data": Expected("depth"),
+    "ee_forces_continuous": Expected("series", usual=10.0, units=_UNITS),
+    "action": Expected("vector", usual=1.0, units=_UNITS),
+    "proprio": Expected("vector", usual=10.0, units=_UNITS),
+}
 
 
 class LogFile:
@@ -44,10 +55,11 @@ class LogFile:
         # They differ only in a file that is still growing.
         self.reserved: int = min(dataset.shape[0] for dataset in datasets.values())
         if file.swmr_mode:
-            self.notes.append(_still_recorded(path, self.reserved))
+            self.notes.append(still_recorded(path, self.reserved))
         self.steps = _recorded_steps(datasets, self.reserved)
         if self.steps < self.reserved:
-            self.notes.append(_never_written(path, self.steps, self.reserved))
+            where = "images, forces and actions"
+            self.notes.append(never_written(path, self.steps, self.reserved, where))
             if not self.steps:
                 raise LogError(self.notes[-1])
 
@@ -64,7 +76,7 @@ class LogFile:
         try:
             array = np.asarray(self._datasets[key][start:stop])
         except READ_ERRORS as error:
-            raise LogError(_unreadable(self.path, error, key)) from error
+            raise LogError(unreadable(self.path, error, key)) from error
         if key == "image" and array.shape[1:] == (3, *SQUARE):
             return array.transpose(0, 2, 3, 1)
         if key == "depth_data":
@@ -89,7 +101,7 @@ def open_log(
     try:
         file = open_hdf5(path)
     except Hdf5Error as error:
-        raise LogError(_unreadable(path, error)) from error
+        raise LogError(unreadable(path, error)) from error
     with file:
         try:
             problems, datasets = layout_problems(path, file, keys)
@@ -99,7 +111,7 @@ def open_log(
         except LogError:
             raise
         except READ_ERRORS as error:
-            raise LogError(_unreadable(path, error)) from error
+            raise LogError(unreadable(path, error)) from error
         yield log_file
 
 
@@ -126,53 +138,9 @@ def _recorded_steps(datasets: Mapping[str, h5py.Dataset], steps: int) -> int:
     """
     last = 0
     for key in ("ee_forces_continuous", "action", "depth_data", "image"):  # small ones first
-        last = max(last, _blank_from(datasets[key], steps, last))
+        last = max(last, blank_from(datasets[key], steps, last))
         if last == steps:
             return steps
     # The last steps may lack one of them.
-    noisy = [_blank_from(datasets[key], last) for key in ("ee_forces_continuous", "image")]
+    noisy = [blank_from(datasets[key], last) for key in ("ee_forces_continuous", "image")]
     return min([end for end in noisy if end], default=last)
-
-
-def _blank_from(dataset: h5py.Dataset, steps: int, first: int = 0) -> int:
-    """The step from which on, up to `steps`, all is zero, NaN or HDF5's fill value; `first` or
-    later."""
-    while steps > first:
-        begin = max(first, steps - STEPS_PER_FILE)
-        values = dataset[begin:steps].reshape(steps - begin, -1)
-        blank = (values == 0) | (values == dataset.fillvalue) | (values != values)
-        written = np.flatnonzero(~blank.all(axis=1))
-        if len(written):
-            return begin + int(written[-1]) + 1
-        steps = begin
-    return first
-
-
-def _never_written(path: Path, steps: int, reserved: int) -> Problem:
-    return Problem(
-        path,
-        None,
-        f"{reserved} recorded steps",
-        f"{steps}; the others hold nothing but zeros in images, forces and actions",
-        "the recorder reserved the file and was killed before it filled it; "
-        + ("the steps before are used" if steps else "there is nothing to use"),
-        usable=steps > 0,
-    )
-
-
-def _still_recorded(path: Path, steps: int) -> Problem:
-    return Problem(
-        path,
-        None,
-        "a file that its recorder has closed",
-        f"one that is open for SWMR writing, with {steps} steps so far",
-        "these are used. Wait for the others; if the recorder was killed there are no others",
-        usable=True,
-    )
-
-
-def _unreadable(path: Path, error: BaseException, key: str | None = None) -> Problem:
-    """The problem that an error of reading stands for."""
-    if not isinstance(error, Hdf5Error):
-        error = explained(path, error)
-    return Problem(path, key, "a readable HDF5 file", error.found, error.advice)

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from smvae_core.data.logs.log_file import LogFile, open_log
-from smvae_core.data.logs.plausibility import FileCheck, finite_steps
+from smvae_core.data.logs.log_file import EXPECTED, LogFile, open_log
+from smvae_core.data.logs.plausibility import PartCheck, finite_steps
 from smvae_core.data.logs.recording import Problem
 from smvae_core.data.logs.vision_touch import (
     DATASETS,
@@ -37,7 +37,7 @@ def validate_log(path: str | os.PathLike[str]) -> list[Problem]:
     try:
         with open_log(path) as log_file:
             problems += log_file.notes
-            check = FileCheck(log_file)
+            check = PartCheck(path, log_file.steps, EXPECTED)
             for key in log_file.keys:
                 problems += _value_problems(log_file, key, check)
             problems += check.problems()
@@ -46,7 +46,7 @@ def validate_log(path: str | os.PathLike[str]) -> list[Problem]:
     return problems
 
 
-def _value_problems(log_file: LogFile, key: str, check: FileCheck) -> Iterator[Problem]:
+def _value_problems(log_file: LogFile, key: str, check: PartCheck) -> Iterator[Problem]:
     """Reads the whole key, since damage shows only then, one block at a time; shows it `check`."""
     finite = []
     try:

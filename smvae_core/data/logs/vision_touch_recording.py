@@ -15,8 +15,8 @@ from tqdm import tqdm
 
 from smvae_core.data.logs.cache_folder import describe_modality, list_sources, read_ahead
 from smvae_core.data.logs.conversion import ConversionReport, convert
-from smvae_core.data.logs.log_file import LogFile, open_log
-from smvae_core.data.logs.plausibility import FileCheck, finite_steps
+from smvae_core.data.logs.log_file import EXPECTED, LogFile, open_log
+from smvae_core.data.logs.plausibility import PartCheck, finite_steps
 from smvae_core.data.logs.recording import (
     BLOCK,
     Block,
@@ -187,7 +187,7 @@ class VisionTouchRecording(Recording):
         with open_log(self.folder / part["name"], keys) as file:
             if file.steps != part["steps"]:
                 raise LogError(f"{file.path}: changed while it was converted")
-            check = FileCheck(file)
+            check = PartCheck(file.path, file.steps, EXPECTED)
             # Longer files than the original ones must not run into the next part's numbers.
             first = part["part"] * max(STEPS_PER_FILE, file.reserved)
             # In parts of the usual length: a long file needs no more memory than a short one.
@@ -211,7 +211,7 @@ def _label(name: str, values: np.ndarray) -> np.ndarray:
 
 
 def _prepare_steps(
-    modality: Modality, file: LogFile, start: int, stop: int, check: FileCheck
+    modality: Modality, file: LogFile, start: int, stop: int, check: PartCheck
 ) -> tuple[np.ndarray, np.ndarray]:
     """Prepared rows and present; absent is also what is beyond all reason."""
     key = SOURCES[modality.name][0]

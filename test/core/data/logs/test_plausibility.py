@@ -186,9 +186,9 @@ def test_one_reading_that_makes_all_of_the_spread_is_named(
 def test_readings_are_plausible_in_any_unit_and_number(seed: int, unit: float, steps: int) -> None:
     random = np.random.default_rng(seed)
     force = random.normal(0, unit, (steps, 50, 6))
-    assert plausible_steps("ee_forces_continuous", force).all()
+    assert plausible_steps(force, usual=10.0).all()
     action = random.normal(0, unit, (steps, 4))
-    assert plausible_steps("action", action)[: max(1, steps)].all()
+    assert plausible_steps(action, usual=1.0)[: max(1, steps)].all()
 
 
 def test_nan_is_no_matter_of_plausibility() -> None:
@@ -197,8 +197,8 @@ def test_nan_is_no_matter_of_plausibility() -> None:
     force[:, :, 5] = np.nan
     force[7, 2, 0] = np.inf
     force[9, 4, 1] = 1e20
-    assert np.flatnonzero(~plausible_steps("ee_forces_continuous", force)).tolist() == [9]
-    assert plausible_steps("action", np.full((4, 4), np.nan)).all()
+    assert np.flatnonzero(~plausible_steps(force, usual=10.0)).tolist() == [9]
+    assert plausible_steps(np.full((4, 4), np.nan), usual=1.0).all()
 
 
 def reserve(path: Path, steps: int, compression: str | None, chunks: bool) -> None:
