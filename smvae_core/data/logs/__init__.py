@@ -3,16 +3,18 @@
 
 File by file:
 
-    vision_touch:  names and layout of logs
-    hdf5:          HDF5 files in whatever state they are
-    log_file:      reading one log
-    validation:    everything that is wrong with one
-    plausibility:  what no sensor can have measured
-    cache_plan:    what a conversion will do
-    conversion:    logs → cache, resumable
-    cache_writer:  rows on the disk
-    cache_folder:  the files of a cache
-    dataset:       a cache opened, read and split
-    statistics:    mean and spread of its modalities
-    lerobot:       LeRobot data sets (a room of its own)
+    vision_touch:   names and layout of logs
+    hdf5:           HDF5 files in whatever state they are
+    log_file:       reading one log
+    recorded_steps: how far a recorder came
+    validation:     everything that is wrong with one
+    plausibility:   what no sensor can have measured
+    pictures:       compressed pictures
+    cache_plan:     what a conversion will do
+    conversion:     logs → cache, resumable
+    cache_writer:   rows on the disk
+    cache_folder:   the files of a cache
+    dataset:        a cache opened, read and split
+    statistics:     mean and spread of its modalities
+    lerobot:        LeRobot data sets (a room of its own)
 """

@@ -5,7 +5,7 @@ File by file:
 
     metadata:   features, and which files hold which episode
     tables:     rows of parquet files
-    pictures:   pictures embedded in rows
+    pictures:   cells of rows that are pictures
     video:      frames of videos
     readings:   a sensor's readings, whatever they are stored as
     recording:  a data set as something to convert

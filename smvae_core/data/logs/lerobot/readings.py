@@ -12,9 +12,10 @@ import numpy as np
 import pyarrow as pa
 
 from smvae_core.data.logs.lerobot.metadata import Episode, Feature
-from smvae_core.data.logs.lerobot.pictures import Format, content_of, decode
+from smvae_core.data.logs.lerobot.pictures import content_of
 from smvae_core.data.logs.lerobot.tables import numbers
 from smvae_core.data.logs.lerobot.video import Video
+from smvae_core.data.logs.pictures import Format, decode
 from smvae_core.data.logs.recording import Notes, Problem
 from smvae_core.robot import Sensor
 

@@ -13,7 +13,7 @@ import av
 import numpy as np
 from av.video.reformatter import VideoReformatter
 
-from smvae_core.data.logs.lerobot.pictures import Format
+from smvae_core.data.logs.pictures import Format
 
 T = TypeVar("T")
 _PIXELS = {"rgb": "rgb24", "grey": "gray", "depth": "gray12le"}
