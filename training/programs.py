@@ -3,16 +3,16 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from collections.abc import Callable
 
 import torch
 
 from smvae_core.checkpoint import CheckpointError
 from smvae_core.data.logs.cache_folder import CacheError
+from smvae_ros.cli.programs import EXPECTED as ANYWHERE
+from smvae_ros.cli.programs import exit_code
 
-EXPECTED = (ValueError, OSError, CacheError, CheckpointError)
+EXPECTED = (*ANYWHERE, CacheError, CheckpointError)
 
 
 def run_program(
@@ -29,27 +29,14 @@ def run_program(
         interrupted: what to know after Ctrl-C.
         expected: further exceptions whose message is for people.
     """
-    told: tuple[type[Exception], ...] = (*EXPECTED, *expected)
-    try:
-        code = program()
-        sys.stdout.flush()
-        return code
-    except KeyboardInterrupt:
-        print(f"\nInterrupted; {interrupted}", file=sys.stderr)
-        return 130
-    except BrokenPipeError:
-        # `| head` has seen enough. Nothing is lost; what is still buffered must go somewhere.
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        for stream in (sys.stdout, sys.stderr):
-            os.dup2(nowhere, stream.fileno())
-        return 1
-    except torch.cuda.OutOfMemoryError as error:
-        reason = f"the device has too little memory: {str(error).splitlines()[0]}"
-        return _failed(name, f"{reason} Choose a smaller batch size, or device cpu")
-    except told as error:
-        return _failed(name, str(error))
 
+    def work() -> int:
+        try:
+            return program()
+        except torch.cuda.OutOfMemoryError as error:
+            raise ValueError(
+                f"the device has too little memory: {str(error).splitlines()[0]} Choose a smaller "
+                "batch size, or device cpu"
+            ) from None
 
-def _failed(name: str, reason: str) -> int:
-    print(f"{name}: error: {reason}", file=sys.stderr, flush=True)
-    return 2
+    return exit_code(name, work, (*EXPECTED, *expected), interrupted, failed=2)

@@ -17,9 +17,10 @@ Optical flow, optional in the format and over half of its bytes, is not written.
 
 from __future__ import annotations
 
+import argparse
+import dataclasses
 import multiprocessing
 import os
-import signal
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, wait
@@ -36,7 +37,7 @@ from smvae_core.data.logs.hdf5 import READ_ERRORS, Hdf5Error, open_hdf5
 from smvae_core.data.logs.vision_touch import STEPS_PER_FILE, log_file_name, write_log
 from smvae_core.files import check_output
 from smvae_ros.bags import BagError, BagWriter
-from smvae_ros.cli.programs import number
+from smvae_ros.cli.programs import number, run_command
 from smvae_ros.messages import bag_types
 from smvae_ros.simulation.graphics import SimulationUnavailable, find_mujoco
 from smvae_ros.simulation.insertion import GENERATOR_VERSION, InsertionRobot, Step
@@ -70,11 +71,9 @@ class Settings:
     part_steps: int = STEPS_PER_FILE
 
     def robot(self, seed: int) -> InsertionRobot:
+        variation, noise = self.box_variation, self.camera_noise
         return InsertionRobot(
-            seed,
-            box_variation=self.box_variation,
-            camera_noise=self.camera_noise,
-            realistic=self.realistic,
+            seed, box_variation=variation, camera_noise=noise, realistic=self.realistic
         )
 
     def attributes(self, seed: int) -> dict[str, Any]:
@@ -107,11 +106,7 @@ def log_arrays(steps: Sequence[Step]) -> dict[str, np.ndarray]:
 
 
 def write_trajectory(
-    folder: Path,
-    seed: int,
-    count: int,
-    one_part: bool,
-    settings: Settings,
+    folder: Path, seed: int, count: int, one_part: bool, settings: Settings
 ) -> Iterator[int]:
     """Writes the missing part files of one trajectory of ``count`` steps; with ``one_part`` only
     one of them, so that consecutive seeds take all parts in turn.
@@ -213,32 +208,25 @@ def _run_worker(*arguments: Any) -> None:
             os._exit(1)  # the parent was killed and nobody is left to say stop
 
 
-def write_logs(
-    folder: Path,
-    trajectories: int,
-    count: int,
-    one_part: bool,
-    seed: int,
-    workers: int,
-    settings: Settings,
-) -> None:
+def write_logs(options: argparse.Namespace, settings: Settings) -> None:
     """Writes all part files of several trajectories with several processes and a progress bar.
 
     Raises:
         KeyboardInterrupt: interrupted; what is written is whole, and the rest can be made later.
         ValueError, SimulationUnavailable, OSError: as :func:`write_trajectory`.
     """
+    folder, trajectories, count = options.output, options.trajectories, options.steps
     folder.mkdir(parents=True, exist_ok=True)
     find_mujoco()  # chooses the graphics once for all workers, or says what is missing
     done, stop = CONTEXT.Value("q", 0), CONTEXT.Event()
     with (
-        worker_pool(min(workers, trajectories), _start_worker, done, stop) as pool,
+        worker_pool(min(options.workers, trajectories), _start_worker, done, stop) as pool,
         ExitStack() as end,
         tqdm(total=trajectories * count, unit="step", smoothing=0.05) as bar,
     ):
         end.callback(stop.set)
         pending = {
-            pool.submit(_run_worker, folder, seed + k, count, one_part, settings)
+            pool.submit(_run_worker, folder, options.seed + k, count, options.one_part, settings)
             for k in range(trajectories)
         }
         while pending:
@@ -260,13 +248,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         metavar="DIR",
         help="record the first trajectory as a new rosbag2 too, or alone without --output",
     )
-    add(
-        "--trajectories",
-        type=count,
-        default=40,
-        metavar="N",
-        help="how many (%(default)s)",
-    )
+    add("--trajectories", type=count, default=40, metavar="N", help="how many (%(default)s)")
     add(
         "--steps",
         type=count,
@@ -287,20 +269,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         help="of each trajectory write one part only, of the first its first, of the second its "
         "second, and so on: many more scenes in as many steps",
     )
-    add(
-        "--seed",
-        type=number(int, 0),
-        default=0,
-        metavar="S",
-        help="of the first trajectory (%(default)s)",
-    )
-    add(
-        "--workers",
-        type=count,
-        default=os.cpu_count(),
-        metavar="N",
-        help="processes (%(default)s)",
-    )
+    seed = number(int, 0)
+    add("--seed", type=seed, default=0, metavar="S", help="of the first trajectory (%(default)s)")
+    cores = os.cpu_count()
+    add("--workers", type=count, default=cores, metavar="N", help="processes (%(default)s)")
     add(
         "--box-variation",
         type=number(float, 0),
@@ -333,47 +305,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.part_steps != STEPS_PER_FILE and not options.one_part:
         # Readers number the steps of a trajectory by the original length of its parts.
         parser.error("--part-steps is for --one-part only")
-    # A polite kill ends as Ctrl-C does.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    settings = Settings(
-        options.box_variation,
-        options.camera_noise,
-        options.realistic,
-        options.compression,
-        options.part_steps,
+    return run_command(
+        "simulate",
+        lambda: _simulate(options),
+        SimulationUnavailable,
+        BagError,
+        interrupted="every log written is whole; the same command makes the rest",
     )
+
+
+def _simulate(options: argparse.Namespace) -> int:
+    fields = (field.name for field in dataclasses.fields(Settings))
+    settings = Settings(**{name: getattr(options, name) for name in fields})
+    for path in filter(None, (options.output, options.bag)):
+        check_output(path, folder=True)
     try:
-        for path in (options.output, options.bag):
-            if path is not None:
-                check_output(path, folder=True)
         if options.output is not None:
-            write_logs(
-                options.output,
-                options.trajectories,
-                options.steps,
-                options.one_part,
-                options.seed,
-                options.workers,
-                settings,
-            )
-        if options.bag is not None:
-            write_bag(options.bag, options.seed, options.steps, settings)
-    except KeyboardInterrupt:
-        print(
-            "Interrupted. Every log written is whole; the same command makes the rest.",
-            file=sys.stderr,
-        )
-        return 130
+            write_logs(options, settings)
     except BrokenProcessPool:
-        print(
-            "simulate: a worker process was killed, perhaps for want of memory. Every log written "
-            "is whole; the same command makes the rest, with --workers 1 in less memory.",
-            file=sys.stderr,
-        )
-        return 1
-    except (SimulationUnavailable, BagError, ValueError, OSError) as error:
-        print(f"simulate: {error}", file=sys.stderr)
-        return 1
+        raise ValueError(
+            "a worker process was killed, perhaps for want of memory. Every log written is whole; "
+            "the same command makes the rest, with --workers 1 in less memory."
+        ) from None
+    if options.bag is not None:
+        write_bag(options.bag, options.seed, options.steps, settings)
     return 0
 
 

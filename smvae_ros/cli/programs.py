@@ -17,6 +17,7 @@ from typing import Any, NoReturn, TypeVar
 
 from smvae_ros.node.interrupts import Interrupts
 
+EXPECTED = (ValueError, OSError)  # of any command: their messages are for people
 Number = TypeVar("Number", int, float)
 
 
@@ -209,16 +210,39 @@ def run_command(
     """
     from tqdm.contrib.logging import logging_redirect_tqdm
 
-    logging.basicConfig(level=logging.INFO, format="%(levelname)s: %(message)s")
-    told: tuple[type[Exception], ...] = (ValueError, OSError, *expected)
-    try:
+    def listening() -> int:
         with interruptible(), logging_redirect_tqdm():
             return work()
-    except told as error:
-        return print_error(program, error)
+
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s: %(message)s")
+    return exit_code(program, listening, (*EXPECTED, *expected), interrupted)
+
+
+def exit_code(
+    program: str,
+    work: Callable[[], int],
+    expected: tuple[type[Exception], ...],
+    interrupted: str = "",
+    failed: int = 1,
+) -> int:
+    """The exit code of what a program does; arguments as :func:`run_command`, but ``expected`` is
+    all, and ``failed`` the code after one of them."""
+    try:
+        code = work()
+        sys.stdout.flush()
+        return code
     except KeyboardInterrupt:
         print(f"\n{program}: interrupted{interrupted and '; '}{interrupted}", file=sys.stderr)
         return 130
+    except BrokenPipeError:
+        # `| head` has seen enough. Nothing is lost; what is still buffered must go somewhere.
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        for stream in (sys.stdout, sys.stderr):
+            os.dup2(nowhere, stream.fileno())
+        return 1
+    except expected as error:
+        print_error(program, error)
+        return failed
 
 
 def number(

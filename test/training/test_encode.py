@@ -81,7 +81,7 @@ def test_mistakes_are_one_line(
         assert main([model, data, "--output", str(file)]) == 2
         message = capsys.readouterr().err
         assert part in message
-        assert message.startswith("training.encode: error: ")
+        assert message.startswith("training.encode: ")
         assert message.count("\n") == 1
     assert not output.exists()
     assert main([str(tmp_path), str(tmp_path), "--output", str(output)]) == 2

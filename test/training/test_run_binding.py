@@ -207,7 +207,7 @@ def test_a_missing_gpu_is_said(
     run = tmp_path / "run"
     arguments = ["--config", str(config), "--output", str(run), "--trainer.accelerator", "gpu"]
     message = refused(capsys, *arguments)
-    assert "training.train: error: device 'cuda' is not available" in message
+    assert "training.train: device 'cuda' is not available" in message
     assert "available here: auto, cpu" in message
     assert not run.exists()
 

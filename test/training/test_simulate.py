@@ -196,7 +196,7 @@ class TestLogs:
         finally:
             process.kill()
         assert process.returncode == 130, errors
-        assert "Interrupted" in errors
+        assert "interrupted" in errors
         assert "Traceback" not in errors
         files = list(tmp_path.iterdir())
         assert 2 <= len(files) < 40
