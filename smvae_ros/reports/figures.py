@@ -135,7 +135,11 @@ class Row:
 
 
 def pictures_figure(
-    rows: Sequence[Row], titles: Sequence[str], moments: Sequence[str] = (), gap: int | None = None
+    rows: Sequence[Row],
+    titles: Sequence[str],
+    moments: Sequence[str] = (),
+    gap: int | None = None,
+    style: dict[str, Any] | None = None,
 ) -> Any:
     """Rows of pictures; those of one depth modality share a scale.
 
@@ -144,10 +148,11 @@ def pictures_figure(
         titles: above the columns.
         moments: below the columns.
         gap: number of columns before a gap, if there is to be one.
+        style: of depth, see :func:`depth_style`; by default that of the truth in the figure.
     """
     depth = any(row.modality.kind == "depth" for row in rows)
     beside = 1.4 if depth else 0.6  # inches for labels and the scale of depth
-    size = (WIDTH - beside) / COLUMNS
+    size = (WIDTH - beside) / max(COLUMNS, len(titles))
     widths = [1.0] * len(titles)
     if gap is not None:
         widths.insert(gap, 0.08)
@@ -166,18 +171,18 @@ def pictures_figure(
     clear_ticks(axes.flat)
     for name in dict.fromkeys(row.modality.name for row in rows):
         places = [place for place, row in enumerate(rows) if row.modality.name == name]
-        style = {}
+        shown: dict[str, Any] = {}
         if rows[places[0]].modality.kind == "depth":
             recorded = [image for image in rows[places[0]].images if image is not None]
-            style = depth_style(np.stack(recorded))
+            shown = style or depth_style(np.stack(recorded))
             share, others = len(places) / len(rows), len(rows) - len(places)
             below = (len(rows) - 1 - places[-1]) / max(others, 1)
             # All rows make room, so that columns align.
-            depth_scale(figure, list(axes.flat), style, share, below)
+            depth_scale(figure, list(axes.flat), shown, share, below)
         for place in places:
             for axis, image in zip(axes[place], rows[place].images, strict=True):
                 if image is not None:
-                    axis.imshow(displayable(image), **style)
+                    axis.imshow(displayable(image), **shown)
     for axis, row in zip(axes[:, 0], rows, strict=True):
         axis.set_ylabel(row.label)
     for axis, title in zip(axes[0], titles, strict=True):

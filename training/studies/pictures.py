@@ -56,6 +56,25 @@ def show_mosaic(
         spine.set_visible(False)
 
 
+def panels(
+    count: int, across: int, size: tuple[float, float], title: str
+) -> tuple[Figure, list[Axes]]:
+    """A figure of so many panels, ``across`` of them beside each other, without ticks.
+
+    Args:
+        count: of the panels.
+        across: in a row.
+        size: of the figure, inches.
+        title: above all.
+    """
+    figure = Figure(figsize=size, layout="constrained")
+    axes = list(figure.subplots(-(-count // across), across, squeeze=False).flat)
+    for number, axis in enumerate(axes):
+        axis.set(xticks=[], yticks=[], visible=number < count)
+    figure.suptitle(title, fontsize=11)
+    return figure, axes[:count]
+
+
 def save_figure(figure: Figure, path: Path) -> None:
     """Writes a PNG file of few colours, whole or not at all."""
     buffer = io.BytesIO()

@@ -19,34 +19,33 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
-import cv2
 import numpy as np
 import torch
+from matplotlib.figure import Figure
+from PIL import Image
 
 from smvae_core.checkpoint import load_checkpoint
 from smvae_core.data.logs.dataset import LogCache, open_cache
 from smvae_core.files import check_output, whole_file
+from smvae_core.modalities import Modality
 from smvae_core.models.multimodal_vae import MultimodalVAE
 from smvae_core.preprocessing import to_raw, to_tensor
-from smvae_ros.reports.figures import clear_ticks, depth_scale, depth_style, displayable
+from smvae_ros.reports.figures import Row, depth_style, displayable, pictures_figure
 from training.options import parser_of
 from training.programs import run_program
 from training.studies.command import RESULTS
+from training.studies.pictures import save_figure
 
-PICTURES = ("rgb", "depth")
+LABELS = {"rgb": "RGB", "depth": "depth"}
+PICTURES = tuple(LABELS)
 PARTIAL = ("force", "action")
 FULL = ("rgb", "depth", "force", "action")
 MOMENTS = 3  # early, and as many late
 SAMPLES = 2  # drawn for each moment
 COLUMNS = 6  # moments of the sequence in print
-_WIDTH = 7.2  # inches; in a wider figure letters would be too small on a page
-_BESIDE = 1.3  # inches, of labels and of the scale of depth
-_PANEL = 128  # pixels, in the animation
-_CAPTION = 20  # pixels, above each panel
 
 Pictures = dict[str, np.ndarray]  # rgb (N, h, w, 3) uint8, depth (N, h, w) metres
 
@@ -121,77 +120,43 @@ def true_pictures(cache: LogCache, rows: np.ndarray) -> Pictures:
     return {name: x.numpy() for name, x in cache.read(rows, PICTURES).prepared.items()}
 
 
-def draw(rows: Mapping[str, Pictures], titles: Sequence[str]) -> Any:
+def draw(
+    modalities: Mapping[str, Modality], rows: Mapping[str, Pictures], titles: Sequence[str]
+) -> Figure:
     """A grid: for RGB and then for depth a row of pictures for each entry of ``rows``."""
-    from matplotlib.figure import Figure
-
-    grid = [(name, source) for name in PICTURES for source in rows]
-    height = (_WIDTH - _BESIDE) / len(titles) * len(grid) * 1.03 + 0.5
-    figure = Figure(figsize=(_WIDTH, height), layout="constrained")
-    axes = figure.subplots(len(grid), len(titles), squeeze=False)
-    clear_ticks(axes.flat)
-    style = depth_style(rows["truth"]["depth"])
-    for axis_row, (name, source) in zip(axes, grid, strict=True):
-        title = "RGB" if name == "rgb" else name
-        axis_row[0].set_ylabel(f"{title}\n{source}", fontsize=8)
-        for axis, picture in zip(axis_row, rows[source][name], strict=True):
-            options = style if name == "depth" else {}
-            axis.imshow(displayable(picture), interpolation="nearest", **options)
-    depth_scale(figure, list(axes[len(rows) :].flat), style)
-    for axis, title in zip(axes[0], titles, strict=True):
-        axis.set_title(title, fontsize=9)
+    grid = [
+        Row(f"{LABELS[name]}\n{source}", modalities[name], pictures[name])
+        for name in PICTURES
+        for source, pictures in rows.items()
+    ]
+    figure = pictures_figure(grid, titles)
+    for axis in figure.axes:
+        axis.yaxis.label.set_fontsize(8)  # no longer than a picture is high
     return figure
 
 
-def frames(rows: Mapping[str, Pictures], titles: Sequence[str]) -> list[np.ndarray]:
+def frames(
+    modalities: Mapping[str, Modality], rows: Mapping[str, Pictures], titles: Sequence[str]
+) -> Iterator[np.ndarray]:
     """The same as an animation: uint8 (H, W, 3) for each moment."""
-    style = depth_style(rows["truth"]["depth"])
-    done = []
+    grid = [
+        Row(LABELS[name], modalities[name], [pictures[name][0] for pictures in rows.values()])
+        for name in PICTURES
+    ]
+    # Depth has the same colours at all moments.
+    figure = pictures_figure(grid, list(rows), style=depth_style(rows["truth"]["depth"]))
+    panels = np.reshape(figure.axes[: len(PICTURES) * len(rows)], (len(PICTURES), len(rows)))
     for moment, title in enumerate(titles):
-        columns = []
-        for source, pictures in rows.items():
-            depth = _coloured(pictures["depth"][moment], style)
-            caption = f"{source}, {title}" if source == "truth" else source
-            panels = [_panel(pictures["rgb"][moment], caption), _panel(depth, "")]
-            columns.append(np.vstack(panels))
-        done.append(np.hstack([*columns, _scale(columns[0].shape[0], style)]))
-    return done
-
-
-def _coloured(depth: np.ndarray, style: Mapping[str, Any]) -> np.ndarray:
-    """Depth as colours, grey where there is no reading."""
-    import matplotlib as mpl
-
-    scaled = (depth.astype(np.float32) - style["vmin"]) / (style["vmax"] - style["vmin"])
-    colours = mpl.colormaps[style["cmap"]](np.nan_to_num(scaled), bytes=True)[..., :3]
-    return np.where(np.isnan(depth)[..., None], np.uint8(0xEE), colours)
-
-
-def _scale(height: int, style: Mapping[str, Any]) -> np.ndarray:
-    """Beside the depth images of a frame: which colour is how many metres."""
-    strip = np.full((height, 52, 3), 255, np.uint8)
-    bar = np.linspace(style["vmax"], style["vmin"], _PANEL)[:, None]
-    strip[-_PANEL:, 4:12] = _coloured(bar, style)
-    font = cv2.FONT_HERSHEY_SIMPLEX
-    for value, y in ((style["vmax"], height - _PANEL + 10), (style["vmin"], height - 2)):
-        cv2.putText(strip, f"{value:.1f} m", (14, y), font, 0.36, (0, 0, 0), 1, cv2.LINE_AA)
-    return strip
-
-
-def _panel(picture: np.ndarray, caption: str) -> np.ndarray:
-    picture = cv2.resize(picture, (_PANEL, _PANEL), interpolation=cv2.INTER_NEAREST)
-    height = _CAPTION if caption else 2
-    framed = cv2.copyMakeBorder(
-        picture, height, 0, 1, 1, cv2.BORDER_CONSTANT, value=(255, 255, 255)
-    )
-    font = cv2.FONT_HERSHEY_SIMPLEX
-    return cv2.putText(framed, caption, (4, 14), font, 0.42, (0, 0, 0), 1, cv2.LINE_AA)
+        for name, axes in zip(PICTURES, panels, strict=True):
+            for axis, pictures in zip(axes, rows.values(), strict=True):
+                axis.images[0].set_data(displayable(pictures[name][moment]))
+        panels[0, 0].set_title(f"truth, {title}")
+        figure.canvas.draw()
+        yield np.asarray(figure.canvas.buffer_rgba())[..., :3].copy()
 
 
 def save_animation(path: Path, pictures: Sequence[np.ndarray], rate: float) -> None:
     """Writes an animated GIF that repeats; whole or not at all."""
-    from PIL import Image
-
     # One palette for all, so that still parts do not flicker and compress well.
     palette = Image.fromarray(np.vstack(pictures[:: max(1, len(pictures) // 8)])).quantize(128)
     images = [Image.fromarray(p).quantize(palette=palette, dither=0) for p in pictures]
@@ -229,8 +194,6 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
-    from training.studies.pictures import save_figure
-
     check_output(options.output, folder=True)
     model = load_checkpoint(options.checkpoint).model
     missing = [name for name in FULL if name not in model.names]
@@ -253,7 +216,7 @@ def _run(options: argparse.Namespace) -> int:
         f"step {cache.arrays['step'][row]}\n{'contact' if row in late else 'no contact'}"
         for row in moments
     ]
-    save_figure(draw(sampled, titles), options.output / "insertion_sampled.png")
+    save_figure(draw(model.modalities, sampled, titles), options.output / "insertion_sampled.png")
 
     series: dict[str, Pictures] = {
         "truth": true_pictures(cache, sequence),
@@ -266,10 +229,10 @@ def _run(options: argparse.Namespace) -> int:
         source: {name: pictures[shown] for name, pictures in entry.items()}
         for source, entry in series.items()
     }
-    figure = draw(some, [titles[place] for place in shown])
+    figure = draw(model.modalities, some, [titles[place] for place in shown])
     save_figure(figure, options.output / "insertion_sequence.png")
     animation = options.output / "insertion_sequence.gif"
-    save_animation(animation, frames(series, titles), rate=10)
+    save_animation(animation, list(frames(model.modalities, series, titles)), rate=10)
     for name in ("insertion_sampled.png", "insertion_sequence.png", "insertion_sequence.gif"):
         path = options.output / name
         print(f"{path} ({path.stat().st_size / 1e3:.0f} kB)")

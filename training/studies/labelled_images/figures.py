@@ -37,7 +37,7 @@ from training.studies.labelled_images.options import chosen_protocol, page_name,
 from training.studies.labelled_images.protocol import METHODS, Run
 from training.studies.labelled_images.run_data import RunData
 from training.studies.ledger import runs_of
-from training.studies.pictures import save_figure, show_mosaic
+from training.studies.pictures import panels, save_figure, show_mosaic
 
 _POINTS = 1000  # test images in a t-SNE picture
 _ROWS = 6  # images for each label
@@ -57,18 +57,8 @@ def parser() -> argparse.ArgumentParser:
     add_methods(parser, tuple(METHODS))
     add = parser.add_argument
     add("--seed", type=int, default=0, help="of the runs (default: 0)")
-    add(
-        "--figures",
-        type=Path,
-        default=RESULTS / "figures",
-        help="folder to write to (default: out/results/figures)",
-    )
-    add(
-        "--results",
-        type=Path,
-        default=RESULTS,
-        help="folder of the study's results (default: out/results)",
-    )
+    add("--figures", type=Path, default=RESULTS / "figures", help="output folder (%(default)s)")
+    add("--results", type=Path, default=RESULTS, help="folder of the study's (%(default)s)")
     return parser
 
 
@@ -100,11 +90,8 @@ def _run(options: argparse.Namespace) -> int:
     figures = {f"given_{label}": generated_figure(models, conditions, data_set, seed)}
     if joint := {method: model for method, model in models.items() if not model.given}:
         figures["latent"] = latent_figure(joint, test, data_set, seed)
-    records = [
-        record
-        for record in runs_of(options.results / "runs", protocol)
-        if record["configuration"]["method"] in options.methods
-    ]
+    found = runs_of(options.results / "runs", protocol)
+    records = [r for r in found if r["configuration"]["method"] in options.methods]
     if curve := curve_figure(protocol, records):
         figures["curve"] = curve
     for name, figure in figures.items():
@@ -136,9 +123,9 @@ def latent_figure(
     label = data_set.label
     classes, names = _groups(observed[label], data_set)
     subsets = (["image"], ["image", label])
-    figure, panels = latent_panels(tuple(models), names, data_set, len(classes))
+    figure, pairs = latent_panels(tuple(models), names, data_set, len(classes))
     with tqdm(total=2 * len(models), desc="t-SNE", disable=None, leave=False) as bar:
-        for model, axes in zip(models.values(), panels, strict=True):
+        for model, axes in zip(models.values(), pairs, strict=True):
             for axis, subset in zip(axes, subsets, strict=True):
                 means = model.encode({name: observed[name] for name in subset}).mean
                 points = _embed(means.numpy(), seed)
@@ -160,27 +147,22 @@ def latent_panels(
         data_set: that was embedded.
         points: how many samples.
     """
-    across = min(2, len(methods))
-    down = -(-len(methods) // across)
-    figure = Figure(figsize=(_WIDTH * across / 2, 2.15 * down + 1.2), layout="constrained")
-    grid = figure.subplots(down, 2 * across, squeeze=False)
-    panels = list(grid.reshape(-1, 2))
-    for axis in grid.flat:
-        axis.set(xticks=[], yticks=[])
-        axis.set_visible(False)
-    for method, axes in zip(methods, panels, strict=False):
-        for axis, title in zip(axes, ("image", f"image, {data_set.label}"), strict=True):
-            axis.set_title(f"{method}\n{title}", fontsize=9)
-            axis.set_visible(True)
-    for number, name in enumerate(names):
-        grid[0, 0].scatter([], [], s=25, color=_PALETTE[number % 10], label=name)
-    figure.legend(loc="outside lower center", frameon=False, fontsize=9, ncols=5, handletextpad=0.1)
-    figure.suptitle(
+    across = min(_ACROSS, len(methods))
+    figure, axes = panels(
+        2 * len(methods),
+        2 * across,
+        (_WIDTH * across / 2, 2.15 * -(-len(methods) // across) + 1.2),
         f"{data_set.title}: t-SNE of the posterior's mean,\n{points} test images, from the image "
         f"alone and with its {data_set.label}" + _caution(data_set),
-        fontsize=11,
     )
-    return figure, panels[: len(methods)]
+    pairs = list(zip(axes[::2], axes[1::2], strict=True))
+    for method, pair in zip(methods, pairs, strict=True):
+        for axis, title in zip(pair, ("image", f"image, {data_set.label}"), strict=True):
+            axis.set_title(f"{method}\n{title}", fontsize=9)
+    for number, name in enumerate(names):
+        axes[0].scatter([], [], s=25, color=_PALETTE[number % 10], label=name)
+    figure.legend(loc="outside lower center", frameon=False, fontsize=9, ncols=5, handletextpad=0.1)
+    return figure, pairs
 
 
 def _groups(y: Tensor, data_set: DataSet) -> tuple[np.ndarray, tuple[str, ...]]:
@@ -212,8 +194,8 @@ def generated_figure(
     """A panel for each method, in it a column of images for each condition."""
     label = data_set.label
     y = torch.stack(list(conditions.values()))
-    figure, panels = generated_panels(len(models), tuple(conditions), data_set)
-    for axis, (method, model) in zip(panels, models.items(), strict=True):
+    figure, axes = generated_panels(len(models), tuple(conditions), data_set)
+    for axis, (method, model) in zip(axes, models.items(), strict=True):
         posterior = model.encode({label: y})
         noise = torch.Generator().manual_seed(seed)
         images = [
@@ -235,20 +217,13 @@ def generated_panels(
         data_set: that was learned.
     """
     across = min(_ACROSS, methods)
-    down = -(-methods // across)
     side = min(0.34, _WIDTH / _ACROSS / len(conditions))  # of an image, inches
     below = 0.45 + 0.03 * max(map(len, conditions))  # for a panel's title and slanted names
-    size = (side * len(conditions) * across + 0.3, (side * _ROWS + below) * down + 0.6)
-    figure = Figure(figsize=(max(size[0], 5.0), size[1]), layout="constrained")
-    panels = list(figure.subplots(down, across, squeeze=False).flat)
-    for axis in panels[methods:]:
-        axis.set_visible(False)
-    figure.suptitle(
-        f"{data_set.title}: images generated given the {data_set.label}\n"
-        "(means of p(x|z), z ~ q(z|y))" + _caution(data_set),
-        fontsize=11,
-    )
-    return figure, panels[:methods]
+    width = max(side * len(conditions) * across + 0.3, 5.0)
+    height = (side * _ROWS + below) * -(-methods // across) + 0.6
+    title = f"{data_set.title}: images generated given the {data_set.label}\n"
+    title += "(means of p(x|z), z ~ q(z|y))" + _caution(data_set)
+    return panels(methods, across, (width, height), title)
 
 
 def _conditions(training: Tensor, data_set: DataSet) -> dict[str, Tensor]:

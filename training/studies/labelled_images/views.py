@@ -59,12 +59,8 @@ def parser() -> argparse.ArgumentParser:
     methods = [method for method in METHODS if method != "cvae"]
     add("--method", choices=methods, default=methods[0], help=f"default: {methods[0]}")
     add("--seed", type=int, default=0, help="default: 0")
-    add(
-        "--results",
-        type=Path,
-        default=RESULTS,
-        help="folder of the run's file and of figures/NAME.png (default: out/results)",
-    )
+    where = "folder of the run's file and of figures/NAME.png (%(default)s)"
+    add("--results", type=Path, default=RESULTS, help=where)
     return parser
 
 
