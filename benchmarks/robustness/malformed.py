@@ -7,9 +7,9 @@ Each is serialised (CDR), so that garbage, truncated and well-formed messages ar
 
 from __future__ import annotations
 
+import re
 import struct
 import zlib
-from collections.abc import Callable
 from typing import Any
 
 import cv2
@@ -19,18 +19,25 @@ from rclpy.serialization import serialize_message
 from smvae_ros.messages import installed_types
 
 KINDS = ("garbage", "damaged", "lying")
-ENCODINGS = (
-    *("rgb8", "bgr8", "rgba8", "bgra8", "mono8", "mono16", "16UC1", "32FC1", "64FC1"),
-    *("bayer_rggb8", "yuv422", "", "RGB8", "rgb8 ", "\N{SNOWMAN}", "x" * 5000),
-)
-FORMATS = (
-    *("jpeg", "png", "rgb8; jpeg compressed bgr8", "16UC1; compressedDepth png", "32FC1"),
-    *("32FC1; compressedDepth png", "16UC1; compressedDepth rvl", "tiff", ""),
-)
+# What fields are filled with, by their names or types.
+TEXTS = ("", "true", "camera", "/dev/zero", "\N{SNOWMAN}", "t" * 5000)
+NAMED_TEXTS = {
+    "encoding": (
+        *("rgb8", "bgr8", "rgba8", "bgra8", "mono8", "mono16", "16UC1", "32FC1", "64FC1"),
+        *("bayer_rggb8", "yuv422", "", "RGB8", "rgb8 ", "\N{SNOWMAN}", "x" * 5000),
+    ),
+    "format": (
+        *("jpeg", "png", "rgb8; jpeg compressed bgr8", "16UC1; compressedDepth png", "32FC1"),
+        *("32FC1; compressedDepth png", "16UC1; compressedDepth rvl", "tiff", ""),
+    ),
+    "name": ("x", "y", "z", "yaw", "", "\N{SNOWMAN}", "j" * 300),  # of joints
+}
 NUMBERS = (0.0, -0.0, 1.0, -1e-30, 1e38, -1e39, 1e308, float("nan"), float("inf"), float("-inf"))
-SIZES = (0, 1, 2, 7, 64, 128, 8192, 16384, 16385, 65536, 2**31 - 1, 2**31, 2**32 - 1)
-SECONDS = (0, 1, -1, 1_700_000_000, 2**31 - 1, -(2**31))
-NANOSECONDS = (0, 1, 999_999_999, 10**9, 2**32 - 1)
+INTEGERS = (
+    *(0, 1, -1, 2, 7, 20, 64, 128, 255, 8192, 16384, 16385, 65536, 999_999_999, 10**9),
+    *(1_700_000_000, 2**31 - 1, -(2**31), 2**31, 2**32 - 1, 2**63 - 1, -(2**63)),
+)
+LENGTHS = (0, 1, 4, 7, 8, 9, 5000)
 
 
 def make_malformed(random: np.random.Generator, type_name: str, good: Any) -> tuple[str, bytes]:
@@ -50,12 +57,66 @@ def make_malformed(random: np.random.Generator, type_name: str, good: Any) -> tu
         return kind, header + random.bytes(int(random.integers(0, 600)))
     if kind == "damaged":
         return kind, _damage(random, serialize_message(good))
-    message = LIES[type_name](random)
-    if hasattr(message, "header"):
-        message.header.stamp.sec = int(random.choice(SECONDS))
-        message.header.stamp.nanosec = int(random.choice(NANOSECONDS))
-        message.header.frame_id = str(random.choice(["", "camera", "\N{SNOWMAN}", "f" * 3000]))
+    message = installed_types(type_name)()
+    fill(random, message, _length(random) if random.random() < 0.5 else None)
+    if type_name == "sensor_msgs/msg/Image" and random.random() < 0.3:
+        _fit(random, message)
+    if type_name == "sensor_msgs/msg/CompressedImage" and random.random() < 0.75:
+        message.data[:] = type(message.data)("B", _picture(random))
     return kind, serialize_message(message)
+
+
+def fill(random: np.random.Generator, message: Any, length: int | None = None) -> None:
+    """Gives every field of a message, whatever its type, a value that no driver should send.
+
+    Args:
+        random: decides everything.
+        message: new, so that its sequences are empty.
+        length: of all sequences; by default each has its own.
+    """
+    for name, kind in message.get_fields_and_field_types().items():
+        value = getattr(message, name)
+        if hasattr(value, "get_fields_and_field_types"):
+            fill(random, value, length)
+        elif isinstance(value, np.ndarray):  # of fixed length
+            value[:] = [_scalar(random, name, kind) for _ in value]
+        elif hasattr(value, "typecode"):  # rclpy checks each element of what is assigned
+            count = _length(random) if length is None else length
+            if value.typecode in "fd":
+                value.extend(_scalar(random, name, kind) for _ in range(count))
+            else:
+                value.frombytes(random.bytes(count * value.itemsize))
+        elif isinstance(value, list):
+            element = re.sub(r"^sequence<([^,>]*).*", r"\1", kind)
+            count = min(_length(random) if length is None else length, 9)
+            setattr(message, name, [_scalar(random, name, element) for _ in range(count)])
+        else:
+            setattr(message, name, _scalar(random, name, kind))
+
+
+def _scalar(random: np.random.Generator, name: str, kind: str) -> Any:
+    """A value for a field, or for an element of one, by its type in the message's definition."""
+    if "/" in kind:
+        message = installed_types(kind.replace("/", "/msg/"))()
+        fill(random, message)
+        return message
+    if "string" in kind:
+        return str(random.choice(NAMED_TEXTS.get(name, TEXTS)))
+    if "float" in kind or "double" in kind:
+        number = float(random.choice(NUMBERS))
+        with np.errstate(over="ignore"):
+            return number if "double" in kind else float(np.float32(number))
+    if kind == "octet":
+        return random.bytes(1)
+    if kind == "boolean":
+        return bool(random.integers(2))
+    limits = np.iinfo(kind)
+    fitting = [number for number in INTEGERS if limits.min <= number <= limits.max]
+    return fitting[random.integers(len(fitting))]
+
+
+def _length(random: np.random.Generator) -> int:
+    return int(random.choice(LENGTHS))
 
 
 def _damage(random: np.random.Generator, data: bytes) -> bytes:
@@ -71,136 +132,25 @@ def _damage(random: np.random.Generator, data: bytes) -> bytes:
     return bytes(spoilt) + (random.bytes(50) if end < 0.4 else b"")
 
 
-def _bytes(random: np.random.Generator, most: int) -> np.ndarray:
-    return random.integers(0, 256, int(random.integers(0, most)), dtype=np.uint8)
+def _fit(random: np.random.Generator, message: Any) -> None:
+    """Gives a picture sizes that fit, with whatever values."""
+    message.width, message.height = (int(side) for side in random.integers(1, 70, 2))
+    size = {"16UC1": 2, "mono16": 2, "32FC1": 4, "mono8": 1}.get(message.encoding, 3)
+    message.step = message.width * size + int(random.integers(0, 5))
+    del message.data[:]
+    message.data.frombytes(random.bytes(message.height * message.step))
 
 
-def _filled(type_name: str, **fields: Any) -> Any:
-    """A message with long fields filled from memory; rclpy checks each byte of others."""
-    message = installed_types(type_name)()
-    for name, value in fields.items():
-        if isinstance(value, np.ndarray):
-            getattr(message, name).frombytes(memoryview(np.ascontiguousarray(value)).cast("B"))
-        else:
-            setattr(message, name, value)
-    return message
-
-
-def _image(random: np.random.Generator) -> Any:
-    encoding = str(random.choice(ENCODINGS))
-    if random.random() < 0.3:  # sizes that fit, with whatever values
-        width, height = (int(side) for side in random.integers(1, 70, 2))
-        value_bytes = {"16UC1": 2, "mono16": 2, "32FC1": 4, "mono8": 1}.get(encoding, 3)
-        step = width * value_bytes + int(random.integers(0, 5))
-        data = random.integers(0, 256, height * step, dtype=np.uint8)
-    else:
-        width, height, step = (int(random.choice(SIZES)) for _ in range(3))
-        data = _bytes(random, 20_000)
-    return _filled(
-        "sensor_msgs/msg/Image",
-        width=width,
-        height=height,
-        step=step,
-        encoding=encoding,
-        is_bigendian=int(random.choice([0, 1, 255])),
-        data=data,
-    )
-
-
-def _compressed_image(random: np.random.Generator) -> Any:
+def _picture(random: np.random.Generator) -> bytes:
+    """A small JPEG or PNG, most of them damaged, with or without the head of a compressed depth."""
     height, width = (int(side) for side in random.integers(1, 60, 2))
     pixels = random.integers(0, 256, (height, width, 3), dtype=np.uint8)
     depth = random.integers(0, 2**16, (height, width), dtype=np.uint16)
-    picture = random.choice(4)
-    if picture == 0:
-        data = _bytes(random, 5000)
-    else:
-        suffix, values = ((".jpg", pixels), (".png", pixels), (".png", depth))[picture - 1]
-        data = bytearray(cv2.imencode(suffix, values)[1].tobytes())
-        if random.random() < 0.3:  # a PNG that claims another size
-            claimed = (int(random.choice(SIZES)), int(random.choice(SIZES)))
-            data[16:24] = struct.pack(">II", *claimed)
-            if random.random() < 0.5:
-                data[29:33] = struct.pack(">I", zlib.crc32(data[12:29]))
-        if random.random() < 0.7:
-            data = bytearray(_damage(random, bytes(data)))
-        header = random.bytes(12) if random.random() < 0.5 else b""
-        data = np.frombuffer(header + data, np.uint8)
-    return _filled("sensor_msgs/msg/CompressedImage", format=str(random.choice(FORMATS)), data=data)
-
-
-def _numbers(random: np.random.Generator, count: int) -> list[float]:
-    return [float(value) for value in random.choice(NUMBERS, count)]
-
-
-def _set_vectors(random: np.random.Generator, *vectors: Any) -> None:
-    for vector in vectors:
-        vector.x, vector.y, vector.z = _numbers(random, 3)
-
-
-def _wrench(random: np.random.Generator) -> Any:
-    message = installed_types("geometry_msgs/msg/Wrench")()
-    _set_vectors(random, message.force, message.torque)
-    return message
-
-
-def _wrench_stamped(random: np.random.Generator) -> Any:
-    return installed_types("geometry_msgs/msg/WrenchStamped")(wrench=_wrench(random))
-
-
-def _twist(random: np.random.Generator) -> Any:
-    message = installed_types("geometry_msgs/msg/Twist")()
-    _set_vectors(random, message.linear, message.angular)
-    return message
-
-
-def _twist_stamped(random: np.random.Generator) -> Any:
-    return installed_types("geometry_msgs/msg/TwistStamped")(twist=_twist(random))
-
-
-def _joint_state(random: np.random.Generator) -> Any:
-    names = ["x", "y", "z", "yaw", "", "\N{SNOWMAN}", "j" * 300]
-    lengths = [4, 4, 4] if random.random() < 0.5 else random.integers(0, 9, 3).tolist()
-    name, position, velocity = lengths
-    return _filled(
-        "sensor_msgs/msg/JointState",
-        name=[str(joint) for joint in random.choice(names[: int(random.integers(1, 8))], name)],
-        position=np.array(_numbers(random, position)),
-        velocity=np.array(_numbers(random, velocity)),
-    )
-
-
-def _multi_array(random: np.random.Generator) -> Any:
-    count = int(random.choice([0, 1, 7, 8, 9, 5000]))
-    return _filled("std_msgs/msg/Float64MultiArray", data=np.array(_numbers(random, count)))
-
-
-def _camera_info(random: np.random.Generator) -> Any:
-    message = installed_types("sensor_msgs/msg/CameraInfo")(
-        width=int(random.choice(SIZES)), height=int(random.choice(SIZES)), distortion_model="?"
-    )
-    for matrix in (message.k, message.p):
-        matrix[:] = _numbers(random, len(matrix))
-    message.roi.width, message.roi.height = (int(size) for size in random.choice(SIZES, 2))
-    return message
-
-
-def _clock(random: np.random.Generator) -> Any:
-    message = installed_types("rosgraph_msgs/msg/Clock")()
-    message.clock.sec = int(random.choice(SECONDS))
-    message.clock.nanosec = int(random.choice(NANOSECONDS))
-    return message
-
-
-LIES: dict[str, Callable[[np.random.Generator], Any]] = {
-    "sensor_msgs/msg/Image": _image,
-    "sensor_msgs/msg/CompressedImage": _compressed_image,
-    "geometry_msgs/msg/Wrench": _wrench,
-    "geometry_msgs/msg/WrenchStamped": _wrench_stamped,
-    "geometry_msgs/msg/TwistStamped": _twist_stamped,
-    "geometry_msgs/msg/Twist": _twist,
-    "sensor_msgs/msg/JointState": _joint_state,
-    "std_msgs/msg/Float64MultiArray": _multi_array,
-    "sensor_msgs/msg/CameraInfo": _camera_info,
-    "rosgraph_msgs/msg/Clock": _clock,
-}
+    suffix, values = ((".jpg", pixels), (".png", pixels), (".png", depth))[random.integers(3)]
+    data = bytearray(cv2.imencode(suffix, values)[1].tobytes())
+    if random.random() < 0.3:  # a PNG that claims another size
+        data[16:24] = struct.pack(">II", *(_scalar(random, "", "uint32") for _ in range(2)))
+        if random.random() < 0.5:
+            data[29:33] = struct.pack(">I", zlib.crc32(data[12:29]))
+    head = random.bytes(12) if random.random() < 0.5 else b""
+    return head + (_damage(random, bytes(data)) if random.random() < 0.7 else bytes(data))

@@ -26,12 +26,10 @@ from rclpy.node import Node
 from rclpy.qos import QoSProfile
 from std_srvs.srv import Trigger
 
-from benchmarks.robustness.malformed import NUMBERS
+from benchmarks.robustness.malformed import fill
 
 PATIENCE = 120.0  # seconds
 STRANGE_NAMES = ("", ".", "nobody", "rgb.", "\N{SNOWMAN}", "n" * 5000, "qos_overrides./clock")
-TEXTS = ("", "true", "/dev/zero", "\N{SNOWMAN}", "t" * 5000)
-INTEGERS = (0, 1, -1, 20, 2**31, -(2**63), 2**63 - 1)
 SHUTDOWNS = (
     Transition.TRANSITION_UNCONFIGURED_SHUTDOWN,
     Transition.TRANSITION_INACTIVE_SHUTDOWN,
@@ -155,14 +153,7 @@ class Requests:
         if random.random() < 0.05:  # so that somebody listens to /clock
             on = ParameterValue(type=1, bool_value=bool(random.random() < 0.8))
             return Parameter(name="use_sim_time", value=on)
-        known = random.random() < 0.6
-        value = ParameterValue(
-            type=int(random.integers(10) if known else random.integers(256)),
-            bool_value=bool(random.integers(2)),
-            integer_value=int(random.choice(np.array(INTEGERS, dtype=np.int64))),
-            double_value=float(random.choice(NUMBERS)),
-            string_value=str(random.choice(TEXTS)),
-            double_array_value=[float(number) for number in random.choice(NUMBERS, 3)],
-            string_array_value=[str(text) for text in random.choice(TEXTS, 2)],
-        )
+        value = ParameterValue()
+        fill(random, value, 3)
+        value.type = int(random.integers(10) if random.random() < 0.6 else random.integers(256))
         return Parameter(name=self._name(), value=value)
