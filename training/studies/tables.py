@@ -4,14 +4,18 @@
 from __future__ import annotations
 
 import json
+import re
 import statistics
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from jinja2 import Environment, StrictUndefined
+
 from smvae_core.files import check_output, write_text
 
 NONE = "\N{EN DASH}"  # in the place of what was not measured
+MINUS = "\N{MINUS SIGN}"
 
 
 def check_table(path: Path, own: Mapping[str, Any], advice: str) -> None:
@@ -81,7 +85,34 @@ def over_seeds(values: Sequence[float], digits: int) -> dict[str, float | None]:
     }
 
 
-def grid(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    """A table as lines of Markdown."""
+def grid(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table of Markdown."""
     cells = ["| " + " | ".join(row) + " |" for row in [header, *rows]]
-    return [cells[0], "|---" * len(header) + "|", *cells[1:]]
+    return "\n".join([cells[0], "|---" * len(header) + "|", *cells[1:]])
+
+
+def number(value: float | None, digits: int = 2, factor: float = 1.0) -> str:
+    """A cell of a table."""
+    return NONE if value is None else f"{factor * value:.{digits}f}".replace("-", MINUS)
+
+
+def spread(entry: Mapping[str, float | None] | None, digits: int = 2, factor: float = 1.0) -> str:
+    """A cell of what :func:`over_seeds` made, or None."""
+    mean, std = (None, None) if entry is None else (entry["mean"], entry["std"])
+    error = "" if std is None else f" ± {number(std, digits, factor)}"
+    return number(mean, digits, factor) + error
+
+
+def page(template: Path, **content: Any) -> str:
+    """A page out of a template in Markdown. Between two blocks of it there may be any number of
+    empty lines; in ``{% filter joined %}`` text is broken where it suits.
+
+    Args:
+        template: file of Jinja.
+        content: what it names; functions are filters, too.
+    """
+    environment = Environment(trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined)
+    environment.filters["joined"] = lambda text: " ".join(text.split()) + "\n"
+    environment.filters |= {name: value for name, value in content.items() if callable(value)}
+    text = environment.from_string(template.read_text(encoding="utf-8")).render(content)
+    return re.sub(r"\n{3,}", "\n\n", text).strip() + "\n"

@@ -7,17 +7,19 @@ import itertools
 import statistics
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from training.studies.insertion.measures import Table
 from training.studies.insertion.protocol import ALL, DEDICATED, EPOCHS, METHODS, TARGETS, Protocol
-from training.studies.tables import NONE, grid, origin
+from training.studies.tables import NONE, grid, origin, page
 
 ALLOWED = 0.03  # of skill, behind a dedicated network
 NOTABLE = 0.01  # of skill; smaller violations are counted, not listed on the page
 LISTED = 20  # violations of SMVAE on the page; all are in the JSON
 OURS = ("smvae_long", "smvae")  # the first that was measured is shown with every subset
 PAPER = ("rgb", "depth", "force", "action")  # the four modalities of the paper
+COMPARED = ("+".join(PAPER), "rgb", "depth", "force+action", "force+action+proprio")  # by models
 _SECTIONS = (("errors",), ("likelihoods",), ("probes", "subsets"), ("generated_contact", "subsets"))
 # Key of a measure → title and factor for the page.
 _COLUMNS = {
@@ -154,49 +156,40 @@ def violations(subsets: Mapping[str, Mapping[str, float]]) -> dict[str, Any]:
 
 def to_markdown(table: Mapping[str, Any], name: str = "insertion") -> str:
     """The same as the page NAME.md."""
-    data, methods, subsets = table["data"], table["methods"], table["subsets"]
-    shown = table["shown"]
-    lines = [
-        "# Contact-rich insertion: every subset of sensors",
-        "",
-        f"Trained on {data['training']['steps']:,} steps in {data['training']['trajectories']} "
-        f"trajectories, measured on {data['test']['steps']:,} steps in "
-        f"{data['test']['trajectories']} trajectories that training has not seen, at 64x64 pixels. "
-        f"Seeds {', '.join(map(str, table['seeds']))}. Skill is 1 - RMSE / RMSE of the training "
-        "mean. Contact and position are read from the latent by linear probes; contact is balanced "
-        "accuracy. The last column is how often a classifier trained on real RGB-D finds the true "
-        "contact in the generated RGB-D, over how often it does in the real ones. All measures: "
-        f"[{name}.json]({name}.json).",
-        "",
-        f"    {table['command']}",
-        "",
-    ]
-    if "smvae_long" in methods:
-        times = f"{EPOCHS['smvae_long']:g} times the epochs of the other models"
-        lines[2] += (
-            f" `smvae_long` is SMVAE with {times}, which takes about as long as to train all "
-            "dedicated networks."
-        )
-    if shown:
-        four, five = (
-            [s for s in subsets if s != "training_mean" and ("proprio" in s.split("+")) is with_it]
-            for with_it in (False, True)
-        )
-        four = [label for label in four if label != "prior"]
-        lines += [f"## {shown}: the four modalities of the paper", ""]
-        lines += _table(subsets, [*four, "training_mean"])
-        lines += ["", f"## {shown}: with proprioception", "", *_table(subsets, five), ""]
-        lines += _limits(subsets, {name: methods[name] for name in OURS[::-1] if name in methods})
-    lines += _methods(methods)
-    lines += _next_step(table)
-    lines += _violations(table["violations"])
-    return "\n".join(lines).rstrip() + "\n"
+    methods, subsets = table["methods"], table["subsets"]
+    labels = [label for label in subsets if label not in ("training_mean", "prior")]
+    five = [label for label in labels if "proprio" in label.split("+")]
+    four = [*(label for label in labels if label not in five), "training_mean"]
+    compared = {
+        label: {n: e["subsets"][label] for n, e in methods.items() if label in e["subsets"]}
+        for label in COMPARED
+    }
+    return page(
+        Path(__file__).with_name("page.md.jinja"),
+        **table,
+        name=name,
+        long=EPOCHS["smvae_long"],
+        four={_name(label): subsets[label] for label in four if label in subsets},
+        five={_name(label): subsets[label] for label in five},
+        limits=_limits(subsets, {n: methods[n] for n in OURS[::-1] if n in methods}),
+        allowed=ALLOWED,
+        compared={label: entries for label, entries in compared.items() if entries},
+        likelihoods=_likelihoods(methods),
+        next_step=_next_step(table),
+        least=NOTABLE,
+        ours=OURS,
+        measured=_measured,
+        readable=_name,
+        by_modality=_by_modality,
+        worst=_worst,
+    )
 
 
-def _table(subsets: Mapping[str, Mapping[str, float]], labels: Sequence[str]) -> list[str]:
-    columns = [key for key in _COLUMNS if any(key in subsets[label] for label in labels)]
-    rows = [[_name(label), *(_cell(subsets[label], key) for key in columns)] for label in labels]
-    return grid(["from", *(_COLUMNS[key][0] for key in columns)], rows)
+def _measured(title: str, entries: Mapping[str, Mapping[str, float]]) -> str:
+    """A row for each entry, a column for each measure that one of them has."""
+    columns = [key for key in _COLUMNS if any(key in entry for entry in entries.values())]
+    rows = [[name, *(_cell(entry, key) for key in columns)] for name, entry in entries.items()]
+    return grid([title, *(_COLUMNS[key][0] for key in columns)], rows)
 
 
 def _cell(entry: Mapping[str, float], key: str) -> str:
@@ -210,7 +203,7 @@ def _name(label: str) -> str:
 
 def _limits(
     subsets: Mapping[str, Mapping[str, float]], ours: Mapping[str, Mapping[str, Any]]
-) -> list[str]:
+) -> str:
     """One model for all subsets beside a network for each."""
     rows = []
     for target in TARGETS:
@@ -226,85 +219,49 @@ def _limits(
                 row += [f"{skill:.3f}", f"{dedicated - skill:+.3f}{mark}"]
             rows.append(row)
     if not rows:
-        return []
+        return ""
     header = ["predicted", "from", "dedicated"]
     for name in ours:
         header += [name, "behind by"]
-    note = f"The aim is at most {ALLOWED}; what is **more** than that is marked."
-    title = "## One model for all subsets, and a network for each"
-    return [title, "", note, "", *grid(header, rows), ""]
+    return grid(header, rows)
 
 
-def _methods(methods: Mapping[str, Any]) -> list[str]:
-    """All models from the subsets that matter most."""
-    if len(methods) < 2:
-        return []
-    labels = ["+".join(PAPER), "rgb", "depth", "force+action", "force+action+proprio"]
-    lines = ["## SMVAE beside its baselines, on the same networks", ""]
-    if {"mmvae", "mopoe"} & methods.keys():
-        lines += ["MMVAE and MoPoE predict the average of what their components predict.", ""]
-    for label in labels:
-        entries = {n: e["subsets"][label] for n, e in methods.items() if label in e["subsets"]}
-        if entries:
-            columns = [key for key in _COLUMNS if any(key in e for e in entries.values())]
-            rows = [[n, *(_cell(e, key) for key in columns)] for n, e in entries.items()]
-            header = ["model", *(_COLUMNS[key][0] for key in columns)]
-            lines += [f"From {_name(label)}:", "", *grid(header, rows), ""]
+def _likelihoods(methods: Mapping[str, Any]) -> str:
+    """log p(x_i) of every model that it was measured of."""
     rows = []
     for name, entry in methods.items():
         prior = entry["subsets"].get("prior", {})
         values = (prior.get(f"{modality}_log_likelihood") for modality in ALL)
         rows.append([name, *(NONE if value is None else f"{value:.1f}" for value in values)])
-    if any(cell != NONE for row in rows for cell in row[1:]):
-        header = ["model", *(f"log p({name})" for name in ALL)]
-        lines += ["Log-likelihood of each modality in nats, by importance sampling:", ""]
-        lines += [*grid(header, rows), ""]
-    return lines
+    measured = any(cell != NONE for row in rows for cell in row[1:])
+    return grid(["model", *(f"log p({name})" for name in ALL)], rows) if measured else ""
 
 
-def _next_step(table: Mapping[str, Any]) -> list[str]:
+def _next_step(table: Mapping[str, Any]) -> str:
     persistence = table["persistence"]
     entry = table["subsets"].get("+".join(PAPER), {})
     if not persistence or "position_probe_mse_m2" not in entry:
-        return []
+        return ""
+    found = {
+        f"{table['shown']}, all four": (
+            entry["next_contact_probe_balanced_accuracy"],
+            entry["position_probe_mse_m2"],
+        ),
+        "persistence": (
+            persistence["next_contact_balanced_accuracy"],
+            persistence["next_position_mse_m2"],
+        ),
+    }
+    rows = [[name, f"{contact:.3f}", f"{error:.2e}"] for name, (contact, error) in found.items()]
+    return grid(["", "next contact, balanced accuracy", "next position, MSE [m²]"], rows)
+
+
+def _worst(listed: Sequence[Mapping[str, Any]]) -> str:
     rows = [
-        [
-            f"{table['shown']}, all four",
-            f"{entry['next_contact_probe_balanced_accuracy']:.3f}",
-            f"{entry['position_probe_mse_m2']:.2e}",
-        ],
-        [
-            "persistence",
-            f"{persistence['next_contact_balanced_accuracy']:.3f}",
-            f"{persistence['next_position_mse_m2']:.2e}",
-        ],
+        [v["predicted"], _name(v["from"]), _name(v["worse_from"]), f"{v['skill_lost']:.3f}"]
+        for v in listed[:LISTED]
     ]
-    header = ["", "next contact, balanced accuracy", "next position, MSE [m²]"]
-    note = (
-        "Persistence knows the present contact and position exactly and says that nothing changes. "
-        "On the real data CoMM (2024) reports a position MSE of 4.55e-4 m² by a linear probe and "
-        "1.34e-4 m² supervised; this data is simulated."
-    )
-    return ["## The next step", "", *grid(header, rows), "", note, ""]
-
-
-def _violations(found: Mapping[str, Any]) -> list[str]:
-    lines = ["## Do more modalities give better predictions?", ""]
-    for name, entry in found.items():
-        notable = [v for v in entry["list"] if v["skill_lost"] > NOTABLE]
-        lines.append(
-            f"{name}: of {entry['pairs']} nested pairs, the larger set is worse in "
-            f"{entry['worse']}, in {len(notable)} by more than {NOTABLE} of skill"
-            f"{_by_modality(notable)}."
-        )
-        lines.append("")
-        if name in OURS and notable:
-            rows = [
-                [v["predicted"], _name(v["from"]), _name(v["worse_from"]), f"{v['skill_lost']:.3f}"]
-                for v in notable[:LISTED]
-            ]
-            lines += [*grid(["predicted", "from", "worse from", "skill lost"], rows), ""]
-    return lines
+    return grid(["predicted", "from", "worse from", "skill lost"], rows)
 
 
 def _by_modality(listed: Sequence[Mapping[str, Any]]) -> str:

@@ -5,12 +5,13 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
-from training.studies.labelled_images.coherence_table import coherence_entry, coherence_lines, judge
+from training.studies.labelled_images.coherence_table import coherence_entry, coherence_grid, judge
 from training.studies.labelled_images.likelihoods import MEASURES, PROPOSALS
 from training.studies.labelled_images.protocol import METHODS, Protocol
-from training.studies.tables import NONE, grid, origin, over_seeds
+from training.studies.tables import grid, number, origin, over_seeds, page, spread
 
 # Wu & Goodman 2018: log p(x), log p(x, y), log p(x|y).
 PUBLISHED: dict[tuple[str, str], dict[str, tuple[float | None, float | None, float]]] = {
@@ -28,13 +29,6 @@ PUBLISHED: dict[tuple[str, str], dict[str, tuple[float | None, float | None, flo
         "JMVAE": (-232.63, -232.95, -230.40),
     },
 }
-# Why the paper's own table stands nowhere.
-_PAPER = (
-    "Not shown: Table 1 of the SMVAE paper (ICLR 2023 submission). Its SMVAE rows have log p(x, y) "
-    'above log p(x) by 5.6 to 87 nats, which is impossible for a discrete y, and its "p(z|x)" '
-    "columns of JMVAE and MVAE equal the table of Wu & Goodman 2018 digit for digit."
-)
-_MINUS = "\N{MINUS SIGN}"
 _COLUMNS = {"log_p_x": "log p(x)", "log_p_xy": "log p(x, y)", "log_p_x_given_y": "log p(x\\|y)"}
 _PIXELS = {
     "dynamic": "dynamic binarisation (Burda et al. 2015), one fixed draw of the test images",
@@ -152,7 +146,6 @@ def _describe(protocol: Protocol) -> str:
 def to_markdown(protocol: Protocol, table: Mapping[str, Any]) -> str:
     """The same as a page for people."""
     methods: Mapping[str, Any] = table["methods"]
-    data_set = protocol.data_set
     names = [
         f"{column} [{proposal.removeprefix('proposal_')}]"
         for proposal in PROPOSALS
@@ -162,88 +155,40 @@ def to_markdown(protocol: Protocol, table: Mapping[str, Any]) -> str:
     rows = [
         [
             method,
-            *(
-                _cell(entry.get(proposal, {}).get(measure))
-                for proposal in PROPOSALS
-                for measure in _COLUMNS
-            ),
-            _cell(entry.get("log_p_y")),
-            *([_cell(entry.get("legacy_grey", {}).get("log_p_xy"))] if legacy else []),
+            *(spread(entry.get(p, {}).get(measure)) for p in PROPOSALS for measure in _COLUMNS),
+            spread(entry.get("log_p_y")),
+            *([spread(entry.get("legacy_grey", {}).get("log_p_xy"))] if legacy else []),
             ", ".join(map(str, entry["seeds"])),
         ]
         for method, entry in methods.items()
     ]
-    errors = [
-        cell
-        for entry in methods.values()
-        for proposal in PROPOSALS
-        for cell in entry.get(proposal, {}).values()
-    ]
-    largest = {
-        error: max((cell[error] for cell in errors), default=0.0)
-        for error in ("standard_error", "monte_carlo_error")
-    }
+    cells = [c for e in methods.values() for p in PROPOSALS for c in e.get(p, {}).values()]
+    errors = ("standard_error", "monte_carlo_error")
     grey = ["legacy: log p(x, y) [xy] of grey values"] if legacy else []
-    header = ["method", *names, "log p(y)", *grey, "seeds"]
-    lines = [
-        f"# {data_set.title} and {data_set.label.removesuffix('s')}s: log-likelihoods in nats",
-        "",
-        *([f"**{data_set.caution}**", ""] if data_set.caution else []),
-        table["protocol"],
-        "",
-        f"First {protocol.test_images} test images, K = {protocol.importance_samples} importance "
-        "samples; [xy] and [x]: what the proposal q(z|·) sees. Mean ± standard deviation over "
-        "seeds, where there are several. Standard errors of the means: over test images up to "
-        f"{largest['standard_error']:.2f} (the images are the same for all methods, so differences "
-        f"between methods are more certain), Monte-Carlo up to {largest['monte_carlo_error']:.3f}.",
-        "",
-        f"    {table['command']}",
-        "",
-        *grid(header, rows),
-        "",
-        *_judgement(methods),
-        f"log p(x|y) = log p(x, y) {_MINUS} log p(y), where the proposal of log p(y) is the prior, "
-        "for all methods. A CVAE models log p(x|y) only, and its proposal always sees the label.",
-        "",
-    ]
-    if legacy:
-        lines += [
-            "The legacy column is of the same networks and budget on grey values under a Bernoulli "
-            "likelihood, which is no probability of the pixels: it compares only with itself. "
-            f"[All of it, beside the published rows]({protocol.dataset}_grey.md).",
-            "",
-        ]
-    lines += _published(protocol)
-    if not data_set.caution:
-        lines += [_PAPER, ""]
-    lines += coherence_lines(table, data_set.label)
-    return "\n".join(lines)
+    published = PUBLISHED.get((protocol.dataset, protocol.pixels), {})
+    others = [[name, *map(number, values)] for name, values in published.items()]
+    return page(
+        Path(__file__).with_name("page.md.jinja"),
+        protocol=protocol,
+        data_set=protocol.data_set,
+        table=table,
+        largest={error: max((cell[error] for cell in cells), default=0.0) for error in errors},
+        likelihoods=grid(["method", *names, "log p(y)", *grey, "seeds"], rows),
+        judgement=_judgement(methods),
+        legacy=legacy,
+        published=others and grid(["method", *_COLUMNS.values()], others),
+        classifier=table.get("classifier"),
+        coherence=coherence_grid(table, protocol.data_set.label),
+    )
 
 
-def _published(protocol: Protocol) -> list[str]:
-    rows = PUBLISHED.get((protocol.dataset, protocol.pixels))
-    if not rows:
-        return []
-    stated = "; how they binarised is not stated" if protocol.pixels == "dynamic" else ""
-    return [
-        f"Published by Wu & Goodman 2018, with other networks and another budget{stated}. The "
-        "comparison that decides is the one above.",
-        "",
-        *grid(
-            ["method", *_COLUMNS.values()],
-            [[name, *map(_number, values)] for name, values in rows.items()],
-        ),
-        "",
-    ]
-
-
-def _judgement(methods: Mapping[str, Any]) -> list[str]:
+def _judgement(methods: Mapping[str, Any]) -> str:
     """Where the best row of SMVAE is not ahead of a joint model's."""
     joint = {name: entry for name, entry in methods.items() if set(PROPOSALS) <= set(entry)}
     ours = [entry for name, entry in joint.items() if name.startswith("smvae")]
     others = [name for name in joint if not name.startswith("smvae")]
     if not ours or not others:
-        return []
+        return ""
     behind = []
     for proposal in PROPOSALS:
         for measure, title in _COLUMNS.items():
@@ -256,16 +201,5 @@ def _judgement(methods: Mapping[str, Any]) -> list[str]:
                         f"by {difference:.2f}"
                     )
     if not behind:
-        return ["The best row of SMVAE is ahead of every joint model here in every column.", ""]
-    return [f"Ahead of the best row of SMVAE: {'; '.join(behind)}.", ""]
-
-
-def _cell(entry: Mapping[str, float | None] | None) -> str:
-    if entry is None:
-        return NONE
-    std = entry["std"]
-    return _number(entry["mean"]) + ("" if std is None else f" ± {std:.2f}")
-
-
-def _number(value: float | None) -> str:
-    return NONE if value is None else f"{value:.2f}".replace("-", _MINUS)
+        return "The best row of SMVAE is ahead of every joint model here in every column."
+    return f"Ahead of the best row of SMVAE: {'; '.join(behind)}."

@@ -84,7 +84,7 @@ def to_markdown(summary: dict[str, Any]) -> str:
         row += [", ".join(sorted(entry["statistics"], key=entry["statistics"].get, reverse=True))]
         rows.append(row)
     header = ["fault", "runs", "noticed in 1 s", "in 3 s", "delay in frames, median (90 %)", "by"]
-    lines = grid(header, rows)
+    lines = [grid(header, rows)]
     healthy = summary["healthy"]
     for level in ("warn", "error"):
         lines += [
