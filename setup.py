@@ -42,7 +42,7 @@ setup(
     packages=find_packages(include=["smvae_core*", "smvae_ros*"]),
     package_data={
         "smvae_core": ["py.typed"],
-        "smvae_ros": ["py.typed", "reports/templates/*.html", "resources/**/*"],
+        "smvae_ros": ["py.typed", "reports/templates/*.html", "resources/**/*", "simulation/*.xml"],
     },
     data_files=[
         ("share/ament_index/resource_index/packages", [f"resource/{package_name}"]),

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import colorsys
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -34,6 +35,7 @@ CAMERA_TARGET = np.array([0.0, 0.0, 0.085])
 # with 20 N.
 STIFFNESS = (2000.0, 2000.0, 2000.0, 20.0)
 
+SCENE = Path(__file__).with_name("scene.xml").read_text(encoding="utf-8")  # a model with gaps
 # What has a texture, and how many pictures of it there are in a metre.
 TEXTURED = {"table": 1.0, "wall": 0.8, "box": 5.0}
 
@@ -123,82 +125,28 @@ class Scene:
         # A flat texture lies on the faces across z, so a textured wall is a plate set upright.
         wall = 'size="0.8 0.6 0.02" euler="1.5708 0 0"' if self.textures else 'size="0.8 0.02 0.6"'
         right, up = _camera_axes()
-        gains = "\n".join(
-            f'<position name="{joint}" joint="{joint}" kp="{stiffness}" dampratio="1"/>'
-            for joint, stiffness in zip(JOINTS, STIFFNESS, strict=True)
+        return SCENE.format(
+            **vars(self),
+            timestep=TIMESTEP,
+            peg=_prism(peg, 0.0, PEG_LENGTH),
+            meshes=meshes,
+            materials=materials,
+            colour=colour,
+            surface=surface,
+            lamp=_numbers(self.light_position),
+            down=_numbers(-np.array(self.light_position)),
+            camera=CAMERA,
+            eye=_numbers(CAMERA_POSITION),
+            field=FIELD_OF_VIEW,
+            axes=f"{_numbers(right)} {_numbers(up)}",
+            wall=wall,
+            position=_numbers(self.box_position),
+            floor=PEG_RADIUS * 1.5,
+            half=(BOX_HEIGHT - HOLE_DEPTH) / 2,
+            box=box,
+            walls=walls,
+            stiffness=STIFFNESS,
         )
-        joints = "\n".join(
-            f'<joint name="{joint}" type="{kind}" axis="{axis}" armature="{armature}"/>'
-            for joint, kind, axis, armature in (
-                ("x", "slide", "1 0 0", 0.8),
-                ("y", "slide", "0 1 0", 0.8),
-                ("z", "slide", "0 0 1", 0.8),
-                ("yaw", "hinge", "0 0 1", 0.004),
-            )
-        )
-        return f"""
-<mujoco model="insertion">
-  <compiler angle="radian"/>
-  <option timestep="{TIMESTEP}" integrator="implicitfast" cone="elliptic" impratio="3"/>
-  <statistic center="0 0 0.1" extent="1"/>
-  <visual>
-    <global offwidth="640" offheight="640"/>
-    <quality shadowsize="1024" offsamples="4"/>
-    <map znear="0.02" zfar="3"/>
-    <headlight ambient="{self.ambient} {self.ambient} {self.ambient}" diffuse="0.3 0.3 0.3"
-      specular="0 0 0"/>
-  </visual>
-  <default>
-    <geom contype="0" conaffinity="0"/>
-    <default class="touching">
-      <geom contype="1" conaffinity="1" friction="{self.friction:.4f} 0.002 0.0001"
-        solref="0.006 1" solimp="0.95 0.99 0.0005"/>
-    </default>
-  </default>
-  <asset>
-    <mesh name="peg" vertex="{_prism(peg, 0.0, PEG_LENGTH)}"/>
-    {meshes}
-    {materials}
-    <material name="metal" rgba="{colour["arm"]}" specular="0.4" shininess="0.5"/>
-  </asset>
-  <worldbody>
-    <light pos="{_numbers(self.light_position)}" dir="{_numbers(-np.array(self.light_position))}"
-      diffuse="{self.light} {self.light} {self.light}" specular="0.2 0.2 0.2" castshadow="true"/>
-    <camera name="{CAMERA}" pos="{_numbers(CAMERA_POSITION)}" fovy="{FIELD_OF_VIEW}"
-      xyaxes="{_numbers(right)} {_numbers(up)}"/>
-    <geom name="table" class="touching" type="box" size="0.6 0.6 0.02" pos="0 0 -0.02"
-      {surface["table"]}/>
-    <geom name="wall" type="box" {wall} pos="0 0.35 0.3" {surface["wall"]}/>
-    <body name="box" pos="{_numbers(self.box_position)} 0" euler="0 0 {self.box_yaw}">
-      {box}
-      <geom name="hole3" class="touching" type="box" rgba="{colour["hole"]}"
-        size="{PEG_RADIUS * 1.5} {PEG_RADIUS * 1.5} {(BOX_HEIGHT - HOLE_DEPTH) / 2}"
-        pos="0 0 {(BOX_HEIGHT - HOLE_DEPTH) / 2}"/>
-      {walls}
-    </body>
-    <body name="arm" gravcomp="1">
-      {joints}
-      <inertial pos="0 0 0.2" mass="0.5" diaginertia="0.001 0.001 0.001"/>
-      <geom name="arm0" type="cylinder" size="0.036 0.030" pos="0 0 0.160" material="metal"/>
-      <geom name="arm1" type="cylinder" size="0.027 0.200" pos="0 0 0.390" material="metal"/>
-      <body name="tool" gravcomp="1">
-        <inertial pos="0 0 0.07" mass="0.12" diaginertia="0.0001 0.0001 0.00005"/>
-        <site name="flange" pos="0 0 0.130" size="0.002" rgba="0 0 0 0"/>
-        <geom name="gripper" type="box" size="0.026 0.026 0.034" pos="0 0 0.097"
-          rgba="{colour["gripper"]}"/>
-        <geom name="peg" class="touching" type="mesh" mesh="peg" rgba="{colour["peg"]}"/>
-      </body>
-    </body>
-  </worldbody>
-  <actuator>
-    {gains}
-  </actuator>
-  <sensor>
-    <force name="force" site="flange"/>
-    <torque name="torque" site="flange"/>
-  </sensor>
-</mujoco>
-"""
 
 
 def camera_matrix(height: int, width: int) -> np.ndarray:
