@@ -22,6 +22,7 @@ from smvae_ros.simulation.insertion import CONTROL_RATE, InsertionRobot, Step
 
 Sample = dict[str, np.ndarray]
 Judged = Sequence[Mapping[str, Judgement]]
+Inject = Callable[[int, Sequence[Step]], Iterator[Sample]]
 
 BIAS = 10.0  # N
 WARM_UP = 20  # healthy frames before a fault
@@ -50,7 +51,7 @@ class Fault:
 
     title: str
     sensors: tuple[str, ...]
-    inject: Callable[[int, Sequence[Step]], Iterator[Sample]] | None
+    inject: Inject | None
     observable: Callable[[Sequence[Step]], int | None]
 
 
@@ -65,7 +66,11 @@ def sample_of(step: Step) -> Sample:
     }
 
 
-def _injected(faults: Callable[[int], Faults]) -> Callable[[int, Sequence[Step]], Iterator[Sample]]:
+def _injected(**words: str) -> Inject:
+    return _by_seed(lambda _: Faults(**words))
+
+
+def _by_seed(faults: Callable[[int], Faults]) -> Inject:
     def inject(seed: int, steps: Sequence[Step]) -> Iterator[Sample]:
         with InsertionRobot(seed + OTHER_SCENE) as other:
             injector = FaultInjector(seed, lambda: other.step().depth)
@@ -119,25 +124,16 @@ def _should_have_moved(steps: Sequence[Step]) -> int | None:
 
 
 FAULTS: dict[str, Fault] = {
-    "rgb_frozen": Fault(
-        "camera frozen", ("rgb",), _injected(lambda _: Faults(rgb="freeze")), _picture_changes
-    ),
+    "rgb_frozen": Fault("camera frozen", ("rgb",), _injected(rgb="freeze"), _picture_changes),
     "rgb_frozen_noise": Fault(
         "camera frozen, its noise goes on", ("rgb",), _noisy_freeze, _picture_changes
     ),
-    "rgb_occluded": Fault(
-        "camera occluded", ("rgb",), _injected(lambda _: Faults(rgb="occlude")), _at_once
-    ),
+    "rgb_occluded": Fault("camera occluded", ("rgb",), _injected(rgb="occlude"), _at_once),
     "depth_other_scene": Fault(
-        "depth from another scene",
-        ("depth",),
-        _injected(lambda _: Faults(depth="other_scene")),
-        _at_once,
+        "depth from another scene", ("depth",), _injected(depth="other_scene"), _at_once
     ),
-    "force_bias": Fault("force bias of 10 N", ("force",), _injected(_bias), _at_once),
-    "force_zero": Fault(
-        "force stuck at zero", ("force",), _injected(lambda _: Faults(force="zero")), _touches
-    ),
+    "force_bias": Fault("force bias of 10 N", ("force",), _by_seed(_bias), _at_once),
+    "force_zero": Fault("force stuck at zero", ("force",), _injected(force="zero"), _touches),
     "force_zero_noise": Fault(
         "force stuck at zero, its noise goes on", ("force",), _noisy_zero, _touches
     ),
@@ -208,12 +204,7 @@ def run_scene(
 
 
 def _run_fault(
-    inference: Inference,
-    fault: Fault,
-    seed: int,
-    steps: Sequence[Step],
-    onset: int,
-    share: float,
+    inference: Inference, fault: Fault, seed: int, steps: Sequence[Step], onset: int, share: float
 ) -> dict[str, Any] | None:
     """How one fault was noticed; None where it could not be observed."""
     healthy, after = steps[onset - WARM_UP : onset], steps[onset:]
