@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -64,6 +65,32 @@ def whole_file(path: str | os.PathLike[str]) -> Iterator[Path]:
             _flush(path.parent)  # so that the new name survives a power cut
         finally:
             partial.unlink(missing_ok=True)
+
+
+@contextmanager
+def whole_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """A temporary folder beside ``path`` to write into; it gets its own name when the context ends.
+
+    Where an exception ends it, the temporary folder is removed.
+
+    Raises:
+        OutputError: where something stands there already that is no empty folder, and for any
+            OSError, those from inside the context included.
+    """
+    path, _ = _place(path, folder=True)
+    if path.is_dir() and any(path.iterdir()):
+        raise OutputError(f"{path} cannot be written: it is there already; choose another name")
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    with _explained(path):
+        partial.mkdir(parents=True)
+        try:
+            yield partial
+            for written in (*partial.rglob("*"), partial):
+                _flush(written)
+            os.replace(partial, path)
+            _flush(path.parent)
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
 
 
 def write_text(path: str | os.PathLike[str], text: str) -> None:

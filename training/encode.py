@@ -30,7 +30,7 @@ from tqdm import tqdm
 
 from smvae_core.data.batches import Batches
 from smvae_core.data.logs.cache_folder import MANIFEST_NAME, PLAN_NAME
-from smvae_core.data.logs.dataset import open_cache
+from smvae_core.data.logs.dataset import LogCache, open_cache
 from smvae_core.files import check_output, whole_file
 from smvae_core.inference.inference import Inference
 from smvae_core.models.multimodal_vae import MultimodalVAE
@@ -59,6 +59,27 @@ def encode_cache(model: MultimodalVAE, path: Path) -> Latents:
         ValueError: where no step gives a finite latent.
     """
     cache = open_cache(path, list(model.modalities.values()))
+    index, mean, log_variance = encode_rows(model, cache)
+    columns = [cache.names.index(name) for name in model.names]
+    return {
+        "stamp": np.zeros(len(index), np.int64),
+        "trajectory": cache.arrays["trajectory"][index],
+        "step": cache.arrays["step"][index],
+        "present": cache.present[index[:, None], columns],
+        "mean": mean,
+        "log_variance": log_variance,
+        "trajectories": np.array([f"{stamp}_{number}" for stamp, number in cache.trajectories]),
+    }
+
+
+def encode_rows(model: MultimodalVAE, cache: LogCache) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Rows (R,) of a cache, ascending, their posteriors' means (R, D) and log-variances (R, D);
+    all rows in which something is present and the latent is finite.
+
+    Raises:
+        ValueError: where there is none.
+    """
+    path = cache.path
     columns = [cache.names.index(name) for name in model.names]
     rows = np.flatnonzero(cache.present[:, columns].any(1))
     found = []
@@ -76,16 +97,7 @@ def encode_cache(model: MultimodalVAE, path: Path) -> Latents:
         print(f"{counted(count, 'step')} left out: no finite latent", file=sys.stderr)
     if not len(finite):
         raise ValueError(f"{path}: no step gives a finite latent")
-    index = index[finite]
-    return {
-        "stamp": np.zeros(len(index), np.int64),
-        "trajectory": cache.arrays["trajectory"][index],
-        "step": cache.arrays["step"][index],
-        "present": cache.present[np.ix_(index, columns)],
-        "mean": mean[finite],
-        "log_variance": log_variance[finite],
-        "trajectories": np.array([f"{stamp}_{number}" for stamp, number in cache.trajectories]),
-    }
+    return index[finite], mean[finite], log_variance[finite]
 
 
 @torch.inference_mode()

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from smvae_core.files import OutputError, check_output, whole_file, write_text
+from smvae_core.files import OutputError, check_output, whole_file, whole_folder, write_text
 
 
 def test_a_file_appears_whole_under_its_name(tmp_path: Path) -> None:
@@ -85,3 +85,33 @@ def test_what_stands_in_the_way(tmp_path: Path) -> None:
         check_output(os.devnull)  # renaming over it would replace the device
     with pytest.raises(OutputError, match="file is a file, no folder"):
         write_text(tmp_path / "file" / "below", "text")
+
+
+def test_a_folder_appears_whole_under_its_name(tmp_path: Path) -> None:
+    path = tmp_path / "new/folder"
+    with whole_folder(path) as partial:
+        (partial / "below").mkdir()
+        (partial / "below/file.txt").write_text("content")
+        assert not path.exists()
+    assert (path / "below/file.txt").read_text() == "content"
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_an_exception_leaves_no_folder(tmp_path: Path) -> None:
+    with pytest.raises(UnicodeEncodeError), whole_folder(tmp_path / "folder") as partial:
+        (partial / "file.txt").write_text("after" * 10_000 + "ä", encoding="ascii")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_holds_something_stays(tmp_path: Path) -> None:
+    (tmp_path / "file.txt").write_text("content")
+    with pytest.raises(OutputError, match="it is there already"), whole_folder(tmp_path):
+        pass
+    assert (tmp_path / "file.txt").read_text() == "content"
+
+
+def test_a_disk_that_fills_leaves_no_folder(full_disk: Path) -> None:
+    path = full_disk / "folder"
+    with pytest.raises(OutputError, match="the disk is full"), whole_folder(path) as partial:
+        (partial / "file").write_text("text" * 2000)
+    assert [path.name for path in full_disk.iterdir()] == ["everything"]

@@ -9,4 +9,7 @@ File by file:
     video:      frames of videos
     readings:   a sensor's readings, whatever they are stored as
     recording:  a data set as something to convert
+    encoding:   arrays as columns and as videos
+    statistics: of a feature, as LeRobot keeps them
+    writer:     a data set, episode by episode
 """
