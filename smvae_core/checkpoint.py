@@ -64,6 +64,16 @@ class Checkpoint:
     weights_hash: str
     calibration: Calibration | None = None
 
+    @property
+    def frame_ids(self) -> dict[str, str]:
+        """Modality → frame_id of the messages that it was trained on, where its data knew it:
+        ``data.frame_ids`` of :attr:`training`."""
+        found: Any = self.training
+        for key in ("data", "frame_ids"):
+            found = found.get(key) if isinstance(found, dict) else None
+        known = found.items() if isinstance(found, dict) else ()
+        return {name: frame for name, frame in known if isinstance(frame, str)}
+
 
 def save_checkpoint(
     path: str | os.PathLike[str],

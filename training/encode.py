@@ -120,6 +120,8 @@ def encode_bag(inference: Inference, path: Path, options: argparse.Namespace) ->
     """The posterior of every snapshot, see :func:`smvae_ros.offline.bag_posteriors.encode_bag`."""
     values = read_values(options.params, inference.modalities.values(), options.namespace)
     posteriors = bag_posteriors.encode_bag(path, inference, values)
+    for note in posteriors.notes():
+        print(f"{path}: {note}", file=sys.stderr)
     subsets = [subset.split("+") for subset in posteriors.subsets]
     names = inference.modalities
     count = len(posteriors.stamps)

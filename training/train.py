@@ -287,6 +287,8 @@ def _record(
 ) -> dict[str, Any]:
     """The checkpoint's record of its making."""
     split = {part: len(rows) for part, rows in cli.datamodule.split.items()}
+    frame_ids = cli.datamodule.store.frame_ids
+    frames = {m.name: frame_ids[m.name] for m in cli.model.configured if m.name in frame_ids}
     return {
         **origin,
         "model": dict(cli.model.hparams),
@@ -295,6 +297,7 @@ def _record(
             "samples": split,
             "rate": data["rate"],
             "digest": data["digest"],
+            **({"frame_ids": frames} if frames else {}),
         },
         "epochs": cli.trainer.current_epoch,
         "steps": cli.trainer.global_step,

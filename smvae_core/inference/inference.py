@@ -111,6 +111,7 @@ class Inference:
         self.latent_size: int = self.model.latent_size
         self.model_hash: str = checkpoint.weights_hash
         self.calibration = checkpoint.calibration
+        self.frame_ids = checkpoint.frame_ids
         with self._autocast():
             self._runtime = runtime_type(self.model)
         self._pinned: dict[str, Tensor] = {}

@@ -50,12 +50,18 @@ class SensorHealth:
         evidence: what explains an absence.
         counters: since activation.
         judgement: of what it says; None where there is none (yet).
+        frame_id: of its latest message, or empty.
+        other_frame: why that is not the right one, or empty.
+        zero: that is subtracted from its readings.
     """
 
     connection: Connection
     evidence: Evidence
     counters: Counters
     judgement: Judgement | None = None
+    frame_id: str = ""
+    other_frame: str = ""
+    zero: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -185,6 +191,7 @@ class HealthReport:
         age = health.evidence.age
         values = {
             "topic": health.connection.topic,
+            "frame_id": health.frame_id,
             "publishers": health.connection.publishers,
             "rate_hz": arrived / seconds,
             "used_hz": used / seconds,
@@ -197,6 +204,7 @@ class HealthReport:
             "foreign": counters.foreign,
             "skewed": counters.skewed,
             "last_error": counters.last_error,
+            **({"zero": " ".join(map("{:.4g}".format, health.zero))} if any(health.zero) else {}),
             **_health_values(health, calibrated),
         }
         return make_status(level, f"{self._prefix}: {name}", message, values)
@@ -261,7 +269,15 @@ def _judge(
         return DiagnosticStatus.WARN, f"{message}, but {health.counters.last_stray}"
     if evidence.repeated >= STUCK:
         return DiagnosticStatus.WARN, f"{message}, but {describe_stuck(evidence.repeated)}"
-    judgement = health.judgement
+    judgement, other = health.judgement, health.other_frame
     if judgement is None or judgement.level == Level.OK:
-        return DiagnosticStatus.OK, message
-    return _LEVELS[judgement.level], f"{message}, but it {judgement.reason}"
+        return (
+            (DiagnosticStatus.WARN, f"{message}, but {other}")
+            if other
+            else (
+                DiagnosticStatus.OK,
+                message,
+            )
+        )
+    also = f"; {other}" if other else ""  # which may be why
+    return _LEVELS[judgement.level], f"{message}, but it {judgement.reason}{also}"

@@ -22,6 +22,7 @@ from lifecycle_msgs.msg import State
 from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.logging import LoggingSeverity
+from rclpy.parameter import Parameter
 from rclpy.utilities import get_rmw_implementation_identifier
 
 from smvae_core.checkpoint import CheckpointError
@@ -33,12 +34,14 @@ from smvae_ros.node.interrupts import Interrupts
 from smvae_ros.node.key_values import status_prefix
 from smvae_ros.node.model_folder import ModelFolder
 from smvae_ros.node.pipeline import Pipeline
-from smvae_ros.node.reload import ReloadService
+from smvae_ros.node.slow_service import SlowService
+from smvae_ros.node.tare import measure_zeros
 from smvae_ros.node.throttle import Throttle
 from smvae_ros.node.transport import transport_problem
 from smvae_ros.parameters.configuration import with_absolute_topics
 from smvae_ros.parameters.names import NODE_NAME
 from smvae_ros.parameters.node_parameters import NodeParameters
+from smvae_ros.sensors.still_second import Stillness
 
 DIAGNOSTICS_PERIOD = 1.0  # seconds
 EVENTS_PERIOD = 0.2  # seconds
@@ -67,7 +70,11 @@ class PerceptionNode(GuardedCallbacks, LifecycleNode):
         steady = Clock(clock_type=ClockType.STEADY_TIME)
         self.create_timer(DIAGNOSTICS_PERIOD, self._publish_diagnostics, clock=steady)
         self.create_timer(EVENTS_PERIOD, self._attend, clock=steady)
-        self._reload_service = ReloadService(self, self._reload)
+        self._taring = False
+        self._slow_services = (
+            SlowService(self, "reload_model", self._reload, "the model was not replaced"),
+            SlowService(self, "tare", self._tare, "nothing was tared"),
+        )
 
     def autostart(self) -> None:
         """Configures and activates, where the parameter of that name says so."""
@@ -130,7 +137,8 @@ class PerceptionNode(GuardedCallbacks, LifecycleNode):
         return TransitionCallbackReturn.SUCCESS
 
     def destroy_node(self) -> None:
-        self._reload_service.destroy()
+        for service in self._slow_services:
+            service.destroy()
         self._release()
         super().destroy_node()
 
@@ -200,7 +208,7 @@ class PerceptionNode(GuardedCallbacks, LifecycleNode):
         if values["checkpoint"] != self._settings["checkpoint"]:
             self._model_folder.resolve(values["checkpoint"])
         if self._pipeline is not None:
-            self._pipeline.configure(values)
+            self._pipeline.configure(with_absolute_topics(values, self.get_fully_qualified_name()))
 
     def _reload(self) -> str:
         """Loads ``checkpoint`` beside the running model, and swaps them between two snapshots.
@@ -222,10 +230,42 @@ class PerceptionNode(GuardedCallbacks, LifecycleNode):
         pipeline.exchange(inference)
         return f"model {inference.model_hash} is in use"
 
+    def _tare(self) -> str:
+        """Sets the zero of every wrench to the mean of the second that follows.
+
+        Raises:
+            ValueError: with the reason where nothing was set.
+        """
+        pipeline = self._require_active()
+        self._taring = True  # subscribes, where nobody listens
+        try:
+            limits = Stillness(
+                self._settings["tare_force_spread"], self._settings["tare_torque_spread"]
+            )
+            zeros, text = measure_zeros(pipeline.subscriptions, limits)
+        finally:
+            self._taring = False
+        if self._require_active() is not pipeline:
+            raise ValueError("the node was configured anew meanwhile")
+        result = self.set_parameters_atomically(
+            [Parameter(f"{name}.zero", value=zero.mean.tolist()) for name, zero in zeros.items()]
+        )
+        if not result.successful:
+            raise ValueError(result.reason)
+        return f"zero is {text}"
+
+    def _require_active(self) -> Pipeline:
+        """The pipeline; raises ValueError where it does not work."""
+        state = self._state_machine.current_state[1]
+        if self._pipeline is None or state != "active":
+            raise ValueError(f"the node is {state}: activate it first")
+        return self._pipeline
+
     def _attend(self) -> None:
         if self._pipeline is not None:
             diagnosed = self._diagnostics.get_subscription_count() > 0
-            self._pipeline.attend(diagnosed or not self._settings["lazy"])
+            heard = diagnosed or self._taring or not self._settings["lazy"]
+            self._pipeline.attend(heard)
 
     def _publish_diagnostics(self) -> None:
         now, pipeline = time.monotonic_ns(), self._pipeline

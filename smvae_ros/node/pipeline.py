@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
+import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -20,6 +20,10 @@ from smvae_ros.node.worker import Worker
 from smvae_ros.parameters.configuration import health_settings, make_topic_inputs, sensor_settings
 from smvae_ros.sensors.evidence import Connection
 from smvae_ros.sensors.sensor_set import SensorSet
+from smvae_ros.sensors.topic_inputs import TopicInput
+from smvae_ros.sensors.trained_frames import describe_other_frame
+
+Inputs = dict[str, TopicInput]
 
 
 class Pipeline:
@@ -53,7 +57,7 @@ class Pipeline:
         debug: Callable[[Callable[[], str]], object],
     ) -> None:
         modalities = inference.modalities
-        inputs = make_topic_inputs(modalities, values)
+        inputs = self._make_inputs(inference, values)
         if not any(topic_input.topic for topic_input in inputs.values()):
             names = ", ".join(modalities)
             raise ValueError(f"no modality has a topic: set the topic of one of {names}")
@@ -76,6 +80,9 @@ class Pipeline:
             inference, inputs, self.sensors, self.publishers, self.health, warn, debug
         )
         self.worker.awaits_sensors = self.subscriptions.are_awaited
+        self._warn = warn
+        self._told: dict[str, str] = {}  # modality → what was said of its frame_id
+        self._lock = threading.Lock()  # values and models come in different threads
         self.configure(values)
 
     @property
@@ -87,10 +94,14 @@ class Pipeline:
         """New values of the parameters that are not structural.
 
         Raises:
-            ValueError: where they do not fit each other; nothing is changed then.
+            ValueError: where they do not fit each other or the model; nothing is changed then.
         """
         health = health_settings(values)
-        self.sensors.configure(sensor_settings(self.subscriptions.inputs, values))
+        with self._lock:
+            inputs = self._make_inputs(self.worker.inference, values)
+            self.sensors.configure(sensor_settings(inputs, values))
+            self._take(self.worker.inference, inputs)
+            self._values = values
         self.health.settings = health
         self.publishers.frame_id = values["frame_id"]
         self.publishers.camera_frame = values["camera_frame"]
@@ -100,11 +111,19 @@ class Pipeline:
     def exchange(self, inference: Inference) -> None:
         """Takes another model of the same modalities from the next snapshot on. Readings are judged
         by its statistics at once."""
-        inputs = {
-            name: dataclasses.replace(topic_input, modality=inference.modalities[name])
-            for name, topic_input in self.subscriptions.inputs.items()
-        }
-        self.subscriptions.inputs = inputs
+        with self._lock:
+            self._take(inference, self._make_inputs(inference, self._values))
+
+    def _make_inputs(self, inference: Inference, values: Mapping[str, Any]) -> Inputs:
+        return make_topic_inputs(inference.modalities, values, inference.frame_ids)
+
+    def _take(self, inference: Inference, inputs: Inputs) -> None:
+        """Works with them from now on."""
+        with self.sensors as sensors:
+            for name, before in self.subscriptions.inputs.items():
+                if inputs[name].zero != before.zero:
+                    sensors.forget(name)  # or a window would begin at one zero and end at another
+            self.subscriptions.inputs = self.publishers.inputs = inputs
         self.worker.model = (inference, inputs)
 
     def attend(self, heard: bool) -> None:
@@ -121,6 +140,13 @@ class Pipeline:
         inference, judgements = self.worker.inference, self.health.judgements
         with self.sensors as sensors:
             counters, evidence = sensors.counters(), sensors.evidence(now)
+            frame_ids = sensors.frame_ids()
+        inputs = self.subscriptions.inputs
+        others = {
+            name: describe_other_frame(name, frame_id, inputs[name].frame_id)
+            for name, frame_id in frame_ids.items()
+        }
+        self._tell(others)
         return PipelineHealth(
             self.worker.progress,
             inference.model_hash,
@@ -134,10 +160,20 @@ class Pipeline:
                     known,
                     counters[name],
                     judgements.get(name),
+                    frame_ids[name],
+                    others[name],
+                    inputs[name].zero,
                 )
                 for name, known in evidence.items()
             },
         )
+
+    def _tell(self, other_frames: Mapping[str, str]) -> None:
+        """Warns of readings in other axes than the training's, once each."""
+        for name, text in other_frames.items():
+            if text and text != self._told.get(name):
+                self._warn(f"{name} frame_id", f"{name}: {text}")
+            self._told[name] = text
 
     def destroy(self) -> None:
         """Ends the work, all subscriptions and all publishers."""

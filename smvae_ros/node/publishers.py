@@ -58,6 +58,7 @@ class Publishers:
         warn: given a subject and a text.
 
     Attributes:
+        inputs: as given; others of the same topics and types may take their place.
         frame_id: of the latent, and of predictions whose sensor has none.
         camera_frame: instead of it, of predicted images.
     """
@@ -68,7 +69,8 @@ class Publishers:
         inputs: Mapping[str, TopicInput],
         warn: Callable[[str, str], None],
     ) -> None:
-        self._node, self._inputs, self._warn = node, inputs, warn
+        self.inputs = inputs
+        self._node, self._warn = node, warn
         self.frame_id = self.camera_frame = ""
         self._images = [n for n, s in inputs.items() if s.modality.kind in _IMAGE_KINDS]
         self._adapters = {
@@ -149,16 +151,14 @@ class Publishers:
             self._status.publish(make_snapshot_status(predictions, counters, prefix, self.frame_id))
 
     def _make_prediction(self, name: str, array: Any, predictions: Predictions) -> Any:
-        topic_input = self._inputs[name]
+        topic_input = self.inputs[name]
         default = self.camera_frame if name in self._images else self.frame_id
-        return self._adapters[name].to_message(
+        return topic_input.encode(
+            self._adapters[name],
             array,
-            topic_input.modality,
             installed_types,
             stamp_ns=predictions.stamp_ns,
             frame_id=predictions.snapshot.frame_ids.get(name) or default,
-            scale=topic_input.scale,
-            joint_names=topic_input.joint_names,
             encoding="32FC1" if topic_input.modality.kind == "depth" else "",
         )
 
@@ -175,7 +175,7 @@ class Publishers:
         camera_info = predictions.snapshot.camera_info
         if camera_info is None:
             return
-        modality = self._inputs[self._images[0]].modality
+        modality = self.inputs[self._images[0]].modality
         try:
             scaled = scale_camera_info(
                 camera_info, modality, installed_types, stamp_nanoseconds=predictions.stamp_ns

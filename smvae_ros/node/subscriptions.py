@@ -58,6 +58,8 @@ class Subscriptions:
 
     Attributes:
         inputs: as given; others of the same topics and types may take their place.
+        watch: is given each message that was stored: modality, value, and receipt in monotonic
+            nanoseconds; None for nobody.
         topics: modality → the topic that is subscribed for it, with remappings applied.
         since: monotonic time in seconds; infinite while nothing is subscribed.
 
@@ -75,6 +77,7 @@ class Subscriptions:
         warn: Warn,
     ) -> None:
         self.inputs = inputs
+        self.watch: Callable[[str, Any, int], None] | None = None
         self._node, self._sensors, self._warn = node, sensors, warn
         self._profiles, self._camera_info_topic = profiles, camera_info_topic
         self._subscriptions: dict[str, Subscription] = {}
@@ -213,6 +216,8 @@ class Subscriptions:
         try:
             value = self.inputs[name].incoming(message)
             self._sensors.store(name, value, message.stamp_ns, received_ns, message.frame_id)
+            if self.watch is not None:
+                self.watch(name, value, received_ns)
         except ValueError as error:
             self._sensors.refuse(name, error, received_ns)
             if not isinstance(error, ForeignMessage):

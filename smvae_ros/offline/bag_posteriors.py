@@ -26,6 +26,7 @@ from smvae_ros.sensors.evidence import Connection
 from smvae_ros.sensors.observations import Observations, observe
 from smvae_ros.sensors.sensor_set import SensorSet
 from smvae_ros.sensors.topic_inputs import TopicInput
+from smvae_ros.sensors.trained_frames import describe_other_frame
 
 log = logging.getLogger(__name__)
 
@@ -46,6 +47,7 @@ class BagPosteriors:
         absences: why modalities were in no snapshot.
         failed: snapshots that are left out, since what the model makes of them is not finite.
         strays: modality → messages of another frame, and in words of which.
+        other_frames: modality → why its frame_id is not that of the training.
     """
 
     stamps: np.ndarray
@@ -57,6 +59,7 @@ class BagPosteriors:
     absences: Absences
     failed: int = 0
     strays: dict[str, tuple[int, str]] = field(default_factory=dict)
+    other_frames: dict[str, str] = field(default_factory=dict)
 
     def summary(self) -> dict[str, Any]:
         """Counts for a file: snapshots (``frames``), their subsets, and what was left out."""
@@ -79,6 +82,8 @@ class BagPosteriors:
             yield describe_unusable(name, self.invalid[name], error)
         for name, (count, why) in self.strays.items():
             yield describe_strayed(name, count, why)
+        for name, why in self.other_frames.items():
+            yield f"{name}: {why}"
         used = {name for subset in set(self.subsets) for name in subset.split("+")}
         for name in self.absences.counts:
             absence = self.absences.main(name)
@@ -107,7 +112,7 @@ def encode_bag(
         BagError: where the bag cannot be read, or holds none of the configured topics.
     """
     modalities = inference.modalities
-    sources = make_topic_inputs(modalities, values)
+    sources = make_topic_inputs(modalities, values, inference.frame_ids)
     with BagReader(path) as reader:
         missing = missing_sources(reader, sources)
         for name, source in missing.items():
@@ -154,6 +159,10 @@ def encode_bag(
         raise BagError(f"{path}: no snapshot came of it; check the topics in the parameters file")
     stamps, means, log_variances, subsets = zip(*rows, strict=True)
     counters = sensors.counters()
+    others = {
+        name: describe_other_frame(name, frame_id, sources[name].frame_id)
+        for name, frame_id in sensors.frame_ids().items()
+    }
     return BagPosteriors(
         np.array(stamps),
         np.stack(means),
@@ -164,6 +173,7 @@ def encode_bag(
         absences,
         failed,
         strays(counters),
+        {name: text for name, text in others.items() if text},
     )
 
 

@@ -181,7 +181,10 @@ def convert_bag(
 def _parameters(values: Mapping[str, Any], names: Mapping[str, TopicInput]) -> str:
     """The parameters that decide about the content of the logs, as JSON."""
     wanted = ("topic", "scale", "joints", "max_age", "max_gap")
-    keys = (f"{name}.{setting}" for name in names for setting in wanted)
+    keys = [f"{name}.{setting}" for name in names for setting in wanted]
+    # Only where they change something, so that folders of before there were any go on.
+    corrected = [name for name, source in names.items() if source.correction is not None]
+    keys += [f"{name}.{setting}" for name in corrected for setting in ("zero", "rotation")]
     return json.dumps({key: values[key] for key in keys if key in values})
 
 

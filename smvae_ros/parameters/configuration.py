@@ -22,6 +22,7 @@ from smvae_ros.messages import adapter
 from smvae_ros.parameters.declarations import NODE_PARAMETERS, modality_parameters
 from smvae_ros.parameters.names import NODE_NAME, absolute_topic, full_name
 from smvae_ros.parameters.parameters_file import namespaces, read_parameters
+from smvae_ros.sensors.correction import NO_ROTATION, NO_ZERO
 from smvae_ros.sensors.settings import BufferSettings, SensorSettings
 from smvae_ros.sensors.topic_inputs import TopicInput
 
@@ -31,13 +32,22 @@ _OF_EVERY_NODE = {"use_sim_time", "start_type_description_service"}  # `ros2 par
 
 
 def make_topic_inputs(
-    modalities: Mapping[str, Modality], values: Mapping[str, Any]
+    modalities: Mapping[str, Modality],
+    values: Mapping[str, Any],
+    frame_ids: Mapping[str, str] | None = None,
 ) -> dict[str, TopicInput]:
     """The topic and message type of each modality, according to the parameters' values.
 
+    Args:
+        modalities: by name.
+        values: of the node's parameters.
+        frame_ids: of the training data, by modality, where they are known.
+
     Raises:
         MessageError: for a message type without an adapter.
+        ValueError: for parameters that do not fit the modality.
     """
+    trained = frame_ids or {}
     return {
         name: TopicInput(
             modality,
@@ -45,6 +55,9 @@ def make_topic_inputs(
             adapter(values[f"{name}.type"]),
             values.get(f"{name}.scale", 1.0),
             tuple(joint for joint in values.get(f"{name}.joints", ()) if joint),
+            tuple(values.get(f"{name}.zero", NO_ZERO)),
+            tuple(values.get(f"{name}.rotation", NO_ROTATION)),
+            values.get(f"{name}.frame_id") or trained.get(name, ""),
         )
         for name, modality in modalities.items()
     }

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 import re
+from array import array
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
@@ -19,9 +20,11 @@ from smvae_core.health.hysteresis import Thresholds
 from smvae_core.inference.inference import PRECISIONS
 from smvae_core.inference.runtimes import AUTO, RUNTIMES
 from smvae_core.modalities import Kind
+from smvae_core.plausibility import LARGEST
 from smvae_ros.messages import ADAPTERS, full_type_name
 from smvae_ros.messages.serialised import MAXIMUM_NAME
 from smvae_ros.messages.vectors import MAXIMUM_JOINTS
+from smvae_ros.sensors.correction import NO_ROTATION, NO_ZERO, check_quaternion
 from smvae_ros.sensors.settings import TIMER, BufferSettings
 
 MAXIMUM_PATH = 4096  # characters
@@ -71,7 +74,9 @@ class Declaration:
     def type_name(self) -> str:
         """The parameter's type, as `ros2 param describe` calls it."""
         names = {bool: "boolean", int: "integer", float: "double", str: "string"}
-        return names.get(type(self.default), "string array")
+        if isinstance(self.default, list):
+            return f"{names[type(self.default[0])]} array"
+        return names[type(self.default)]
 
     @property
     def range(self) -> str:
@@ -81,7 +86,12 @@ class Declaration:
         return "{:g} to {:g}".format(*self.limits)
 
     def converted(self, value: Any) -> Any:
-        """A value as YAML has it in the parameter's type: ``max_rate: 30`` is an integer there."""
+        """A value as YAML or rclpy has it in the parameter's type: ``max_rate: 30`` is an integer
+        there, and numbers are an array."""
+        if isinstance(self.default, list) and isinstance(value, (list, tuple, array)):
+            if isinstance(self.default[0], float):
+                return [float(x) if type(x) is int else x for x in value]
+            return list(value)
         return float(value) if isinstance(self.default, float) and type(value) is int else value
 
     def problem(self, value: Any) -> str | None:
@@ -135,6 +145,19 @@ def _check_joints(value: list[Any]) -> str | None:
     if not all(isinstance(name, str) and len(name) <= MAXIMUM_NAME for name in value):
         return f"must be a list of names of at most {MAXIMUM_NAME} characters"
     return None
+
+
+def _check_zero(value: list[Any]) -> str | None:
+    if not 1 <= len(value) <= MAXIMUM_JOINTS:
+        return f"must have 1 to {MAXIMUM_JOINTS} values"
+    if not all(isinstance(x, float) and abs(x) <= LARGEST for x in value):
+        return f"must be a list of numbers of at most {LARGEST:g}"
+    return None
+
+
+def _check_rotation(value: list[Any]) -> str | None:
+    numbers = all(isinstance(x, float) for x in value)
+    return check_quaternion(value if numbers else ())
 
 
 def _check_type(kind: Kind) -> Check:
@@ -275,6 +298,18 @@ NODE_PARAMETERS = (
         limits=(0.0, 3600.0),
     ),
     Declaration(
+        "tare_force_spread",
+        1.0,
+        "Largest standard deviation of a force with which ~/tare takes an arm for still, in N.",
+        limits=(0.0, 1e6),
+    ),
+    Declaration(
+        "tare_torque_spread",
+        0.1,
+        "Likewise of a torque, in N m.",
+        limits=(0.0, 1e6),
+    ),
+    Declaration(
         "frame_id",
         "",
         "frame_id of ~/latent and of predictions that are not images.",
@@ -382,6 +417,29 @@ def modality_parameters(name: str, kind: Kind) -> tuple[Declaration, ...]:
                 "Of sensor_msgs/JointState, the joints in the model's order.",
                 check=_check_joints,
                 changes=Changes.UNCONFIGURED,
+            ),
+            Declaration(
+                f"{name}.zero",
+                list(NO_ZERO),
+                "Subtracted from readings before all else, in the messages' unit and axes: one "
+                "value for all, or one for each. ~/tare sets it for wrenches.",
+                check=_check_zero,
+            ),
+            Declaration(
+                f"{name}.rotation",
+                list(NO_ROTATION),
+                "Quaternion x y z w that turns readings of one vector or two (force and torque, a "
+                "twist) from the sensor's axes to those of the training: what `ros2 run tf2_ros "
+                "tf2_echo TRAINED SENSOR` shows. Predictions are turned back.",
+                check=_check_rotation,
+                changes=Changes.UNCONFIGURED,
+            ),
+            Declaration(
+                f"{name}.frame_id",
+                "",
+                "frame_id of messages in the training's axes, or whose rotation is given; another "
+                "one is a WARN. Empty for the one that the model was trained on, where it knows.",
+                check=_at_most(MAXIMUM_NAME),
             ),
         ]
     return tuple(declarations)

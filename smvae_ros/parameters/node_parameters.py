@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -77,6 +78,7 @@ class NodeParameters:
         self._declarations: dict[str, Declaration] = {}
         self._values: dict[str, Any] = {}
         self._problems: dict[str, str] = {}
+        self._changing = threading.RLock()  # ~/tare sets some from a thread of its own
         node.add_on_set_parameters_callback(self._on_set)
         self._declare(NODE_PARAMETERS)
 
@@ -148,8 +150,16 @@ class NodeParameters:
         )
 
     def _on_set(self, parameters: list[Parameter]) -> SetParametersResult:
+        with self._changing:
+            return self._change(parameters)
+
+    def _change(self, parameters: list[Parameter]) -> SetParametersResult:
         changes = {parameter.name: parameter.value for parameter in parameters}
-        known = {name: value for name, value in changes.items() if name in self._declarations}
+        known = {
+            name: self._declarations[name].converted(value)
+            for name, value in changes.items()
+            if name in self._declarations
+        }
         try:
             for name, value in known.items():
                 self._check_change(self._declarations[name], value)

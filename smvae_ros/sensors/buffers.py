@@ -149,6 +149,13 @@ class NewestBuffer:
             self._show(self._kept[-1] if self._kept else Received(None, None, 0))
             self.unused = False
 
+    def forget(self) -> None:
+        """As if nothing had ever been stored."""
+        self._kept.clear()
+        self._distances.clear()
+        self._show(Received(None, None, 0))
+        self.unused = False
+
     def _find(self, value: Any) -> int | None:
         for place in range(len(self._kept) - 1, -1, -1):
             if self._kept[place].value is value:

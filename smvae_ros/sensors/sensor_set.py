@@ -124,6 +124,10 @@ class SensorSet:
         """Counts messages that never arrived."""
         self._sensors[name].arrivals.counters.lost += count
 
+    def forget(self, name: str) -> None:
+        """Starts a modality anew, as where its readings mean something else from now on."""
+        self._buffers[name].forget()
+
     def settle(self, snapshot: Snapshot, unusable: Iterable[Unusable]) -> None:
         """Tells what of a snapshot was used, and which messages are unusable: those count as if
         they had never been stored, so that the last usable one is the newest again.
@@ -158,6 +162,10 @@ class SensorSet:
         """Starts counting anew."""
         for sensor in self._sensors.values():
             sensor.arrivals.counters = Counters()
+
+    def frame_ids(self) -> dict[str, str]:
+        """frame_id of each modality's latest message; empty where it has none, or none came."""
+        return {name: sensor.arrivals.frame_id or "" for name, sensor in self._sensors.items()}
 
     def evidence(self, now: int) -> dict[str, Evidence]:
         """What is known of each modality, to explain why it is in no snapshot."""
@@ -203,7 +211,7 @@ class SensorSet:
             now,
             waited,
             absent,
-            {name: sensor.arrivals.frame_id or "" for name, sensor in sensors.items()},
+            self.frame_ids(),
             self.camera_info,
         )
 

@@ -114,6 +114,10 @@ class SeriesHistory(NewestBuffer):
         self.unused = True
         return False
 
+    def forget(self) -> None:
+        super().forget()
+        self._start, self._jump_ns = self._end, 0
+
     def _append(self, reading: np.ndarray, time_ns: int) -> None:
         if self._end == len(self._times):
             self._make_room()

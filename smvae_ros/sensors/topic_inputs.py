@@ -7,7 +7,7 @@ The node and offline tools turn messages into the model's input here, and so can
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -17,7 +17,9 @@ from smvae_core.modalities import Modality
 from smvae_core.preprocessing import prepare
 from smvae_ros.messages.fields import Adapter
 from smvae_ros.messages.serialised import SerialisedMessage
+from smvae_ros.messages.types import Types
 from smvae_ros.messages.vectors import JointStateAdapter
+from smvae_ros.sensors.correction import NO_ROTATION, NO_ZERO, Correction, find_correction
 
 DECODED_LATE = ("image", "depth")  # kinds that are decoded only if a snapshot uses them
 
@@ -32,9 +34,14 @@ class TopicInput:
         adapter: of the topic's message type.
         scale: readings of vectors and series are multiplied by it.
         joint_names: for JointState, the joints in the model's order.
+        zero: what the sensor says where it should say 0, in the unit of messages: one value for
+            all, or one for each.
+        rotation: quaternion x y z w, from the sensor's axes to those of the training.
+        frame_id: that messages should have; empty where any is right.
+        correction: of readings, by zero and rotation; None where there is none to be made.
 
     Raises:
-        ValueError: where number of joints and modality do not fit each other.
+        ValueError: where joints, zero or rotation and the modality do not fit each other.
     """
 
     modality: Modality
@@ -42,6 +49,10 @@ class TopicInput:
     adapter: Adapter
     scale: float = 1.0
     joint_names: tuple[str, ...] = ()
+    zero: tuple[float, ...] = NO_ZERO
+    rotation: tuple[float, ...] = NO_ROTATION
+    frame_id: str = ""
+    correction: Correction | None = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         values, joints = self.modality.shape[0], len(self.joint_names)
@@ -51,6 +62,15 @@ class TopicInput:
                 f"but {self.modality.name} has {values} values: a position and a velocity of each "
                 "joint, or only a position"
             )
+        correction = find_correction(
+            self.modality.name,
+            self.adapter.type_name,
+            values,
+            self.zero,
+            self.rotation,
+            self.scale,
+        )
+        object.__setattr__(self, "correction", correction)
 
     def reader(self, deserialise: Callable[[bytes], Any]) -> Callable[[bytes], SerialisedMessage]:
         """Takes a message as it came over the wire or lies in a bag; deserialised is only what has
@@ -75,11 +95,37 @@ class TopicInput:
         return array if kind == "series" else prepare(self.modality, array)
 
     def decode(self, message: Any) -> np.ndarray:
-        """The reading in raw units of a message, serialised or not.
+        """The reading in raw units of a message, serialised or not, by the zero and in the axes of
+        the training.
 
         Raises:
             MessageError: for an unusable message.
         """
-        return self.adapter.to_array(
+        array = self.adapter.to_array(
             message, self.modality, scale=self.scale, joint_names=self.joint_names
+        )
+        return array if self.correction is None else self.correction.apply(array)
+
+    def encode(self, adapter: Adapter, array: np.ndarray, types: Types, **header: Any) -> Any:
+        """A message of what :meth:`decode` returns, or of a whole series: as the sensor itself
+        would send it, by its own zero and in its own axes.
+
+        Args:
+            adapter: of the message's type, which need not be that of the topic.
+            array: in raw units.
+            types: lookup of message classes.
+            header: as :meth:`Adapter.to_message` takes it.
+
+        Raises:
+            MessageError: where array and message type do not fit each other.
+        """
+        if self.correction is not None:
+            array = self.correction.undo(array)
+        return adapter.to_message(
+            array,
+            self.modality,
+            types,
+            scale=self.scale,
+            joint_names=self.joint_names,
+            **header,
         )

@@ -66,6 +66,11 @@ class LogCache:
         """Steps per second; caches of before it was kept count as 20 Hz."""
         return float(self.manifest.get("rate", CONTROL_RATE))
 
+    @property
+    def frame_ids(self) -> dict[str, str]:
+        """Modality → frame_id of the messages that it was made of, where it was made of some."""
+        return dict(self.manifest.get("frame_ids") or {})
+
     def __reduce__(self) -> tuple[Any, ...]:
         # A worker process opens the files itself; pickled memory maps would copy all the data.
         return open_cache, (self.path,)

@@ -561,7 +561,7 @@ def test_forty_requests_at_once_are_all_answered_by_a_few_loads(
         time.sleep(0.01)
         answered = sum(future.done() for future in futures)
     assert all(future.result().success for future in futures)
-    loads = [line for line in process.output[first:] if "reloaded" in line]
+    loads = [line for line in process.output[first:] if "reload_model: model" in line]
     assert len(loads) < 10, "one load answers all who asked before it began"
     robot.node.destroy_client(client)
     robot.run_until_subset(ALL, READINGS)

@@ -28,7 +28,7 @@ pytestmark = pytest.mark.dds
 
 POLICY = ROOT / "config" / "security" / "smvae.policy.xml"
 PUBLISHER = HELPERS / "publish_sensors.py"
-NODES = ("smvae_perception", "_smvae_perception_loader")
+NODES = ("smvae_perception", "_smvae_perception_reload_model", "_smvae_perception_tare")
 Permissions = dict[str, set[str]]
 
 

@@ -18,6 +18,7 @@ from smvae_ros.parameters.declarations import (
     modality_parameters,
 )
 
+TYPES = ("boolean", "integer", "double", "double array", "string", "string array")
 MARKS = {Changes.AT_ONCE: "", Changes.UNCONFIGURED: " [unconfigured]", Changes.AT_START: " [start]"}
 SETTINGS = {
     declaration.name.removeprefix("any."): declaration
@@ -80,7 +81,7 @@ def test_the_file_has_the_defaults_but_for_what_a_robot_decides() -> None:
 def test_what_is_declared_fits_together(declaration: Declaration) -> None:
     assert declaration.problem(declaration.default) is None
     assert declaration.description.endswith(".")
-    assert declaration.type_name in ("boolean", "integer", "double", "string", "string array")
+    assert declaration.type_name in TYPES
     if declaration.limits is not None:
         low, high = declaration.limits
         beyond = type(declaration.default)(high + 1)

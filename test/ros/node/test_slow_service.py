@@ -1,5 +1,5 @@
 # Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
-"""The service that loads models: whoever asks is answered, whatever fails meanwhile."""
+"""A service that takes a while: whoever asks is answered, whatever fails meanwhile."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from rclpy.qos import QoSProfile
 from std_srvs.srv import Trigger
 
 from ros_processes import ros_environment, unique_domain_id
-from smvae_ros.node.reload import ReloadService
+from smvae_ros.node.slow_service import SlowService
 
 pytestmark = pytest.mark.dds
 
 
-class Failing(ReloadService):
+class Failing(SlowService):
     """rclpy raises after it has taken requests, and whenever it shall answer the first of many."""
 
     failures = 0
@@ -50,7 +50,7 @@ def context(monkeypatch: pytest.MonkeyPatch) -> Iterator[Context]:
 
 def test_who_was_taken_before_an_exception_is_answered(context: Context) -> None:
     node = Node("loader", context=context)
-    service = Failing(node, lambda: "model abc is in use")
+    service = Failing(node, "reload_model", lambda: "model abc is in use", "it was not replaced")
     client = node.create_client(Trigger, "/loader/reload_model", qos_profile=QoSProfile(depth=100))
     executor = SingleThreadedExecutor(context=context)
     executor.add_node(node)

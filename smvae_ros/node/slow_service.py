@@ -1,11 +1,11 @@
 # Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
-"""``~/reload_model``, answered from a thread of its own.
+"""A std_srvs/Trigger that takes a while, answered from a thread of its own.
 
-Loading takes a while, and rclpy runs one callback at a time: in the node's own executor, no message
-would be received meanwhile. So a hidden node that nobody spins has the service under the name of
-the first, and the thread asks it for requests. All that are there are answered by one load, since
-it began after they came: with an executor, each would get a load of its own, and those that came
-meanwhile would be lost as soon as the queue was full.
+rclpy runs one callback at a time: in the node's own executor, no message would be received while a
+model is loaded, or while a second of readings is awaited. So a hidden node that nobody spins has
+the service under the name of the first, and the thread asks it for requests. All that are there are
+answered by one run, since it began after they came: with an executor, each would get a run of its
+own, and those that came meanwhile would be lost as soon as the queue was full.
 """
 
 from __future__ import annotations
@@ -26,37 +26,41 @@ ANSWER_PERIOD = 0.002
 END_SECONDS = 1.0
 
 
-class ReloadService:
+class SlowService:
     """Offers the service until it is destroyed.
 
     Args:
         node: in whose name.
-        reload: does it and returns what to tell; raises ValueError or RuntimeError with the reason
+        name: of the service, below the node.
+        act: does it and returns what to tell; raises ValueError or RuntimeError with the reason
             where it cannot be done.
+        failure: begins the answer then.
     """
 
-    def __init__(self, node: Node, reload: Callable[[], str]) -> None:
+    def __init__(self, node: Node, name: str, act: Callable[[], str], failure: str) -> None:
         self._logger = node.get_logger()
-        self._reload = reload
+        self._name, self._act, self._failure = name, act, failure
         self._node = Node(
-            f"_{node.get_name()}_loader",
+            f"_{node.get_name()}_{name}",
             namespace=node.get_namespace(),
             context=node.context,
             use_global_arguments=False,  # a new name for the first is not meant for this one
             start_parameter_services=False,
             enable_rosout=False,
         )
-        name = f"{node.get_fully_qualified_name()}/reload_model"
         self._service = self._node.create_service(
-            Trigger, name, lambda _, response: response, qos_profile=QoSProfile(depth=QUEUE_SIZE)
+            Trigger,
+            f"{node.get_fully_qualified_name()}/{name}",
+            lambda _, response: response,
+            qos_profile=QoSProfile(depth=QUEUE_SIZE),
         )
         self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._serve, name="model loading", daemon=True)
+        self._thread = threading.Thread(target=self._serve, name=name, daemon=True)
         self._thread.start()
 
     def destroy(self) -> None:
-        """Ends the service. A model that is being loaded is waited for a moment, and then left to
-        itself: nobody uses it any more."""
+        """Ends the service. What is being done is waited for a moment, and then left to itself:
+        nobody uses it any more."""
         self._ended.set()
         self._thread.join(END_SECONDS)
         if not self._thread.is_alive():
@@ -94,10 +98,10 @@ class ReloadService:
 
     def _answer(self) -> Trigger.Response:
         try:
-            message = self._reload()
+            message = self._act()
         except Exception as error:  # whatever it is, who asked is told
-            message = f"the model was not replaced: {error}"
+            message = f"{self._failure}: {error}"
             self._logger.error(message)
             return Trigger.Response(success=False, message=message)
-        self._logger.info(f"reloaded: {message}")
+        self._logger.info(f"{self._name}: {message}")
         return Trigger.Response(success=True, message=message)
