@@ -47,7 +47,6 @@ def make_topic_inputs(
         MessageError: for a message type without an adapter.
         ValueError: for parameters that do not fit the modality.
     """
-    trained = frame_ids or {}
     return {
         name: TopicInput(
             modality,
@@ -57,10 +56,17 @@ def make_topic_inputs(
             tuple(joint for joint in values.get(f"{name}.joints", ()) if joint),
             tuple(values.get(f"{name}.zero", NO_ZERO)),
             tuple(values.get(f"{name}.rotation", NO_ROTATION)),
-            values.get(f"{name}.frame_id") or trained.get(name, ""),
+            _frame_id(modality, values, frame_ids or {}),
         )
         for name, modality in modalities.items()
     }
+
+
+def _frame_id(modality: Modality, values: Mapping[str, Any], trained: Mapping[str, str]) -> str:
+    """The one that messages should have; empty for any, as of images, which have no axes."""
+    if modality.kind not in ("series", "vector"):
+        return ""
+    return values.get(f"{modality.name}.frame_id") or trained.get(modality.name, "")
 
 
 def health_settings(values: Mapping[str, Any]) -> HealthSettings:

@@ -31,7 +31,10 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     At one step a second, runs of three steps are long enough to calibrate sensor health with.
     """
-    return make_cache(tmp_path_factory.mktemp("logs"), rate=1.0)
+    cache = make_cache(tmp_path_factory.mktemp("logs"), rate=1.0)
+    with (cache / "cache.yaml").open("a") as manifest:  # as conversions of bags write it
+        manifest.write("frame_ids: {force: tool_flange, gripper: tool0}\n")
+    return cache
 
 
 @pytest.fixture(scope="module")
@@ -59,6 +62,7 @@ def test_exports_a_model_that_loads(whole_run: Path) -> None:
     # The rate of the data, not that of the original logs.
     assert checkpoint.calibration.period == 1.0
     assert checkpoint.training["data"]["rate"] == 1.0
+    assert checkpoint.frame_ids == {"force": "tool_flange"}
     training = checkpoint.training
     assert training["epochs"] == 3
     assert training["steps"] == 18

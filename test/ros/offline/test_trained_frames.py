@@ -16,7 +16,9 @@ from smvae_ros.sensors.trained_frames import describe_other_frame
 TOLD = "force: its frame_id is"
 
 
-@pytest.mark.parametrize(("trained", "told"), [("tool_flange", True), ("camera", False), ("", False)])
+@pytest.mark.parametrize(
+    ("trained", "told"), [("tool_flange", True), ("camera", False), ("", False)]
+)
 def test_evaluate_says_so(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], trained: str, told: bool
 ) -> None:
