@@ -518,7 +518,10 @@ def test_every_parameter_is_described(robot: Robot) -> None:
         for inner in (value if isinstance(value, dict) else [""])
     }
     without_defaults = {n for n in ours if not n.startswith("qos_overrides")} - flat
-    assert without_defaults == {"action.joints", "force.joints", "proprio.scale"}
+    of_a_wrench = {
+        f"{n}.{s}" for n in ("action", "proprio") for s in ("zero", "rotation", "frame_id")
+    }
+    assert without_defaults == {"action.joints", "force.joints", "proprio.scale"} | of_a_wrench
 
 
 # -- models ----------------------------------------------------------------------------------------
