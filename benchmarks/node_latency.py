@@ -33,10 +33,11 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from benchmarks.node_process import cpu_seconds, start_node, stop_node
+from benchmarks.resources import cpu_seconds
 from benchmarks.results import publish, run_command
 from benchmarks.sensors import IMAGE_RATE, TOPICS, WRENCH_RATE, Published, publish_sensors
 from benchmarks.slow_model import save_slow_model
+from smvae_ros.cli.node_process import start_node, stop_node
 from smvae_ros.cli.programs import isolate
 from smvae_ros.node.transport import LARGE_DATA, VARIABLE
 from smvae_ros.parameters.configuration import NODE_NAME

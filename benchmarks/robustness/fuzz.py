@@ -32,13 +32,14 @@ from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.signals import SignalHandlerOptions
 from tqdm import tqdm
 
-from benchmarks.node_process import resident_megabytes, start_node, stop_node
+from benchmarks.resources import resident_megabytes
 from benchmarks.results import publish, run_command
 from benchmarks.robustness.malformed import KINDS, make_malformed
 from benchmarks.robustness.malformed_requests import Requests
 from smvae_core.inference.inference import Inference
 from smvae_core.preprocessing import prepare
 from smvae_ros.bundled import model_path, parameters_path
+from smvae_ros.cli.node_process import start_node, stop_node
 from smvae_ros.cli.programs import deferred_interrupts, isolate, print_error
 from smvae_ros.messages import installed_types, make_camera_info, stamp_ns
 from smvae_ros.messages.latent import latent_from_message

@@ -23,10 +23,11 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from benchmarks.node_process import resident_megabytes, start_node, stop_node
+from benchmarks.resources import resident_megabytes
 from benchmarks.results import publish, run_command
 from benchmarks.sensors import IMAGE_RATE, TOPICS, WRENCH_RATE, publish_sensors
 from smvae_core.files import write_text
+from smvae_ros.cli.node_process import start_node, stop_node
 from smvae_ros.cli.programs import deferred_interrupts, ignore_interrupts, isolate
 from smvae_ros.messages import installed_types, stamp_ns
 from smvae_ros.parameters.configuration import NODE_NAME

@@ -11,14 +11,12 @@ nobody but its own node.
 from __future__ import annotations
 
 import argparse
-import json
-import signal
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +25,7 @@ from smvae_core.files import check_output
 from smvae_ros.bags import BagError, BagReader
 from smvae_ros.bags.replayer import Cut, Replayer
 from smvae_ros.bundled import bag_path, model_path, parameters_path, yardstick_path
+from smvae_ros.cli.node_process import start_node, stop_node
 from smvae_ros.cli.programs import isolate, print_error, ros_program
 from smvae_ros.parameters.names import NODE_NAME
 from smvae_ros.reports.demo_report import write_report
@@ -40,32 +39,18 @@ class DemoError(RuntimeError):
     """The demo cannot go on; the message says why."""
 
 
-def node_command(options: argparse.Namespace) -> list[str]:
-    """The command that starts the node."""
-    command = [sys.executable, "-m", "smvae_ros.cli.perception_node", "--ros-args"]
-    for path in dict.fromkeys([parameters_path(), options.params]):
-        command += ["--params-file", str(path)]
-    for name in ("checkpoint", "device"):  # in quotes, since the values are read as YAML
-        command += ["-p", f"{name}:={json.dumps(str(getattr(options, name)))}"]
-    return command
-
-
 @contextmanager
 def perception_node(options: argparse.Namespace) -> Iterator[subprocess.Popen[bytes]]:
     """The node in a process of its own; its output goes to OUTPUT/node.log."""
-    with open(options.output / "node.log", "wb") as log:
-        # In a session of its own, so that Ctrl-C reaches it only through us.
-        process = subprocess.Popen(
-            node_command(options), stdout=log, stderr=subprocess.STDOUT, start_new_session=True
-        )
-        try:
-            yield process
-        finally:
-            process.send_signal(signal.SIGINT)
-            try:
-                process.wait(10)
-            except subprocess.TimeoutExpired:
-                process.kill()
+    log = options.output / "node.log"
+    log.unlink(missing_ok=True)
+    parameters = {"checkpoint": str(options.checkpoint), "device": options.device}
+    process = start_node(parameters, log, options.params)
+    try:
+        yield process
+    finally:
+        with suppress(RuntimeError):
+            stop_node(process)
 
 
 def replay_to_node(options: argparse.Namespace, node: Any, process: subprocess.Popen[bytes]) -> Any:

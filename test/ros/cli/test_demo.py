@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import math
 import re
@@ -22,7 +21,7 @@ from ros_processes import ros_environment, start, unique_domain_id
 from small_bags import TOPICS, write_small_bag
 from small_models import save_small_checkpoint, small_modalities
 from smvae_ros.bags import BagReader, BagWriter
-from smvae_ros.cli.demo import node_command
+from smvae_ros.cli.node_process import node_command
 from smvae_ros.messages import adapter, bag_types
 from smvae_ros.reports.demo_report import read_truth
 from smvae_ros.sensors.topic_inputs import TopicInput
@@ -59,8 +58,7 @@ def test_the_node_gets_the_model_that_was_named(name: str, monkeypatch: pytest.M
     rclpy = pytest.importorskip("rclpy", reason="rclpy is not installed (pip install ros-rclpy)")
     for variable, value in ros_environment(unique_domain_id()).items():
         monkeypatch.setenv(variable, value)
-    options = argparse.Namespace(params=Path("p.yaml"), checkpoint=Path(name), device="cpu")
-    words = node_command(options)
+    words = node_command({"checkpoint": name, "device": "cpu"})
     for_ros = [
         "--ros-args",
         *(w for pair in pairwise(words) if pair[0] == "-p" for w in pair),
