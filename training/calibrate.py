@@ -24,14 +24,13 @@ from smvae_core.inference.inference import find_device
 from smvae_core.residuals.calibrate import calibrate
 from smvae_core.residuals.calibration import MISSING, count_references, usual_missing
 from smvae_core.words import counted
-from smvae_ros.cli.programs import number
-from training.options import parser_of
+from smvae_ros.cli.programs import number, parser_of
 from training.programs import run_program
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Runs as the command line says; returns the exit code."""
-    parser = parser_of("training.calibrate", __doc__)
+    parser = parser_of("python -m training.calibrate", __doc__)
     parser.add_argument("model", metavar="MODEL", type=Path, help="checkpoint directory")
     parser.add_argument("cache", metavar="CACHE", type=Path, help="folder made by training.convert")
     parser.add_argument(

@@ -28,8 +28,7 @@ from smvae_core.data.logs.recording import Problem
 from smvae_core.data.logs.validation import validate_log
 from smvae_core.robot import read_robot
 from smvae_ros.bundled import robot_path
-from smvae_ros.cli.programs import interruptible, number
-from training.options import parser_of
+from smvae_ros.cli.programs import interruptible, number, parser_of
 from training.recordings import open_recording
 
 _LISTED = 10  # files named in the summary
@@ -101,7 +100,7 @@ def print_table(rows: dict[str, object]) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns its exit status."""
-    parser = parser_of("training.convert", __doc__)
+    parser = parser_of("python -m training.convert", __doc__)
     parser.add_argument(
         "paths",
         metavar="SOURCE... CACHE_DIR",

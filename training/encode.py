@@ -38,9 +38,9 @@ from smvae_core.preprocessing import to_tensor
 from smvae_core.words import counted
 from smvae_ros.bags import BagError
 from smvae_ros.bags.files import find_bag
+from smvae_ros.cli.programs import parser_of
 from smvae_ros.offline import bag_posteriors
 from smvae_ros.parameters.configuration import add_parameters_options, read_values
-from training.options import parser_of
 from training.programs import run_program
 
 Latents = dict[str, np.ndarray]
@@ -138,7 +138,7 @@ def encode_bag(inference: Inference, path: Path, options: argparse.Namespace) ->
 
 def main(arguments: list[str] | None = None) -> int:
     """Encodes and writes one file; returns the exit code."""
-    parser = parser_of("training.encode", __doc__)
+    parser = parser_of("python -m training.encode", __doc__)
     add = parser.add_argument
     add("model", metavar="MODEL", type=Path, help="checkpoint directory")
     add("data", metavar="CACHE|BAG", type=Path, help="folder of training.convert, or rosbag2 bag")

@@ -25,15 +25,14 @@ from smvae_core.data.logs.dataset import open_cache
 from smvae_core.files import check_output, write_text
 from smvae_core.metrics.subset_choice import HELP, choose_subsets, left_out
 from smvae_core.metrics.subset_errors import SubsetErrors, nothing_learned, print_summary
-from smvae_ros.cli.programs import number
-from training.options import parser_of
+from smvae_ros.cli.programs import number, parser_of
 from training.programs import run_program
 from training.provenance import provenance
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Evaluates and prints a table; returns the exit code."""
-    parser = parser_of("training.evaluate", __doc__)
+    parser = parser_of("python -m training.evaluate", __doc__)
     parser.add_argument("checkpoint", type=Path, help="directory of the model")
     parser.add_argument("cache", type=Path, help="folder that training.convert made")
     parser.add_argument("--output", type=Path, help="JSON file to write")

@@ -37,12 +37,11 @@ from smvae_core.data.logs.hdf5 import READ_ERRORS, Hdf5Error, open_hdf5
 from smvae_core.data.logs.vision_touch import STEPS_PER_FILE, log_file_name, write_log
 from smvae_core.files import check_output
 from smvae_ros.bags import BagError, BagWriter
-from smvae_ros.cli.programs import number, run_command
+from smvae_ros.cli.programs import number, parser_of, run_command
 from smvae_ros.messages import bag_types
 from smvae_ros.simulation.graphics import SimulationUnavailable, find_mujoco
 from smvae_ros.simulation.insertion import GENERATOR_VERSION, InsertionRobot, Step
 from smvae_ros.simulation.topics import step_messages
-from training.options import parser_of
 from training.workers import CONTEXT, worker_pool
 
 # Begins the names of all logs. The trajectory's number is its seed: no two scenes share a name.
@@ -238,7 +237,7 @@ def write_logs(options: argparse.Namespace, settings: Settings) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Records as the command line says; returns the exit code."""
-    parser = parser_of("training.simulate", __doc__)
+    parser = parser_of("python -m training.simulate", __doc__)
     add = parser.add_argument
     count = number(int, 1)
     add("--output", type=Path, metavar="DIR", help="folder for the HDF5 part files")

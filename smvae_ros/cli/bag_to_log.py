@@ -24,7 +24,7 @@ from pathlib import Path
 
 from smvae_core.data.logs.vision_touch import CONTROL_RATE
 from smvae_ros.bags import BagError
-from smvae_ros.cli.programs import number, run_command
+from smvae_ros.cli.programs import number, parser_of, run_command
 from smvae_ros.offline.absences import describe_strayed, describe_unusable
 from smvae_ros.offline.log_writer import MODALITIES, BagConversion, convert_bag
 from smvae_ros.parameters.configuration import add_parameters_options, read_values
@@ -32,9 +32,7 @@ from smvae_ros.parameters.configuration import add_parameters_options, read_valu
 
 def make_parser() -> argparse.ArgumentParser:
     """The command line of ``ros2 run smvae_ros bag_to_log``."""
-    parser = argparse.ArgumentParser(
-        prog="bag_to_log", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = parser_of("bag_to_log", __doc__)
     add = parser.add_argument
     add("bag", type=Path, metavar="BAG", help="rosbag2 bag: folder, .mcap or .db3 file")
     add("output", type=Path, metavar="OUTPUT", help="folder for the HDF5 files")

@@ -26,7 +26,7 @@ from smvae_ros.bags import BagError, BagReader
 from smvae_ros.bags.replayer import Cut, Replayer
 from smvae_ros.bundled import bag_path, model_path, parameters_path, yardstick_path
 from smvae_ros.cli.node_process import start_node, stop_node
-from smvae_ros.cli.programs import isolate, print_error, ros_program
+from smvae_ros.cli.programs import isolate, parser_of, print_error, ros_program
 from smvae_ros.parameters.names import NODE_NAME
 from smvae_ros.reports.demo_report import write_report
 
@@ -118,9 +118,7 @@ def _tail(output: Path) -> str:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="demo", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = parser_of("demo", __doc__)
     add = parser.add_argument
     add("--bag", type=Path, default=bag_path(), help="bag to replay (default: the bundled one)")
     add("--checkpoint", type=Path, default=model_path(), help="model (default: the bundled one)")

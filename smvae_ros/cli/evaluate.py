@@ -24,7 +24,7 @@ from smvae_core.metrics.subset_choice import HELP
 from smvae_core.metrics.subset_errors import print_summary
 from smvae_ros.bags import BagError
 from smvae_ros.bundled import model_path
-from smvae_ros.cli.programs import run_command
+from smvae_ros.cli.programs import parser_of, run_command
 from smvae_ros.offline.evaluation import evaluate
 from smvae_ros.parameters.configuration import add_parameters_options, read_values
 
@@ -33,9 +33,7 @@ RERUN = "rerun-sdk>=0.36"  # as in setup.py
 
 def make_parser() -> argparse.ArgumentParser:
     """The command line of ``ros2 run smvae_ros evaluate``."""
-    parser = argparse.ArgumentParser(
-        prog="evaluate", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = parser_of("evaluate", __doc__)
     add = parser.add_argument
     add("bags", nargs="+", type=Path, metavar="BAG", help="rosbag2 bags")
     add("--checkpoint", type=Path, default=model_path(), help="model (default: the bundled one)")

@@ -245,6 +245,12 @@ def exit_code(
         return failed
 
 
+def parser_of(program: str, description: str | None, **more: Any) -> argparse.ArgumentParser:
+    """The parser of a program as it is typed; its description and epilog keep their lines."""
+    form = argparse.RawDescriptionHelpFormatter
+    return argparse.ArgumentParser(program, description=description, formatter_class=form, **more)
+
+
 def number(
     kind: type[Number],
     least: float = -math.inf,

@@ -50,6 +50,7 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument("--topics", nargs="+", metavar="TOPIC", help="only these topics")
     parser.add_argument(
         "--cut",
+        dest="cuts",
         nargs="+",
         type=_cut,
         default=[],
@@ -100,24 +101,14 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _replay(node: Any, arguments: argparse.Namespace) -> int:
     from tqdm import tqdm
 
+    options = vars(arguments)  # but for two those of the Replayer
+    bag, wait = options.pop("bag"), options.pop("wait_for_subscribers")
+    options["remap"] = dict(options["remap"])
     stop = threading.Event()  # never set here: Ctrl-C ends the replay with an exception
     try:
-        with BagReader(arguments.bag) as reader:
-            replayer = Replayer(
-                node,
-                reader,
-                rate=arguments.rate,
-                loop=arguments.loop,
-                clock=arguments.clock,
-                cuts=arguments.cut,
-                topics=arguments.topics,
-                remap=dict(arguments.remap),
-                start=arguments.start,
-                duration=arguments.duration,
-                best_effort=arguments.best_effort,
-                restamp=arguments.restamp,
-            )
-            if arguments.wait_for_subscribers:
+        with BagReader(bag) as reader:
+            replayer = Replayer(node, reader, **options)
+            if wait:
                 print("waiting for subscribers", flush=True)
                 replayer.wait_for_subscribers(stop)
             seconds = (replayer.end_ns - replayer.start_ns) / NANOSECONDS

@@ -7,8 +7,7 @@ import argparse
 
 import pytest
 
-from smvae_ros.cli.programs import number
-from training.options import parser_of
+from smvae_ros.cli.programs import number, parser_of
 
 
 def test_a_number_is_in_its_range() -> None:
@@ -26,5 +25,7 @@ def test_a_number_is_in_its_range() -> None:
 
 
 def test_help_keeps_the_lines_of_a_docstring() -> None:
-    parser = parser_of("training.example", "Does something.\n\n    python -m training.example\n")
+    parser = parser_of(
+        "python -m training.example", "Does something.\n\n    python -m training.example\n"
+    )
     assert "\nDoes something.\n\n    python -m training.example\n" in parser.format_help()

@@ -6,16 +6,17 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 
 from smvae_core.data.images.celeba_lists import read_list
 from smvae_core.data.images.data_files import DataSetError
-from smvae_core.data.images.row_cache import cached_rows
+from smvae_core.data.images.row_cache import Compute, RowFormat, cached_rows
 from smvae_core.data.samples import Samples, TensorColumn
 
 # The 18 "visually distinctive" attributes of Wu & Goodman 2018 (after Perarnau et al. 2016).
@@ -155,19 +156,26 @@ class CelebA:
         columns = [f"{point}_{axis}" for point in _POINTS for axis in "xy"]
         return listed.select(self.names, columns).reshape(-1, len(_POINTS), 2)
 
-    def images(
+    def cached(
         self,
-        size: int = 64,
-        cache: str | os.PathLike[str] | None = None,
-        progress: bool = True,
-    ) -> np.ndarray:
+        cache: str | os.PathLike[str] | None,
+        size: int,
+        formats: Mapping[str, RowFormat],
+        compute: Compute,
+        title: str,
+        **origin: Any,
+    ) -> dict[str, np.ndarray]:
+        """:func:`smvae_core.data.images.row_cache.cached_rows` of these images at this size."""
+        origin = {"images": self.digest, "size": size, **origin}
+        return cached_rows(cache, origin, formats, len(self), compute, title)
+
+    def images(self, size: int = 64, cache: str | os.PathLike[str] | None = None) -> np.ndarray:
         """uint8 (N, size, size, 3), RGB: the largest square in the centre, resized.
 
         Args:
             size: of the images, in pixels.
             cache: folder into which they are decoded once (2.5 GB for CelebA), to be memory-mapped;
                 ``None`` keeps them in memory.
-            progress: whether to show a bar.
 
         Raises:
             DataSetError: where an image cannot be decoded.
@@ -182,15 +190,8 @@ class CelebA:
             ]
             return {"image": np.stack(square)}
 
-        return cached_rows(
-            cache,
-            {"images": self.digest, "size": size},
-            {"image": ("uint8", (size, size, 3))},
-            len(self),
-            decode,
-            "decoding",
-            progress,
-        )["image"]
+        formats = {"image": ("uint8", (size, size, 3))}
+        return self.cached(cache, size, formats, decode, "decoding")["image"]
 
 
 def read_image(path: Path) -> np.ndarray:
@@ -228,7 +229,6 @@ def celeba_samples(
     attributes: Sequence[str] = ATTRIBUTES,
     size: int = 64,
     cache: str | os.PathLike[str] | None = None,
-    progress: bool = True,
 ) -> Samples:
     """``image`` uint8 (N, size, size, 3) and ``attributes`` float32 (N, len(attributes)).
 
@@ -236,7 +236,7 @@ def celeba_samples(
     """
     # The list first: it is read in seconds, and its errors should not wait for the decoding.
     listed = celeba.attributes(attributes)
-    images = celeba.images(size, cache, progress)
+    images = celeba.images(size, cache)
     return Samples(
         {"image": TensorColumn(images), "attributes": TensorColumn(listed)}, celeba.split
     )

@@ -29,7 +29,7 @@ from torch import Tensor
 from smvae_core.data.images.celeba import CelebA, central_square
 from smvae_core.data.images.data_files import DataSetError
 from smvae_core.data.images.face_landmarks import LABELS, DlibLabelMaps, LabelMaps, StoredLabelMaps
-from smvae_core.data.images.row_cache import cached_rows
+from smvae_core.data.images.row_cache import RowFormat
 from smvae_core.data.samples import Column, DerivedColumn, Samples, TensorColumn
 
 log = logging.getLogger(__name__)
@@ -37,6 +37,7 @@ log = logging.getLogger(__name__)
 VIEWS = ("original", "grey", "edges", "landmarks", "watermarked", "left_half")
 
 _LUMA = torch.tensor([299, 587, 114], dtype=torch.int32)  # thousandths
+_SIGMA = 1.0  # of the Gaussian before Canny's edge detection, pixels of the view
 _LINE = 0.1  # width of the watermark's lines, in half sizes of the image
 _OPACITY = 128  # of the watermark, of 255
 # For pictures of label maps, one colour for each label behind background.
@@ -51,8 +52,6 @@ def celeba_views(
     size: int = 64,
     cache: str | os.PathLike[str] | None = None,
     label_maps: LabelMaps | None = None,
-    sigma: float = 1.0,
-    progress: bool = True,
 ) -> Samples:
     """The six views of every image with a face; the others are in no split and in ``left_out``.
 
@@ -61,8 +60,6 @@ def celeba_views(
         size: of the views, in pixels.
         cache: folder for images, edges and label maps; ``None`` keeps them in memory.
         label_maps: where they come from; by default the data set's own, or dlib.
-        sigma: of the Gaussian before Canny's edge detection, in pixels of the view.
-        progress: whether to show bars.
 
     Raises:
         DataSetError: where an image is damaged, no image has a face, or dlib or scikit-image is
@@ -74,9 +71,9 @@ def celeba_views(
     if label_maps is None:
         own = celeba.layout.label_maps
         label_maps = StoredLabelMaps(celeba.folder / own) if own else DlibLabelMaps()
-    images = celeba.images(size, folder and folder / "images", progress)
-    edges = _edges(celeba, images, sigma, canny, folder and folder / "edges", progress)
-    labels, found = _labels(celeba, size, label_maps, folder and folder / "landmarks", progress)
+    images = celeba.images(size, folder and folder / "images")
+    edges = _edges(celeba, images, canny, folder and folder / "edges")
+    labels, found = _labels(celeba, size, label_maps, folder and folder / "landmarks")
     split = {part: rows[found[rows]] for part, rows in celeba.split.items()}
     left_out = tuple(celeba.names[row] for row in np.flatnonzero(~found))
     if left_out:
@@ -161,35 +158,21 @@ def _import_canny() -> Canny:
     return canny
 
 
-def _edges(
-    celeba: CelebA,
-    images: np.ndarray,
-    sigma: float,
-    canny: Canny,
-    cache: Path | None,
-    progress: bool,
-) -> np.ndarray:
+def _edges(celeba: CelebA, images: np.ndarray, canny: Canny, cache: Path | None) -> np.ndarray:
     """uint8 (N, size, size, 1), 255 on an edge."""
     size = images.shape[1]
 
     def compute(first: int, end: int) -> dict[str, np.ndarray]:
         luma = grey(torch.from_numpy(images[first:end]))[..., 0].numpy() / 255.0
-        edges = np.stack([canny(image, sigma=sigma) for image in luma])
+        edges = np.stack([canny(image, sigma=_SIGMA) for image in luma])
         return {"edges": np.multiply(edges, 255, dtype=np.uint8)[..., None]}
 
-    return cached_rows(
-        cache,
-        {"images": celeba.digest, "size": size, "sigma": sigma},
-        {"edges": ("uint8", (size, size, 1))},
-        len(celeba),
-        compute,
-        "edges",
-        progress,
-    )["edges"]
+    formats = {"edges": ("uint8", (size, size, 1))}
+    return celeba.cached(cache, size, formats, compute, "edges", sigma=_SIGMA)["edges"]
 
 
 def _labels(
-    celeba: CelebA, size: int, label_maps: LabelMaps, cache: Path | None, progress: bool
+    celeba: CelebA, size: int, label_maps: LabelMaps, cache: Path | None
 ) -> tuple[np.ndarray, np.ndarray]:
     """Label maps uint8 (N, size, size) and whether a face was found, bool (N,)."""
 
@@ -206,13 +189,7 @@ def _labels(
                 found[number] = True
         return {"labels": labels, "found": found}
 
-    arrays = cached_rows(
-        cache,
-        {"images": celeba.digest, "size": size, "label_maps": label_maps.origin},
-        {"labels": ("uint8", (size, size)), "found": ("bool", ())},
-        len(celeba),
-        compute,
-        "landmarks",
-        progress,
-    )
+    formats: dict[str, RowFormat] = {"labels": ("uint8", (size, size)), "found": ("bool", ())}
+    origin = label_maps.origin
+    arrays = celeba.cached(cache, size, formats, compute, "landmarks", label_maps=origin)
     return arrays["labels"], arrays["found"]

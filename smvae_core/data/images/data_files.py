@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -21,10 +22,7 @@ class DataSetError(ValueError):
 
 
 def published_files(
-    folder: str | os.PathLike[str],
-    files: Mapping[str, str],
-    mirrors: Sequence[str],
-    progress: bool = True,
+    folder: str | os.PathLike[str], files: Mapping[str, str], mirrors: Sequence[str]
 ) -> dict[str, Path]:
     """Paths of the files in a folder, verified; those that are missing are downloaded.
 
@@ -32,7 +30,6 @@ def published_files(
         folder: where the files lie or shall lie.
         files: name → published MD5.
         mirrors: addresses that end in ``/`` and to which a name is appended, tried in this order.
-        progress: whether downloads show a bar.
 
     Raises:
         DataSetError: where a file has another checksum, or is missing and cannot be downloaded.
@@ -43,7 +40,7 @@ def published_files(
         if path.exists():
             _verify(path, files[name])
         else:
-            _download(path, files[name], mirrors, progress)
+            _download(path, files[name], mirrors)
     return paths
 
 
@@ -61,7 +58,7 @@ def _verify(path: Path, md5: str) -> None:
         )
 
 
-def _download(path: Path, md5: str, mirrors: Sequence[str], progress: bool) -> None:
+def _download(path: Path, md5: str, mirrors: Sequence[str]) -> None:
     urls = [mirror + path.name for mirror in mirrors]
     by_hand = f"or put the file from {' or '.join(urls)} there"
     try:
@@ -80,7 +77,7 @@ def _download(path: Path, md5: str, mirrors: Sequence[str], progress: bool) -> N
                 known_hash=f"md5:{md5}",
                 fname=path.name,
                 path=path.parent,
-                downloader=pooch.HTTPDownloader(progressbar=progress),
+                downloader=pooch.HTTPDownloader(progressbar=sys.stderr.isatty()),
             )
         except (OSError, ValueError) as error:  # network, disk, HTTP status; another checksum
             log.info("%s: %s", url, error)

@@ -67,7 +67,6 @@ def load_labelled_images(
     pixels: Literal["dynamic", "grey"] = "dynamic",
     validation: int = 5000,
     seed: int = 0,
-    progress: bool = True,
     sources: Mapping[str, LabelledSource] = SOURCES,
 ) -> Samples:
     """A whole data set in memory: ``image`` uint8 (N, 28, 28, 1) and ``label`` float32 (N, 10).
@@ -82,7 +81,6 @@ def load_labelled_images(
             which a Bernoulli likelihood is no probability (the legacy protocol).
         validation: images at the end of the training file that are for validation.
         seed: of the training draws.
-        progress: whether downloads show a bar.
         sources: the known data sets.
 
     Raises:
@@ -94,7 +92,7 @@ def load_labelled_images(
     if pixels not in ("dynamic", "grey"):
         raise ValueError(f"pixels must be dynamic or grey, not {pixels!r}")
     source = sources[name]
-    paths = published_files(folder, source.files, source.mirrors, progress)
+    paths = published_files(folder, source.files, source.mirrors)
     parts = {part: _read_part(paths, part) for part in _PARTS}
     (images, _), (test_images, _) = parts.values()
     if not 0 <= validation < len(images):

@@ -48,7 +48,6 @@ def cached_rows(
     count: int,
     compute: Compute,
     title: str,
-    progress: bool = True,
 ) -> dict[str, np.ndarray]:
     """name → (count, *row shape), from the cache in `folder` if it is complete.
 
@@ -60,7 +59,6 @@ def cached_rows(
         count: number of rows, N.
         compute: (first, end) → name → rows [first, end).
         title: shown beside the progress bar.
-        progress: whether to show one.
 
     Returns:
         Arrays in memory, or memory-mapped in mode "c": what is written to them stays in memory.
@@ -69,11 +67,9 @@ def cached_rows(
         CacheError: where the folder holds something else, is damaged or being written to, or the
             disk is full; what is computed stays, and another call continues.
     """
-    blocks = functools.partial(_blocks, count, title, progress)
+    blocks = functools.partial(_blocks, count, title)
     if folder is None:
-        arrays = {
-            name: np.empty((count, *shape), dtype) for name, (dtype, shape) in formats.items()
-        }
+        arrays = {name: np.empty((count, *row), dtype) for name, (dtype, row) in formats.items()}
         for first, end in blocks(0):
             for name, rows in compute(first, end).items():
                 arrays[name][first:end] = rows
@@ -107,9 +103,9 @@ def _plan(
     }
 
 
-def _blocks(count: int, title: str, progress: bool, done: int) -> Iterator[tuple[int, int]]:
+def _blocks(count: int, title: str, done: int) -> Iterator[tuple[int, int]]:
     """(first, end) of each block from row `done` on, with a progress bar."""
-    with tqdm(total=count, initial=done, desc=title, unit="image", disable=not progress) as bar:
+    with tqdm(total=count, initial=done, desc=title, unit="image", disable=None) as bar:
         for first in range(done, count, _BLOCK):
             end = min(first + _BLOCK, count)
             yield first, end

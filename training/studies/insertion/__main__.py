@@ -23,7 +23,7 @@ from dataclasses import fields
 from pathlib import Path
 
 from smvae_core.data.logs.dataset import open_cache
-from training.options import parser_of
+from smvae_ros.cli.programs import parser_of
 from training.programs import run_program
 from training.studies.command import add_methods, add_runs, run_study
 from training.studies.insertion.measures import STAGES, Caches
@@ -33,7 +33,7 @@ from training.studies.insertion.study import Insertion
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
-    parser = parser_of(Insertion.program, __doc__)
+    parser = parser_of(f"python -m {Insertion.program}", __doc__)
     add = parser.add_argument
     add("training", type=Path, metavar="TRAINING_CACHE", help="converted logs to train on")
     add("test", type=Path, metavar="TEST_CACHE", help="converted logs of other trajectories")

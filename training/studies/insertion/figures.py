@@ -33,8 +33,8 @@ from smvae_core.files import check_output, whole_file
 from smvae_core.modalities import Modality
 from smvae_core.models.multimodal_vae import MultimodalVAE
 from smvae_core.preprocessing import to_raw, to_tensor
+from smvae_ros.cli.programs import parser_of
 from smvae_ros.reports.figures import Row, depth_style, displayable, pictures_figure
-from training.options import parser_of
 from training.programs import run_program
 from training.studies.command import RESULTS
 from training.studies.pictures import save_figure
@@ -173,7 +173,7 @@ def save_animation(path: Path, pictures: Sequence[np.ndarray], rate: float) -> N
 
 def main(arguments: list[str] | None = None) -> int:
     """Writes the figures; returns the exit code."""
-    parser = parser_of("training.studies.insertion.figures", __doc__)
+    parser = parser_of("python -m training.studies.insertion.figures", __doc__)
     parser.add_argument("checkpoint", type=Path, help="directory of the model")
     parser.add_argument("cache", type=Path, help="converted logs that training has not seen")
     parser.add_argument("--trajectory", type=int, default=0, metavar="N", help="default: 0")

@@ -11,7 +11,6 @@ from typing import Any
 
 import yaml
 
-from smvae_core.data.logs.dataset import LogCache
 from smvae_core.metrics.subset_errors import Subset
 from training.studies import study
 
@@ -76,7 +75,7 @@ class Run(study.Run):
         method: of :data:`METHODS`, or ``dedicated``.
         seed: of initialisation, subsets, noise and order.
         protocol: see :class:`Protocol`.
-        data: what the caches hold, see :func:`describe_data`.
+        data: what tells these caches from others, ``training`` and ``test``.
         given, target: of a dedicated network.
     """
 
@@ -136,8 +135,3 @@ class Run(study.Run):
             "data": data,
             "model": model,
         }
-
-
-def describe_data(training: LogCache, test: LogCache) -> dict[str, Any]:
-    """What tells these two caches from others."""
-    return {"training": training.describe(), "test": test.describe()}

@@ -22,7 +22,6 @@ from training.studies.insertion.protocol import (
     METHODS,
     Protocol,
     Run,
-    describe_data,
 )
 from training.studies.insertion.table import tabulate, to_markdown
 from training.studies.ledger import Record, RunFailed
@@ -53,7 +52,7 @@ class Insertion(Study):
             )
         self.protocol = protocol
         self.caches = caches
-        self.data = describe_data(caches.training, caches.test)
+        self.data = {part: getattr(caches, part).describe() for part in ("training", "test")}
         self.further = {"data": self.data}
         self.identity = {"protocol": asdict(protocol), **self.further}
 

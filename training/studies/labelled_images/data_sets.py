@@ -7,7 +7,6 @@ no y.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -122,11 +121,11 @@ def _faces(
 
     def data(folders: Folders, kind: str, validation: int, seed: int) -> Samples:
         faces = CelebA(folders.data, LAYOUTS[layout])
-        cache, bars = folders.derived / f"{layout}_{FACE_SIZE}", sys.stderr.isatty()
+        cache = folders.derived / f"{layout}_{FACE_SIZE}"
         if attributes is None:
-            return celeba_views(faces, FACE_SIZE, cache, progress=bars)
+            return celeba_views(faces, FACE_SIZE, cache)
         images = cache / "images"  # the same as of the views
-        return celeba_samples(faces, attributes, FACE_SIZE, images, bars)
+        return celeba_samples(faces, attributes, FACE_SIZE, images)
 
     widths = {"convolution": (32, 64, 128, 256), "mlp": (512, 512)}
     return DataSet(

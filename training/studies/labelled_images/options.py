@@ -7,7 +7,7 @@ import argparse
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from training.options import parser_of
+from smvae_ros.cli.programs import parser_of
 from training.studies.command import changed_options
 from training.studies.labelled_images.data_sets import DATA_SETS
 from training.studies.labelled_images.protocol import Protocol
@@ -37,7 +37,7 @@ def study_parser(
         data_sets: that may be chosen, the default first.
         data_required: whether the folder of the data must be given.
     """
-    parser = parser_of(program, description)
+    parser = parser_of(f"python -m {program}", description)
     add = parser.add_argument
     add("--dataset", choices=data_sets, default=data_sets[0], help=f"default: {data_sets[0]}")
     pixels = dict.fromkeys(kind for name in data_sets for kind in DATA_SETS[name].pixels)

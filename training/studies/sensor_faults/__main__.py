@@ -25,9 +25,8 @@ from pathlib import Path
 from smvae_core.checkpoint import CheckpointError
 from smvae_core.files import check_output, write_text
 from smvae_core.inference.inference import Inference
-from smvae_ros.cli.programs import number
+from smvae_ros.cli.programs import number, parser_of
 from smvae_ros.simulation.graphics import SimulationUnavailable
-from training.options import parser_of
 from training.programs import run_program
 from training.provenance import provenance
 from training.studies.sensor_faults.runs import settings
@@ -37,7 +36,7 @@ from training.studies.sensor_faults.summary import summarise, to_markdown
 
 def main(arguments: list[str] | None = None) -> int:
     """Runs as the command line says; returns the exit code."""
-    parser = parser_of("training.studies.sensor_faults", __doc__)
+    parser = parser_of("python -m training.studies.sensor_faults", __doc__)
     add = parser.add_argument
     add("model", metavar="MODEL", type=Path, help="calibrated checkpoint directory")
     add("--scenes", type=number(int, 1), default=84, metavar="N", help="how many (%(default)s)")

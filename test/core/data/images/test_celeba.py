@@ -149,10 +149,10 @@ def test_missing_and_empty_files(folder: Path) -> None:
 def test_images_are_the_central_square_in_rgb(tmp_path: Path) -> None:
     write_celeba(tmp_path / "celeba", suffix=".png")  # no losses
     celeba = CelebA(tmp_path / "celeba")
-    images = celeba.images(size=178, progress=False)
+    images = celeba.images(size=178)
     for row in range(10):
         np.testing.assert_array_equal(images[row], portrait(row)[20:198])
-    small = celeba.images(size=64, progress=False)
+    small = celeba.images(size=64)
     assert small.shape == (10, 64, 64, 3)
     assert np.abs(small.mean((1, 2)) - images.mean((1, 2))).max() < 0.5
 
@@ -174,7 +174,7 @@ def test_truncated_image_is_one_clear_error(tmp_path: Path, suffix: str, kept: f
     content = path.read_bytes()
     path.write_bytes(content[: int(kept * len(content))])
     with pytest.raises(DataSetError, match=rf"000004{suffix}: expected an image, but \d+ bytes"):
-        CelebA(tmp_path).images(progress=False)
+        CelebA(tmp_path).images()
 
 
 # Samples.
@@ -185,7 +185,7 @@ def test_samples_read_from_memory_and_cache_alike(folder: Path, tmp_path: Path) 
     caches = (None, tmp_path / "cache", tmp_path / "cache")
     batches = []
     for cache in caches:
-        samples = celeba_samples(celeba, ATTRIBUTES, size=32, cache=cache, progress=False)
+        samples = celeba_samples(celeba, ATTRIBUTES, size=32, cache=cache)
         samples.check(
             [
                 Modality("image", "image", (3, 32, 32)),
@@ -221,7 +221,7 @@ def count_to(rows: int, calls: list[tuple[int, int]] | None = None, stop: int | 
 
 
 def run(folder: Path | None, **arguments: object) -> dict[str, np.ndarray]:
-    return cached_rows(folder, title="test", progress=False, **arguments)
+    return cached_rows(folder, title="test", **arguments)
 
 
 def test_interrupted_cache_continues_behind_the_last_block(tmp_path: Path) -> None:
@@ -283,17 +283,17 @@ def test_files_of_a_cache_never_change(tmp_path: Path) -> None:
 
 def test_cache_of_something_else_is_refused(folder: Path, tmp_path: Path) -> None:
     cache = tmp_path / "cache"
-    CelebA(folder).images(32, cache, progress=False)
+    CelebA(folder).images(32, cache)
     with pytest.raises(
         CacheError, match=r"size 32 instead of 64.*delete the folder or use another"
     ):
-        CelebA(folder).images(64, cache, progress=False)
+        CelebA(folder).images(64, cache)
     other = folder / LAYOUT.images / "000002.jpg"
     other.write_bytes(other.read_bytes() + b"\0")
     with pytest.raises(CacheError, match=r"a cache of other data or settings \(images \w{16} inst"):
-        CelebA(folder).images(32, cache, progress=False)
+        CelebA(folder).images(32, cache)
     with pytest.raises(CacheError, match="holds other things"):
-        CelebA(folder).images(32, folder, progress=False)
+        CelebA(folder).images(32, folder)
 
 
 def test_unfinished_cache_of_something_else_is_refused(tmp_path: Path) -> None:
@@ -323,9 +323,9 @@ def test_damaged_image_keeps_what_was_decoded(folder: Path, tmp_path: Path) -> N
     # Of equal length, so that only decoding shows it.
     path.write_bytes(content[:-2] + b"\0\0")
     with pytest.raises(DataSetError, match=r"000009.jpg: expected an image"):
-        CelebA(folder).images(32, tmp_path / "c", progress=False)
+        CelebA(folder).images(32, tmp_path / "c")
     path.write_bytes(content)
-    assert CelebA(folder).images(32, tmp_path / "c", progress=False).any((1, 2, 3)).all()
+    assert CelebA(folder).images(32, tmp_path / "c").any((1, 2, 3)).all()
 
 
 # Real faces.
@@ -339,7 +339,7 @@ def test_faces_load_with_the_same_code(tmp_path: Path) -> None:
         "test": 64,
     }
     chosen = ("Male", "Mouth_Slightly_Open", "Young")
-    samples = celeba_samples(celeba, chosen, cache=tmp_path / "cache", progress=False)
+    samples = celeba_samples(celeba, chosen, cache=tmp_path / "cache")
     batch = samples.read(np.arange(631), ("image", "attributes"))
     assert batch.prepared["image"].shape == (631, 64, 64, 3)
     assert batch.prepared["image"].float().std(dim=(1, 2, 3)).min() > 10

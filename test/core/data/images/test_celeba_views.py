@@ -150,7 +150,7 @@ def test_label_map_of_another_kind_is_one_clear_error(
     else:
         assert cv2.imwrite(str(path), content)
     with pytest.raises(DataSetError, match=rf"000003\.png: {message}"):
-        celeba_views(CelebA(tmp_path, LAYOUT), progress=False)
+        celeba_views(CelebA(tmp_path, LAYOUT))
 
 
 def test_missing_folder_of_label_maps(tmp_path: Path) -> None:
@@ -165,7 +165,7 @@ def test_missing_packages_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     write_celeba(tmp_path, layout=LAYOUT)
     monkeypatch.setitem(sys.modules, "skimage.feature", None)
     with pytest.raises(DataSetError, match=r"need scikit-image: pip install .*\[benchmarks\]"):
-        celeba_views(CelebA(tmp_path, LAYOUT), progress=False)
+        celeba_views(CelebA(tmp_path, LAYOUT))
 
 
 def test_missing_model_is_named(tmp_path: Path) -> None:
@@ -181,7 +181,7 @@ def test_six_views_of_the_same_image(tmp_path: Path) -> None:
     pytest.importorskip("skimage")
     write_celeba(tmp_path / "celeba", layout=LAYOUT, suffix=".png")
     celeba = CelebA(tmp_path / "celeba", LAYOUT)
-    samples = celeba_views(celeba, progress=False)
+    samples = celeba_views(celeba)
     samples.check([Modality(name, "image", (CHANNELS.get(name, 3), SIZE, SIZE)) for name in VIEWS])
     assert samples.left_out == ()
     assert {part: len(rows) for part, rows in samples.split.items()} == {
@@ -191,7 +191,7 @@ def test_six_views_of_the_same_image(tmp_path: Path) -> None:
     }
     rows = np.array([4, 0, 7])
     views = samples.read(rows, VIEWS).prepared
-    original = celeba.images(progress=False)[rows]
+    original = celeba.images()[rows]
     np.testing.assert_array_equal(views["original"], original)
     assert torch.equal(views["grey"], grey(views["original"]))
     assert torch.equal(views["left_half"], left_half(views["original"]))
@@ -218,7 +218,7 @@ def test_images_without_a_face_are_reported_and_left_out(
     write_celeba(tmp_path, layout=LAYOUT, faceless=(1, 8))
     assert cv2.imwrite(str(tmp_path / "seg" / "000007.png"), np.zeros((218, 178), np.uint8))
     with caplog.at_level(logging.WARNING):
-        samples = celeba_views(CelebA(tmp_path, LAYOUT), progress=False)
+        samples = celeba_views(CelebA(tmp_path, LAYOUT))
     assert samples.left_out == ("000002.jpg", "000007.jpg", "000009.jpg")
     assert {part: rows.tolist() for part, rows in samples.split.items()} == {
         "training": [0, 2, 3, 4, 5],
@@ -235,7 +235,7 @@ def test_no_face_at_all_is_an_error(tmp_path: Path) -> None:
     pytest.importorskip("skimage")
     write_celeba(tmp_path, layout=LAYOUT, faceless=range(10))
     with pytest.raises(DataSetError, match="no face was found in any of the 10 images"):
-        celeba_views(CelebA(tmp_path, LAYOUT), progress=False)
+        celeba_views(CelebA(tmp_path, LAYOUT))
 
 
 class CountedLabelMaps:
@@ -258,7 +258,7 @@ def test_views_are_computed_once(tmp_path: Path) -> None:
     label_maps = CountedLabelMaps(tmp_path / "celeba" / "seg")
     found = []
     for folder in (None, cache, cache):
-        samples = celeba_views(celeba, cache=folder, label_maps=label_maps, progress=False)
+        samples = celeba_views(celeba, cache=folder, label_maps=label_maps)
         found.append(samples.read(np.arange(10), VIEWS).prepared)
         assert samples.left_out == ("000004.jpg",)
     assert label_maps.count == 20  # in memory once, for the cache once
@@ -302,7 +302,7 @@ def test_dlib_finds_no_face_where_there_is_none(tmp_path: Path) -> None:
 
 def test_views_of_real_faces(tmp_path: Path) -> None:
     pytest.importorskip("skimage")
-    samples = celeba_views(CelebA(shared_data("faces"), FACES), progress=False)
+    samples = celeba_views(CelebA(shared_data("faces"), FACES))
     assert samples.left_out == ()
     assert len(samples.split["training"]) == 504
     views = samples.read(samples.split["test"], VIEWS).prepared

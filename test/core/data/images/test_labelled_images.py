@@ -42,7 +42,7 @@ def source(tmp_path: Path) -> LabelledSource:
 
 
 def load(tmp_path: Path, source: LabelledSource, **options: object) -> Samples:
-    options = {"validation": 6, "progress": False} | options
+    options = {"validation": 6} | options
     return load_labelled_images("small", tmp_path / "data", sources={"small": source}, **options)
 
 
@@ -185,7 +185,7 @@ def test_what_is_missing_is_downloaded_from_the_next_mirror(
     kept = target / LABELS
     kept.write_bytes((tmp_path / "data" / LABELS).read_bytes())
     before = kept.stat().st_mtime_ns
-    load_labelled_images("small", target, validation=0, progress=False, sources={"small": source})
+    load_labelled_images("small", target, validation=0, sources={"small": source})
     assert sorted(path.name for path in target.iterdir()) == sorted(source.files)
     for name in source.files:
         assert (target / name).read_bytes() == (tmp_path / "data" / name).read_bytes()
@@ -201,7 +201,7 @@ def test_download_of_other_bytes_leaves_nothing_behind(
     path.write_bytes(path.read_bytes()[:-10])  # what the server gives is truncated
     target = tmp_path / "new"
     with pytest.raises(DataSetError, match="could not be downloaded") as error:
-        load_labelled_images("small", target, progress=False, sources={"small": source})
+        load_labelled_images("small", target, sources={"small": source})
     assert f"{server}{IMAGES}: " in str(error.value)
     assert list(target.iterdir()) == []
 
@@ -362,7 +362,7 @@ def test_mean_of_a_column(tmp_path: Path, source: LabelledSource) -> None:
     ],
 )
 def test_originals(name: str, test_draw: str, labels: list[int]) -> None:
-    samples = load_labelled_images(name, shared_data(name), progress=False)
+    samples = load_labelled_images(name, shared_data(name))
     assert {part: len(rows) for part, rows in samples.split.items()} == {
         "training": 55_000,
         "validation": 5_000,
