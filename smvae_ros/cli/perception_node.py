@@ -16,6 +16,7 @@ from smvae_ros.cli.programs import (
     deferred_interrupts,
     end_within,
     leave,
+    parser_of,
     print_error,
     split_arguments,
 )
@@ -32,12 +33,11 @@ FAREWELL_SECONDS = 1.0
 
 def make_parser() -> argparse.ArgumentParser:
     """The command line of ``ros2 run smvae_ros perception_node``."""
-    return argparse.ArgumentParser(
-        prog="perception_node",
-        usage="perception_node [-h] [--ros-args ARGUMENT ...]",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        description="The perception node: encodes the sensors that are live into one latent, and\n"
+    return parser_of(
+        "perception_node",
+        "The perception node: encodes the sensors that are live into one latent, and\n"
         "predicts all of them from it. It loads its model and becomes active by itself.",
+        usage="perception_node [-h] [--ros-args ARGUMENT ...]",
         epilog="Arguments for ROS follow --ros-args, such as\n"
         "  --params-file YAML  topics and all other parameters; without it, the node waits on\n"
         "                      ~/input/*. config/perception.yaml explains them.\n"

@@ -30,7 +30,7 @@ from rclpy.node import Node
 from rclpy.parameter import Parameter
 from rclpy.qos import QoSProfile
 
-from smvae_ros.cli.programs import print_error, ros_program
+from smvae_ros.cli.programs import parser_of, print_error, ros_program
 from smvae_ros.messages import installed_types
 from smvae_ros.node.spinning import Spinning
 from smvae_ros.simulation.faults import FAULTS, NONE, FaultInjector, Faults
@@ -51,11 +51,11 @@ OTHER_SCENE = 1_000_003  # added to the seed for the scene whose depth is not th
 class Settings:
     """The parameters' values; replaced as a whole."""
 
-    seed: int = 0
-    rate: float = 1.0
-    realistic: bool = False
-    cut: frozenset[str] = frozenset()
-    faults: Faults = dataclasses.field(default_factory=Faults)
+    seed: int
+    rate: float
+    realistic: bool
+    cut: frozenset[str]
+    faults: Faults
 
     @classmethod
     def of(cls, values: dict[str, Any]) -> Settings:
@@ -64,15 +64,10 @@ class Settings:
         Raises:
             ValueError: for an unknown fault or a bias that is none.
         """
-        words = {name: values.get(f"corrupt.{name}", NONE) for name in FAULTS}
-        bias = tuple(values.get("corrupt.force_bias", (0.0, 0.0, 0.0)))
-        return cls(
-            values.get("seed", 0),
-            values.get("rate", 1.0),
-            values.get("realistic", False),
-            frozenset(name for name in FAULTS if values.get(f"cut.{name}")),
-            Faults(**words, force_bias=bias),
-        )
+        words = {name: values[f"corrupt.{name}"] for name in FAULTS}
+        faults = Faults(**words, force_bias=tuple(values["corrupt.force_bias"]))
+        cut = frozenset(name for name in FAULTS if values[f"cut.{name}"])
+        return cls(values["seed"], values["rate"], values["realistic"], cut, faults)
 
 
 class Parameters:
@@ -83,15 +78,15 @@ class Parameters:
     """
 
     def __init__(self, node: Node) -> None:
-        self._values: dict[str, Any] = {}
-        self.settings = Settings()
+        declared = list(_parameters())
+        self._values = {name: default for name, default, _ in declared}
+        self.settings = Settings.of(self._values)
         node.add_on_set_parameters_callback(self._on_set)
-        for name, default, descriptor in _parameters():
+        for name, default, descriptor in declared:
             node.declare_parameter(name, default, descriptor)
 
     def _on_set(self, parameters: list[Parameter]) -> SetParametersResult:
-        known = ("seed", "rate", "realistic", "cut.", "corrupt.")
-        changes = {p.name: p.value for p in parameters if p.name.startswith(known)}
+        changes = {p.name: p.value for p in parameters if p.name in self._values}
         try:
             settings = Settings.of({**self._values, **changes})
         except ValueError as error:
@@ -103,34 +98,25 @@ class Parameters:
 
 def _parameters() -> Iterator[tuple[str, Any, ParameterDescriptor]]:
     """Name, default and description of each parameter. All take effect at once."""
-    seed = ParameterDescriptor(
-        description="Of scene, behaviour and noise; another one begins another trajectory.",
-        integer_range=[IntegerRange(from_value=0, to_value=2**31 - 1, step=1)],
-    )
-    yield "seed", 0, seed
-    rate = ParameterDescriptor(
-        description="Simulated seconds in each second.",
-        floating_point_range=[FloatingPointRange(from_value=0.05, to_value=10.0)],
-    )
-    yield "rate", 1.0, rate
-    realistic = ParameterDescriptor(
-        description="Textures and a stereo camera's depth; changing it begins the trajectory again."
-    )
-    yield "realistic", False, realistic
+
+    def described(text: str, constraint: str = "", **ranges: Any) -> ParameterDescriptor:
+        return ParameterDescriptor(description=text, additional_constraints=constraint, **ranges)
+
+    seeds = IntegerRange(from_value=0, to_value=2**31 - 1, step=1)
+    text = "Of scene, behaviour and noise; another one begins another trajectory."
+    yield "seed", 0, described(text, integer_range=[seeds])
+    rates = FloatingPointRange(from_value=0.05, to_value=10.0)
+    text = "Simulated seconds in each second."
+    yield "rate", 1.0, described(text, floating_point_range=[rates])
+    text = "Textures and a stereo camera's depth; changing it begins the trajectory again."
+    yield "realistic", False, described(text)
     for name, faults in FAULTS.items():
         topics = ", ".join(topic for topic, (owner, _) in TOPICS.items() if owner == name)
-        cut = ParameterDescriptor(description=f"Publish nothing on {topics}.")
-        yield f"cut.{name}", False, cut
-        corrupt = ParameterDescriptor(
-            description=f"What is wrong with {name}.",
-            additional_constraints=f"One of {', '.join(faults)}.",
-        )
-        yield f"corrupt.{name}", NONE, corrupt
-    bias = ParameterDescriptor(
-        description="Added to the measured force fx, fy, fz, in N.",
-        additional_constraints="Three finite numbers.",
-    )
-    yield "corrupt.force_bias", [0.0, 0.0, 0.0], bias
+        yield f"cut.{name}", False, described(f"Publish nothing on {topics}.")
+        words = f"One of {', '.join(faults)}."
+        yield f"corrupt.{name}", NONE, described(f"What is wrong with {name}.", words)
+    text = "Added to the measured force fx, fy, fz, in N."
+    yield "corrupt.force_bias", [0.0, 0.0, 0.0], described(text, "Three finite numbers.")
 
 
 class Simulation:
@@ -261,19 +247,16 @@ def _spinning(node: Node) -> Iterator[None]:
 
 def make_parser() -> argparse.ArgumentParser:
     """The command line of ``ros2 run smvae_ros simulation_node``."""
-    faults = "\n".join(f"  corrupt.{name:8} {', '.join(words)}" for name, words in FAULTS.items())
-    return argparse.ArgumentParser(
-        prog="simulation_node",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        description="A simulated insertion robot that publishes its sensors in real time.",
+    rows = (
+        f"  {name:18} {descriptor.description} {descriptor.additional_constraints}\n"
+        for name, _, descriptor in _parameters()
+    )
+    return parser_of(
+        "simulation_node",
+        "A simulated insertion robot that publishes its sensors in real time.",
         epilog="Parameters, of which all take effect at once, as in\n"
         f"`ros2 param set /{NODE_NAME} cut.rgb true`, or at the start after --ros-args -p:\n"
-        "  seed             of scene, behaviour and noise\n"
-        "  rate             simulated seconds in each second\n"
-        "  realistic        true: textures and a stereo camera's depth\n"
-        f"  cut.SENSOR       true: publish nothing ({', '.join(FAULTS)})\n"
-        f"{faults}\n"
-        "  corrupt.force_bias  added to fx, fy, fz in N, such as '[10.0, 0.0, 0.0]'\n\n"
+        f"{''.join(rows)}\n"
         "Ctrl-C ends it. Needs MuJoCo: pip install 'smvae_ros[sim]'.",
     )
 
