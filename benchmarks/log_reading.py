@@ -18,13 +18,14 @@ memory and again with the files dropped from it, as 37 GB of logs would be.
 
 from __future__ import annotations
 
-import multiprocessing
+import json
 import os
 import shutil
 import statistics
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import h5py
@@ -32,7 +33,6 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from benchmarks.log_reading_memory import training_memory
 from benchmarks.results import publish, run_command
 from smvae_core.data.batches import Batches
 from smvae_core.data.logs.dataset import open_cache
@@ -156,9 +156,14 @@ def conversion(logs: Path, cache: Path) -> float:
 
 
 def memory(cache: Path) -> dict[str, float]:
-    """What training needs, measured in a process of its own."""
-    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
-        return pool.submit(training_memory, cache, REAL_STEPS).result()
+    """What training needs, measured in a process of its own, see `log_reading_memory`."""
+    finished = subprocess.run(
+        [sys.executable, "-m", "benchmarks.log_reading_memory", str(cache), str(REAL_STEPS)],
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    )
+    return json.loads(finished.stdout.splitlines()[-1])
 
 
 def main(

@@ -1,5 +1,7 @@
 # Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
-"""Memory that training on converted logs needs, for `benchmarks.log_reading`.
+"""Memory that training on converted logs needs; `benchmarks.log_reading` starts it.
+
+    python -m benchmarks.log_reading_memory CACHE STEPS
 
 Does what grows with the number of steps, at STEPS steps, and then trains the model of
 config/training/vision_touch.yaml on a cache for a few optimiser steps. Memory is what the process
@@ -8,7 +10,9 @@ cannot give back (anonymous pages): the arrays are memory-mapped, their pages th
 
 from __future__ import annotations
 
+import json
 import re
+import sys
 from pathlib import Path
 
 import lightning as L
@@ -43,8 +47,9 @@ class Peak(L.Callback):
         self.gigabytes = max(self.gigabytes, resident("RssAnon"))
 
 
-def training_memory(cache: Path, steps: int) -> dict[str, float]:
-    """What this process, which must be a new one, takes to train on a cache."""
+def main() -> None:
+    """Prints what one training process takes, in bytes."""
+    cache, steps = sys.argv[1], int(sys.argv[2])
     torch.set_num_threads(1)
     configuration = yaml.safe_load(CONFIGURATION.read_text())
     cli = LightningCLI(
@@ -53,7 +58,7 @@ def training_memory(cache: Path, steps: int) -> dict[str, float]:
         save_config_callback=None,
         args={
             "model": configuration["model"],
-            "data": {**configuration["data"], "cache": str(cache), "test_fraction": 0.0},
+            "data": {**configuration["data"], "cache": cache, "test_fraction": 0.0},
         },
         run=False,
     )
@@ -86,8 +91,17 @@ def training_memory(cache: Path, steps: int) -> dict[str, float]:
     )
     cli.model.build(cli.datamodule.open(cli.model.configured))
     trainer.fit(cli.model, cli.datamodule)
-    return {
-        "training_memory_gb": peak.gigabytes,
-        "training_peak_with_mapped_files_gb": resident("VmHWM"),
-        f"training_memory_at_{steps}_steps_gb": peak.gigabytes + growth,
-    }
+    trained, total = peak.gigabytes, resident("VmHWM")
+    print(
+        json.dumps(
+            {
+                "training_memory_gb": trained,
+                "training_peak_with_mapped_files_gb": total,
+                f"training_memory_at_{steps}_steps_gb": trained + growth,
+            }
+        )
+    )
+
+
+if __name__ == "__main__":
+    main()
