@@ -33,7 +33,7 @@ from smvae_core.data.logs.cache_folder import CacheError
 from smvae_core.data.logs.dataset import LogCache, open_cache
 from smvae_core.files import check_output, whole_folder
 from smvae_core.words import counted
-from training.options import parser_of
+from smvae_ros.cli.programs import parser_of
 from training.programs import run_program
 
 if TYPE_CHECKING:
@@ -137,7 +137,7 @@ def export(
 
 def main(arguments: list[str] | None = None) -> int:
     """Writes one data set; returns the exit code."""
-    parser = parser_of("training.export_dataset", __doc__)
+    parser = parser_of("python -m training.export_dataset", __doc__)
     add = parser.add_argument
     add("cache", metavar="CACHE", type=Path, help="folder that training.convert made")
     add("dataset", metavar="DATASET", type=Path, help="new folder for the data set")
