@@ -6,8 +6,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from smvae_core.data.logs.hdf5_recording import SUFFIXES, Hdf5Recording
 from smvae_core.data.logs.recording import Recording, RecordingError
-from smvae_core.data.logs.vision_touch_recording import VisionTouchRecording
+from smvae_core.data.logs.vision_touch_recording import SOURCES, VisionTouchRecording
 from smvae_core.robot import Robot
 
 BAG_RATE = 20.0  # steps per second of bags whose robot file does not say
@@ -17,7 +18,8 @@ def open_recording(sources: Sequence[Path], robot: Robot) -> Recording:
     """The recording that these paths are.
 
     Args:
-        sources: a folder of Vision&Touch logs or of a LeRobot data set, or bags.
+        sources: a folder of Vision&Touch logs or of a LeRobot data set, or any number of HDF5
+            files and their folders, or of bags.
         robot: whose recording it is.
 
     Raises:
@@ -31,19 +33,38 @@ def open_recording(sources: Sequence[Path], robot: Robot) -> Recording:
         from smvae_ros.parameters.configuration import robot_values
 
         return BagRecording(sources, robot.modalities, robot_values(robot), robot.rate or BAG_RATE)
+    if is_hdf5(first):
+        if first.is_dir() and len(sources) == 1 and is_vision_touch(robot):
+            return VisionTouchRecording(first)
+        return Hdf5Recording(sources, robot)
+    if not first.exists():
+        raise RecordingError(f"{first}: no such file or folder")
     if len(sources) > 1:
         raise RecordingError(
-            f"{first} is no bag; several sources at once can only be bags, not "
+            f"{first} is neither a bag nor HDF5; several sources at once can only be those, not "
             f"{', '.join(map(str, sources))}"
         )
     if (first / "meta" / "info.json").is_file():
         return _lerobot(first, robot)
-    if not first.is_dir() or any(first.glob("*.h5")):
-        return VisionTouchRecording(first)
+    names = [first.name] if first.is_file() else sorted(path.name for path in first.iterdir())
     raise RecordingError(
-        f"{first}: neither logs (*.h5), nor a rosbag2 bag, nor a LeRobot data set "
-        "(meta/info.json); it holds "
-        f"{', '.join(sorted(path.name for path in first.iterdir())[:5]) or 'nothing'}"
+        f"{first}: neither HDF5 files (*{', *'.join(SUFFIXES)}), nor a rosbag2 bag, nor a LeRobot "
+        f"data set (meta/info.json); it holds {', '.join(names[:5]) or 'nothing'}"
+    )
+
+
+def is_hdf5(path: Path) -> bool:
+    """True for an HDF5 file by its name, and for a folder that holds some."""
+    found = path.iterdir() if path.is_dir() else [path]
+    return any(file.suffix.lower() in SUFFIXES for file in found)
+
+
+def is_vision_touch(robot: Robot) -> bool:
+    """True where the robot's keys are those of Vision&Touch logs, whose parts and names a
+    recording of its own knows."""
+    keys = {name: sensor.key for name, sensor in robot.sensors.items() if sensor.key}
+    return not robot.episodes and all(
+        name in SOURCES and SOURCES[name][0] == key for name, key in keys.items()
     )
 
 
