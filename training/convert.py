@@ -4,6 +4,7 @@
     python -m training.convert LOGS_DIR CACHE_DIR                     # Vision&Touch logs (*.h5)
     python -m training.convert BAG BAG CACHE_DIR --robot my_robot.yaml      # rosbag2 bags
     python -m training.convert DATASET CACHE_DIR --robot my_robot.yaml      # LeRobot, v2.1 or v3.0
+    python -m training.convert FILE FOLDER CACHE_DIR --robot my_robot.yaml  # other HDF5 files
 
 Interrupted, it continues where it stopped when run again.
 
@@ -106,8 +107,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         metavar="SOURCE... CACHE_DIR",
         type=Path,
         nargs="+",
-        help="what to convert: a folder of Vision&Touch logs, or rosbag2 bags; last the folder for "
-        "the arrays: new, empty, or of an earlier conversion of the same",
+        help="what to convert: a folder of Vision&Touch logs or of a LeRobot data set, rosbag2 "
+        "bags, or HDF5 files and folders of them; last the folder for the arrays: new, empty, or "
+        "of an earlier conversion of the same",
     )
     parser.add_argument(
         "--robot",

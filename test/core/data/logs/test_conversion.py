@@ -402,7 +402,7 @@ def test_arrays_of_objects_are_never_unpickled(logs: Path, tmp_path: Path):
 def test_command(logs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     cache = tmp_path / "cache"
     assert main([str(logs), str(cache), "--image-size", "16"]) == 0
-    assert "steps           18" in capsys.readouterr().out
+    assert "18 at 20 Hz" in capsys.readouterr().out
     assert len(open_cache(cache, log_modalities())) == 18
     assert main([str(logs), str(cache), "--image-size", "16"]) == 0
     assert "already complete" in capsys.readouterr().out
@@ -420,7 +420,8 @@ def test_command_with_nothing_usable(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert main([str(tmp_path), str(tmp_path / "cache")]) == 2
     assert main([str(tmp_path), "--validate-only"]) == 2
     errors = capsys.readouterr().err
-    assert errors.count("no *.h5 files") == 2
+    assert "neither HDF5 files" in errors
+    assert "no *.h5 files" in errors
     for arguments in ([str(tmp_path)], [str(tmp_path), "cache", "--image-size", "0"]):
         with pytest.raises(SystemExit) as end:
             main(arguments)
