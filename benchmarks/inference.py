@@ -23,8 +23,8 @@ import torch
 from tqdm import tqdm
 
 from benchmarks.results import publish, run_command
+from smvae_core.inference.choices import PRECISIONS, RUNTIMES
 from smvae_core.inference.inference import DeviceError, Inference, find_device
-from smvae_core.inference.runtimes import RUNTIMES
 from smvae_ros.bundled import model_path
 
 LIVE = ("rgb", "depth", "force")
@@ -40,7 +40,7 @@ def load_variants(device: str) -> tuple[dict[str, Inference], dict[str, float]]:
     variants: dict[str, Inference] = {}
     seconds: dict[str, float] = {}
     for runtime in RUNTIMES:
-        for precision in ("float32", "bfloat16", "float16"):
+        for precision in PRECISIONS:
             name = runtime if precision == "float32" else f"{runtime}_{precision}"
             if (
                 precision != "float32"

@@ -47,6 +47,12 @@ ARGUMENTS = [
         description="Directory of the model; empty for the bundled one.",
     ),
     DeclareLaunchArgument(
+        "robot",
+        default_value="",
+        description="(bag) Robot file, or the name of one of config/robots: whose bag and model "
+        "these are. Empty for the bundled robot.",
+    ),
+    DeclareLaunchArgument(
         "namespace",
         default_value="",
         description="Namespace of the perception node and of all topics that it hears.",
@@ -110,7 +116,7 @@ def generate_launch_description() -> LaunchDescription:
         ),
         launch_arguments={
             name: LaunchConfiguration(name)
-            for name in ("checkpoint", "device", "namespace", "transport")
+            for name in ("robot", "checkpoint", "device", "namespace", "transport")
         }.items(),
     )
     return LaunchDescription([*ARGUMENTS, perception, OpaqueFunction(function=make_source)])

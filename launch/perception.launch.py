@@ -1,7 +1,8 @@
 # Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """Starts the perception node, which configures and activates itself.
 
-Without arguments it takes config/perception.yaml and the bundled model. `ros2 launch smvae_ros
+Without arguments it takes config/perception.yaml and the bundled model; robot:=NAME takes a robot
+file in place of the former. `ros2 launch smvae_ros
 perception.launch.py --show-args` explains the arguments.
 """
 
@@ -18,13 +19,20 @@ from smvae_ros.bundled import parameters_path
 from smvae_ros.node.transport import LARGE_DATA, VARIABLE
 from smvae_ros.parameters.names import NODE_NAME, full_name
 from smvae_ros.parameters.parameters_file import read_parameters
+from smvae_ros.parameters.robot_values import load_robot
 
 ARGUMENTS = [
     DeclareLaunchArgument(
+        "robot",
+        default_value="",
+        description="Robot file, or the name of one of config/robots, such as g1. It takes the "
+        "place of config/perception.yaml; what a parameters file gives lies over it.",
+    ),
+    DeclareLaunchArgument(
         "params_file",
-        default_value=str(parameters_path()),
+        default_value="",
         description="Parameters of the node: topics, message types, ages. What the file does not "
-        "give is as in the default one.",
+        f"give is as in {parameters_path()}, or with robot:= as in the robot file.",
     ),
     DeclareLaunchArgument(
         "checkpoint",
@@ -84,18 +92,23 @@ def start(context: LaunchContext) -> list[Node]:
     """The node; only arguments that are given take precedence over the parameters file.
 
     Raises:
-        ValueError: for a parameters file that is missing, or has nothing for the node.
+        ValueError: for a parameters file that is missing, or has nothing for the node, and for a
+            robot file that the node could not take.
     """
 
     def given(name: str) -> str:
         return LaunchConfiguration(name).perform(context)
 
     outer = context.launch_configurations.get("ros_namespace")  # of a PushRosNamespace
-    files = list(dict.fromkeys([parameters_path(), Path(given("params_file"))]))
+    files = [Path(name) for name in [given("params_file")] if name]
+    if robot := given("robot"):
+        load_robot(robot)
+    else:
+        files = list(dict.fromkeys([parameters_path(), *files]))
     read_parameters(files, full_name(prefix_namespace(outer, given("namespace"))))
     use_sim_time = ParameterValue(LaunchConfiguration("use_sim_time"), value_type=bool)
     parameters = {"use_sim_time": use_sim_time}
-    for name in ("checkpoint", "model_folder", "device"):
+    for name in ("robot", "checkpoint", "model_folder", "device"):
         if value := given(name):
             parameters[name] = ParameterValue(value, value_type=str)
     ros_arguments = ["--log-level", LaunchConfiguration("log_level")]

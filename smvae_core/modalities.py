@@ -173,6 +173,14 @@ class Modality(ModalityOptions, _Named):
             fields.update(aspect=self.aspect)
         return fields
 
+    def differences(self, other: Modality) -> dict[str, tuple[Any, Any]]:
+        """Fields by which another modality prepares readings differently → (own value, its)."""
+        return {
+            name: (getattr(self, name), getattr(other, name))
+            for name in {**self.preparation, **other.preparation}
+            if getattr(self, name) != getattr(other, name)
+        }
+
     def visible_part(self, size: tuple[int, ...]) -> tuple[slice, slice]:
         """Rows and columns that the model sees of an image of this size (height, width)."""
         height, width = size

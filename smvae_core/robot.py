@@ -106,6 +106,33 @@ class Robot:
         }
         return {**self.ros, **of_sensors}
 
+    def unused(self, modalities: Iterable[str]) -> list[str]:
+        """Names of its modalities that are not among those of a model."""
+        return [name for name in self.sensors if name not in set(modalities)]
+
+    def check(self, modalities: Mapping[str, Modality]) -> None:
+        """Checks that readings of its sensors are prepared as those that a model was trained on.
+
+        Args:
+            modalities: of the model, by name. Those that the robot does not have are not looked at.
+
+        Raises:
+            RobotError: where one is not; names every field with both values.
+        """
+        different = [
+            f"{name}.{field} is {expected} there, but {given} in the robot file"
+            for name, modality in modalities.items()
+            if name in self.sensors
+            for field, (expected, given) in modality.differences(
+                self.sensors[name].modality
+            ).items()
+        ]
+        if different:
+            raise RobotError(
+                f"the model was trained on other readings than those of the robot {self.name}: "
+                f"{'; '.join(different)}; correct the file, or train a model with it"
+            )
+
 
 def read_robot(path: Path) -> Robot:
     """Reads a robot file.

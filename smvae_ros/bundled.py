@@ -40,9 +40,17 @@ def robot_path(robot: str) -> Path:
         FileNotFoundError: where there is none.
     """
     path = Path(robot)
-    if path.suffix or len(path.parts) != 1 or path.exists():
+    if path.suffix or len(path.parts) != 1 or path.is_file():
         return path
-    return _configuration(f"robots/{robot}.yaml")
+    try:
+        return _configuration(f"robots/{robot}.yaml")
+    except FileNotFoundError as error:
+        names = {path.stem for place in _places() for path in place.glob("config/robots/*.yaml")}
+        if not names:
+            raise
+        raise FileNotFoundError(
+            f"no robot {robot!r}: name a file, or one of {', '.join(sorted(names))}"
+        ) from error
 
 
 def training_path(name: str) -> Path:
@@ -55,9 +63,7 @@ def training_path(name: str) -> Path:
 
 
 def _configuration(name: str) -> Path:
-    checkout = Path(str(files("smvae_ros"))).parent
-    prefixes = [*os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep), sys.prefix]
-    places = [checkout, *(Path(prefix, "share", "smvae_ros") for prefix in prefixes if prefix)]
+    places = _places()
     for place in places:
         path = place / "config" / name
         if path.is_file():
@@ -66,6 +72,12 @@ def _configuration(name: str) -> Path:
         f"no config/{name} in {', '.join(map(str, places))}; name a file, or install the package "
         "again"
     )
+
+
+def _places() -> list[Path]:
+    checkout = Path(str(files("smvae_ros"))).parent
+    prefixes = [*os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep), sys.prefix]
+    return [checkout, *(Path(prefix, "share", "smvae_ros") for prefix in prefixes if prefix)]
 
 
 def _resource(name: str) -> Path:

@@ -41,6 +41,7 @@ from smvae_ros.bags.files import find_bag
 from smvae_ros.cli.programs import parser_of
 from smvae_ros.offline import bag_posteriors
 from smvae_ros.parameters.configuration import add_parameters_options, read_values
+from smvae_ros.parameters.robot_values import add_robot_option
 from training.programs import run_program
 
 Latents = dict[str, np.ndarray]
@@ -118,7 +119,8 @@ def _posteriors(
 
 def encode_bag(inference: Inference, path: Path, options: argparse.Namespace) -> Latents:
     """The posterior of every snapshot, see :func:`smvae_ros.offline.bag_posteriors.encode_bag`."""
-    values = read_values(options.params, inference.modalities.values(), options.namespace)
+    modalities = inference.modalities.values()
+    values = read_values(options.params, modalities, options.namespace, options.robot)
     posteriors = bag_posteriors.encode_bag(path, inference, values)
     for note in posteriors.notes():
         print(f"{path}: {note}", file=sys.stderr)
@@ -144,6 +146,7 @@ def main(arguments: list[str] | None = None) -> int:
     add("data", metavar="CACHE|BAG", type=Path, help="folder of training.convert, or rosbag2 bag")
     add("--output", type=Path, required=True, metavar="FILE.npz", help="file to write")
     add("--device", default="auto", help="cpu, cuda, cuda:N or auto (%(default)s)")
+    add_robot_option(parser, "its topics and values in place of config/perception.yaml")
     add_parameters_options(parser)
     options = parser.parse_args(arguments)
     return run_program("training.encode", lambda: _run(options), "nothing was written", (BagError,))

@@ -30,7 +30,7 @@ def open_recording(sources: Sequence[Path], robot: Robot) -> Recording:
     first = sources[0]
     if is_bag(first):
         from smvae_ros.offline.bag_recording import BagRecording
-        from smvae_ros.parameters.configuration import robot_values
+        from smvae_ros.parameters.robot_values import robot_values
 
         return BagRecording(sources, robot.modalities, robot_values(robot), robot.rate or BAG_RATE)
     if is_hdf5(first):

@@ -4,6 +4,7 @@
 File by file:
 
     inference:  encode, leave out, decode
+    choices:    names of precisions and runtimes
     runtimes:   ways to run the networks
     im2col:     networks as matrix products, for one sample on a CPU
 """

@@ -19,12 +19,11 @@ import torch
 from torch import Tensor
 
 from smvae_core.checkpoint import Checkpoint, load_checkpoint
-from smvae_core.inference.runtimes import AUTO, Runtime, find_runtime
+from smvae_core.inference.choices import AUTO, PRECISIONS
+from smvae_core.inference.runtimes import Runtime, find_runtime
 from smvae_core.modalities import Modality
 from smvae_core.models.multimodal_vae import without_holes
 from smvae_core.preprocessing import to_raw, to_tensor
-
-PRECISIONS = {"float32": None, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
 class DeviceError(ValueError):
@@ -86,7 +85,7 @@ class Inference:
         checkpoint: what :func:`smvae_core.checkpoint.load_checkpoint` returned.
         device: ``cpu``, ``cuda``, ``cuda:N``, or ``auto``: CUDA where there is one.
         precision: ``float32``, or ``bfloat16``/``float16`` through autocast.
-        runtime: of :data:`smvae_core.inference.runtimes.RUNTIMES`, or ``auto``: the fastest that
+        runtime: of :data:`smvae_core.inference.choices.RUNTIMES`, or ``auto``: the fastest that
             works on every machine.
 
     Raises:
@@ -384,7 +383,7 @@ def _find_precision(name: str, device: torch.device) -> torch.dtype | None:
         raise DeviceError(f"unknown precision {name!r}; choose one of {', '.join(PRECISIONS)}")
     if name == "float16" and device.type == "cpu":
         raise DeviceError("precision float16 needs a CUDA device; on a CPU use float32 or bfloat16")
-    return PRECISIONS[name]
+    return None if name == "float32" else getattr(torch, name)
 
 
 def _find_runtime(name: str, device: torch.device, precision: str) -> type[Runtime]:

@@ -24,6 +24,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from smvae_core.inference.choices import AUTO, RUNTIMES
 from smvae_core.inference.im2col import lower, lower_attention
 from smvae_core.models.multimodal_vae import MultimodalVAE
 from smvae_core.models.set_encoder import AttentionSetEncoder, PriorAttentionSetEncoder
@@ -157,13 +158,9 @@ def _capture(function: Function, *inputs: Tensor) -> Function:
     return replay
 
 
-RUNTIMES: dict[str, type[Runtime]] = {
-    "eager": Runtime,
-    "matrix": MatrixRuntime,
-    "compiled": CompiledRuntime,
-    "cuda_graphs": CudaGraphsRuntime,
-}
-AUTO = "auto"  # matrix where it is possible, else eager
+_RUNTIMES = dict(
+    zip(RUNTIMES, (Runtime, MatrixRuntime, CompiledRuntime, CudaGraphsRuntime), strict=True)
+)
 
 
 def find_runtime(name: str, device: torch.device, precision: str) -> type[Runtime]:
@@ -189,7 +186,7 @@ def find_runtime(name: str, device: torch.device, precision: str) -> type[Runtim
             "runtime compiled needs a C++ compiler, and there is none here: install g++, name one "
             f"in the environment variable CXX, or use {AUTO}"
         )
-    return RUNTIMES[name]
+    return _RUNTIMES[name]
 
 
 def _has_compiler() -> bool:

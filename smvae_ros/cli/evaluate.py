@@ -27,6 +27,7 @@ from smvae_ros.bundled import model_path
 from smvae_ros.cli.programs import parser_of, run_command
 from smvae_ros.offline.evaluation import evaluate
 from smvae_ros.parameters.configuration import add_parameters_options, read_values
+from smvae_ros.parameters.robot_values import add_robot_option
 
 RERUN = "rerun-sdk>=0.36"  # as in setup.py
 
@@ -37,6 +38,7 @@ def make_parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("bags", nargs="+", type=Path, metavar="BAG", help="rosbag2 bags")
     add("--checkpoint", type=Path, default=model_path(), help="model (default: the bundled one)")
+    add_robot_option(parser, "its topics and values in place of config/perception.yaml")
     add_parameters_options(parser)
     add("--device", default="auto", help="cpu, cuda, cuda:N or auto (default)")
     add("--output", type=Path, metavar="JSON", help="file to write")
@@ -68,7 +70,8 @@ def _evaluate(options: argparse.Namespace) -> int:
     for path in filter(None, (options.output, options.report, options.rerun)):
         check_output(path)
     inference = Inference.load(options.checkpoint, options.device)
-    values = read_values(options.params, inference.modalities.values(), options.namespace)
+    modalities = inference.modalities.values()
+    values = read_values(options.params, modalities, options.namespace, options.robot)
     recording = RerunFile(inference, options.bags) if options.rerun else None
     evaluation = evaluate(
         options.bags,

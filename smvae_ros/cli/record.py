@@ -1,8 +1,8 @@
 # Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """Records live topics into a rosbag2 bag, without rosbag2: the command.
 
-``ros2 run smvae_ros record OUTPUT TOPICS...``; the work is done by
-:class:`smvae_ros.bags.recorder.Recorder`.
+``ros2 run smvae_ros record OUTPUT TOPICS...``, or ``--robot`` for those of a robot file; the work
+is done by :class:`smvae_ros.bags.recorder.Recorder`.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from smvae_ros.bags import BagError, BagWriter
 from smvae_ros.bags.recorder import Recorder
 from smvae_ros.bags.writer import STORAGES
 from smvae_ros.cli.programs import deferred_interrupts, print_error, ros_program
+from smvae_ros.parameters.robot_values import add_robot_option, load_robot, topics_of
 
 __all__ = ["Recorder", "main", "make_parser"]
 
@@ -34,6 +35,7 @@ def make_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("output", metavar="OUTPUT", help="folder of the new bag")
     parser.add_argument("topics", nargs="*", metavar="TOPIC", help="what to record")
+    add_robot_option(parser, "record its topics")
     parser.add_argument(
         "--all",
         action="store_true",
@@ -60,8 +62,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _record(node: Any, arguments: argparse.Namespace) -> int:
-    if arguments.all == bool(arguments.topics):
-        return print_error("record", ValueError("name the topics to record, or give --all"))
+    try:
+        topics = _topics(arguments, node.get_namespace())
+    except ValueError as error:
+        return print_error("record", error)
     if arguments.outputs and not arguments.all:
         return print_error("record", ValueError("--outputs goes with --all; topics are named"))
     try:
@@ -69,7 +73,6 @@ def _record(node: Any, arguments: argparse.Namespace) -> int:
             deferred_interrupts() as interrupted,
             BagWriter(arguments.output, arguments.storage) as writer,
         ):
-            topics = None if arguments.all else arguments.topics
             recorder = Recorder(node, writer, topics, _announce, arguments.outputs)
             _spin(node, recorder, writer, arguments.duration, interrupted)
             for topic in recorder.missing:
@@ -84,6 +87,16 @@ def _record(node: Any, arguments: argparse.Namespace) -> int:
         print(f"kept {counted(recorder.count, 'message')} in {writer.path}", flush=True)
         return 0
     return 0 if interrupted() else 1  # that nothing was kept has been logged by the writer
+
+
+def _topics(arguments: argparse.Namespace, namespace: str) -> list[str] | None:
+    """Names of what to record; None for all."""
+    topics = [*arguments.topics]
+    if arguments.robot:
+        topics += topics_of(load_robot(arguments.robot), namespace)
+    if arguments.all == bool(topics):
+        raise ValueError("name the topics to record, or give --robot or --all")
+    return topics or None
 
 
 def _announce(topic: str, type_name: str) -> None:

@@ -74,6 +74,7 @@ class NodeHealth:
         transport: why the middleware's transport is not the one that was asked for, or empty.
         late_limits: late snapshots in a row that are a WARN, and an ERROR.
         deadline: seconds after which a snapshot is late.
+        robot: name of the robot whose file it was started with, or empty.
     """
 
     state: str
@@ -81,6 +82,7 @@ class NodeHealth:
     transport: str
     late_limits: tuple[int, int]
     deadline: float
+    robot: str = ""
 
 
 @dataclass(frozen=True)
@@ -144,6 +146,7 @@ class HealthReport:
             "latency_ms": 1000 * progress.latency,
             "frames": progress.snapshots,
             "failures": progress.failures,
+            "robot": node.robot,
             "model": pipeline.model,
             "device": pipeline.device,
             "sensor_health": "calibrated" if pipeline.calibrated else NOT_CALIBRATED,

@@ -38,8 +38,8 @@ from smvae_ros.node.slow_service import SlowService
 from smvae_ros.node.tare import measure_zeros
 from smvae_ros.node.throttle import Throttle
 from smvae_ros.node.transport import transport_problem
-from smvae_ros.parameters.configuration import with_absolute_topics
-from smvae_ros.parameters.names import NODE_NAME
+from smvae_ros.parameters.configuration import describe_unused
+from smvae_ros.parameters.names import NODE_NAME, with_absolute_topics
 from smvae_ros.parameters.node_parameters import NodeParameters
 from smvae_ros.sensors.still_second import Stillness
 
@@ -153,8 +153,10 @@ class PerceptionNode(GuardedCallbacks, LifecycleNode):
         parameters.declare_modalities(modalities.values())
         if parameters.problem:
             raise ValueError(parameters.problem)
-        if unknown := parameters.describe_unknown(modalities):
-            self.get_logger().warning(unknown)
+        robot = parameters.robot
+        unused = describe_unused(robot, modalities) if robot else ""
+        for warning in filter(None, (parameters.describe_unknown(modalities), unused)):
+            self.get_logger().warning(warning)
         values = with_absolute_topics(parameters.values, self.get_fully_qualified_name())
         self._pipeline = Pipeline(self, inference, values, self._warn, self._debug)
         self.get_logger().info(
@@ -177,6 +179,7 @@ class PerceptionNode(GuardedCallbacks, LifecycleNode):
             CheckpointError: where the checkpoint cannot be used.
             DeviceError: where device, precision or runtime is not available.
             ValueError: where the checkpoint does not lie in the model folder.
+            RobotError: where it was trained on other readings than those of the robot file.
         """
         parameters = self._settings
         torch.set_num_threads(parameters["cpu_threads"])
@@ -184,6 +187,8 @@ class PerceptionNode(GuardedCallbacks, LifecycleNode):
         inference = Inference.load(
             path, parameters["device"], parameters["precision"], parameters["runtime"]
         )
+        if parameters.robot is not None:
+            parameters.robot.check(inference.modalities)
         if advice := precision_advice(parameters["precision"], inference.device):
             self.get_logger().warning(advice)
         inference.warm_up()
@@ -279,6 +284,7 @@ class PerceptionNode(GuardedCallbacks, LifecycleNode):
                 self._transport_problem,
                 (self._settings["late_warn"], self._settings["late_error"]),
                 self._settings["deadline_ms"] / 1000,
+                self._settings.robot.name if self._settings.robot else "",
             ),
             PipelineHealth() if pipeline is None else pipeline.report(now),
             now,
@@ -303,10 +309,8 @@ def _differences(old: dict[str, Any], new: dict[str, Any]) -> str:
     """In words, what keeps a model from taking the place of another; empty if nothing does."""
     if list(old) != list(new):
         return f"the modalities {', '.join(new)} instead of {', '.join(old)}"
-    parts = []
-    for name, modality in old.items():
-        for field in {**modality.preparation, **new[name].preparation}:
-            before, after = getattr(modality, field), getattr(new[name], field)
-            if before != after:
-                parts.append(f"{name}.{field} {after} instead of {before}")
-    return ", ".join(parts)
+    return ", ".join(
+        f"{name}.{field} {after} instead of {before}"
+        for name, modality in old.items()
+        for field, (before, after) in modality.differences(new[name]).items()
+    )

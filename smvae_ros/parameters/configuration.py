@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 from argparse import ArgumentParser
 from collections.abc import Iterable, Mapping
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +19,10 @@ from smvae_core.robot import Robot
 from smvae_ros.bundled import parameters_path
 from smvae_ros.messages import adapter
 from smvae_ros.parameters.declarations import NODE_PARAMETERS, modality_parameters
-from smvae_ros.parameters.names import NODE_NAME, absolute_topic, full_name
+from smvae_ros.parameters.names import NODE_NAME, full_name, with_absolute_topics
 from smvae_ros.parameters.parameters_file import namespaces, read_parameters
+from smvae_ros.parameters.robot_values import load_robot, robot_defaults
+from smvae_ros.parameters.unknown import describe_unknown
 from smvae_ros.sensors.correction import NO_ROTATION, NO_ZERO
 from smvae_ros.sensors.settings import BufferSettings, SensorSettings
 from smvae_ros.sensors.topic_inputs import TopicInput
@@ -100,7 +101,6 @@ def add_parameters_options(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--params",
         type=Path,
-        default=parameters_path(),
         metavar="YAML",
         help="the node's parameters file, which names topics; what it does not give is as in the "
         "default one (config/perception.yaml)",
@@ -114,36 +114,47 @@ def add_parameters_options(parser: ArgumentParser) -> None:
 
 
 def read_values(
-    path: Path, modalities: Iterable[Modality], namespace: str | None = None
+    path: Path | None,
+    modalities: Iterable[Modality],
+    namespace: str | None = None,
+    robot: str | None = None,
 ) -> dict[str, Any]:
     """Values of all parameters that the node would have with this parameters file, which lies over
-    config/perception.yaml as in perception.launch.py. Names of topics are absolute.
+    the robot file, or else over config/perception.yaml, as in perception.launch.py. Names of topics
+    are absolute.
 
     Logs a warning that names what is of no use.
 
     Args:
-        path: YAML as ROS 2 reads it, see :mod:`smvae_ros.parameters.parameters_file`.
+        path: YAML as ROS 2 reads it, see :mod:`smvae_ros.parameters.parameters_file`; None for what
+            lies under it alone.
         modalities: of the model.
         namespace: of the node; by default the one for which the file has a section of the node, and
             where it has none, the root.
+        robot: see :func:`smvae_ros.parameters.robot_values.load_robot`.
 
     Raises:
         ValueError: for a file that is none, or not for this node, or a value that the node would
-            refuse.
+            refuse; for a robot file that cannot be used, or that the model does not fit.
     """
+    named = {modality.name: modality for modality in modalities}
+    files = [path] if path else []
     if namespace is None:
-        namespace = _only_namespace(path)
+        namespace = _only_namespace(path) if path else ""
     node = full_name(namespace)
-    names: list[str] = []
     declarations = {declaration.name: declaration for declaration in NODE_PARAMETERS}
-    for modality in modalities:
-        names.append(modality.name)
-        for declaration in modality_parameters(modality.name, modality.kind):
+    for name, modality in named.items():
+        for declaration in modality_parameters(name, modality.kind):
             declarations[declaration.name] = declaration
-    unknown = read_parameters([path], node).keys() - declarations.keys() - _OF_EVERY_NODE
-    if path != parameters_path() and (text := describe_unknown(unknown, declarations, names)):
+    given = read_parameters(files, node)
+    unknown = given.keys() - declarations.keys() - _OF_EVERY_NODE
+    standard = parameters_path()
+    if path != standard and (text := describe_unknown(unknown, declarations, named)):
         log.warning("%s: %s", path, text)
-    given = read_parameters([parameters_path(), path], node)
+    if robot:
+        given = {**_values_of_robot(robot, named), **given}
+    else:
+        given = read_parameters([standard, *files], node)
     values = {}
     for name, declaration in declarations.items():
         value = declaration.converted(given.get(name, declaration.default))
@@ -153,74 +164,20 @@ def read_values(
     return with_absolute_topics(values, node)
 
 
-def robot_values(robot: Robot, namespace: str = "") -> dict[str, Any]:
-    """Values of all parameters that the node would have with this robot file alone. Names of topics
-    are absolute.
-
-    Raises:
-        ValueError: where it gives a parameter that there is none of, or a value that the node would
-            refuse.
-    """
-    declarations = {declaration.name: declaration for declaration in NODE_PARAMETERS}
-    for modality in robot.modalities:
-        for declaration in modality_parameters(modality.name, modality.kind):
-            declarations[declaration.name] = declaration
-    given = robot.parameters()
-    if text := describe_unknown(given.keys() - declarations.keys(), declarations, robot.sensors):
-        raise ValueError(f"robot {robot.name}: {text}")
-    values = {}
-    for name, declaration in declarations.items():
-        value = declaration.converted(given.get(name, declaration.default))
-        if problem := declaration.problem(value):
-            raise ValueError(f"robot {robot.name}: {name} {problem}, but is {value!r}")
-        values[name] = value
-    return with_absolute_topics(values, full_name(namespace))
-
-
-def with_absolute_topics(values: Mapping[str, Any], node: str) -> dict[str, Any]:
-    """The parameters' values with the topics among them as the node of that full name sees them."""
-    return {
-        name: absolute_topic(value, node) if name.endswith((".topic", "_topic")) else value
-        for name, value in values.items()
-    }
-
-
-def describe_unknown(
-    unknown: Iterable[str], known: Iterable[str], modalities: Iterable[str]
-) -> str:
-    """In words, which parameters of a file are of no use, each with the name that is nearest to it;
-    empty where there are none.
-
-    Args:
-        unknown: their names.
-        known: names of the parameters that there are.
-        modalities: that there are.
-    """
-    known, words = list(known), []
-    for name in sorted(unknown):
-        if name.startswith("qos_overrides."):
-            continue
-        nearest = _nearest(name, known)
-        words.append(f"{name} (did you mean {nearest}?)" if nearest else name)
-    if not words:
+def describe_unused(robot: Robot, modalities: Iterable[str]) -> str:
+    """In words, which modalities of a robot a model of these does not have; empty for none."""
+    unused = robot.unused(modalities)
+    if not unused:
         return ""
-    return (
-        f"no use for the parameters {', '.join(words)}: misspelt, or of a modality that is not "
-        f"there; there are {', '.join(modalities)}"
-    )
+    return f"the model does not have {', '.join(unused)} of the robot {robot.name}: not used"
 
 
-def _nearest(name: str, known: Iterable[str]) -> str:
-    """The parameter that is meant: a similar setting of that modality, or that setting of a similar
-    modality; empty where there is none."""
-    modality, _, setting = name.rpartition(".")
-    parts = {other: other.rpartition(".") for other in known}
-    settings = {last: other for other, (first, _, last) in parts.items() if first == modality}
-    modalities = {first: other for other, (first, _, last) in parts.items() if last == setting}
-    for part, choices in ((setting, settings), (modality, modalities)):
-        if found := get_close_matches(part, choices, 1, 0.7):
-            return choices[found[0]]
-    return ""
+def _values_of_robot(robot: str, modalities: Mapping[str, Modality]) -> dict[str, Any]:
+    found = load_robot(robot)
+    found.check(modalities)
+    if text := describe_unused(found, modalities):
+        log.warning(text)
+    return robot_defaults(found, modalities)
 
 
 def _only_namespace(path: Path) -> str:

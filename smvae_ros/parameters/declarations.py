@@ -17,8 +17,7 @@ from enum import Enum
 from typing import Any
 
 from smvae_core.health.hysteresis import Thresholds
-from smvae_core.inference.inference import PRECISIONS
-from smvae_core.inference.runtimes import AUTO, RUNTIMES
+from smvae_core.inference.choices import AUTO, PRECISIONS, RUNTIMES
 from smvae_core.modalities import Kind
 from smvae_core.plausibility import LARGEST
 from smvae_ros.messages import ADAPTERS, full_type_name
@@ -177,7 +176,17 @@ _POSITIVE_RATE = (0.01, 10_000.0)  # Hz
 _COUNT = (1, 1_000_000)
 _SCORE = (0.5, 1000.0)
 
+ROBOT = Declaration(
+    "robot",
+    "",
+    "Robot file (docs/reference/robot_file.md), or the name of one of config/robots: gives the "
+    "parameters that nothing else gives, and says how the readings of each modality are prepared, "
+    "which the checkpoint has to agree with.",
+    check=_at_most(MAXIMUM_PATH),
+    changes=Changes.AT_START,
+)
 NODE_PARAMETERS = (
+    ROBOT,
     Declaration(
         "autostart",
         True,
@@ -213,7 +222,7 @@ NODE_PARAMETERS = (
         "float32",
         "float32, or bfloat16/float16 through autocast. A CPU only with instructions for bfloat16 "
         "gains by it, and none has float16.",
-        choices=tuple(PRECISIONS),
+        choices=PRECISIONS,
         changes=Changes.UNCONFIGURED,
     ),
     Declaration(

@@ -3,6 +3,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 NODE_NAME = "smvae_perception"
 
 
@@ -21,3 +24,11 @@ def absolute_topic(topic: str, node: str) -> str:
     if not topic or topic.startswith("/"):
         return topic
     return f"{node.rpartition('/')[0]}/{topic}"
+
+
+def with_absolute_topics(values: Mapping[str, Any], node: str) -> dict[str, Any]:
+    """The parameters' values with the topics among them as the node of that full name sees them."""
+    return {
+        name: absolute_topic(value, node) if name.endswith((".topic", "_topic")) else value
+        for name, value in values.items()
+    }

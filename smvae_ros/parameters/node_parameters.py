@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import Any
 
 from rcl_interfaces.msg import (
@@ -17,15 +17,18 @@ from rclpy.node import Node
 from rclpy.parameter import Parameter
 
 from smvae_core.modalities import Modality
+from smvae_core.robot import Robot, RobotError
 from smvae_ros.bundled import parameters_path
-from smvae_ros.parameters.configuration import describe_unknown
 from smvae_ros.parameters.declarations import (
     NODE_PARAMETERS,
+    ROBOT,
     Changes,
     Declaration,
     modality_parameters,
 )
 from smvae_ros.parameters.parameters_file import read_parameters
+from smvae_ros.parameters.robot_values import load_robot, robot_defaults
+from smvae_ros.parameters.unknown import describe_unknown
 
 
 def make_descriptor(declaration: Declaration) -> ParameterDescriptor:
@@ -64,6 +67,9 @@ class NodeParameters:
         is_configured: whether the parameters that decide about subscriptions and model are in use.
         apply: called with the new values of all parameters before they are accepted; raises
             ValueError to refuse them.
+
+    Attributes:
+        robot: that of the robot file, whose values are the defaults; None without such a file.
     """
 
     def __init__(
@@ -79,7 +85,10 @@ class NodeParameters:
         self._values: dict[str, Any] = {}
         self._problems: dict[str, str] = {}
         self._changing = threading.RLock()  # ~/tare sets some from a thread of its own
+        self.robot: Robot | None = None
         node.add_on_set_parameters_callback(self._on_set)
+        self._declare([ROBOT])
+        self._load_robot()
         self._declare(NODE_PARAMETERS)
 
     def __getitem__(self, name: str) -> Any:
@@ -92,24 +101,25 @@ class NodeParameters:
 
     def declare_modalities(self, modalities: Iterable[Modality]) -> None:
         """Declares what can be set for these modalities, and takes back what is of no other use."""
+        kinds = {modality.name: modality.kind for modality in modalities}
         wanted = {
             declaration.name: declaration
-            for modality in modalities
-            for declaration in modality_parameters(modality.name, modality.kind)
+            for modality, kind in kinds.items()
+            for declaration in modality_parameters(modality, kind)
         }
         for name in [name for name in self._declarations if "." in name and name not in wanted]:
             self._node.undeclare_parameter(name)
             for table in (self._declarations, self._values, self._problems):
                 table.pop(name, None)
-        self._declare(d for name, d in wanted.items() if name not in self._declarations)
+        self._declare(wanted.values(), kinds)
 
     def describe_unknown(self, modalities: Iterable[str]) -> str:
         """In words, which parameters of the parameters file have no use with this model: misspelt
         ones, and those of a modality that it does not have. Those that config/perception.yaml gives
-        as they are, are not told: launch lays every file over it."""
+        as they are, are not told: launch lays every file over it, unless there is a robot file."""
         node = self._node
         unknown = {name for name in self._overrides if not node.has_parameter(name)}
-        if unknown:
+        if unknown and self.robot is None:
             standard = read_parameters([parameters_path()], node.get_fully_qualified_name())
             unknown = {n for n in unknown if standard.get(n) != _plain(self._overrides[n].value)}
         return describe_unknown(unknown, self._declarations, modalities)
@@ -124,11 +134,26 @@ class NodeParameters:
         # rclpy offers no public way to see what a parameters file holds before it is declared.
         return self._node._parameter_overrides
 
-    def _declare(self, declarations: Iterable[Declaration]) -> None:
+    def _load_robot(self) -> None:
+        if not self["robot"]:
+            return
+        try:
+            self.robot = load_robot(self["robot"])
+        except RobotError as error:
+            self._problems["robot"] = f"{error}; correct it, and start the node again"
+
+    def _declare(
+        self, declarations: Iterable[Declaration], modalities: Collection[str] = ()
+    ) -> None:
+        """Declares those that are not yet; the modalities are those of the model."""
+        defaults = robot_defaults(self.robot, modalities) if self.robot else {}
         for declaration in declarations:
             name = declaration.name
+            if name in self._declarations:
+                continue
             self._declarations[name] = declaration
-            value, problem = declaration.default, None
+            value = declaration.converted(defaults.get(name, declaration.default))
+            problem = None
             if name in self._overrides:
                 value, problem = self._started_with(declaration, self._overrides[name].value)
             if problem is not None:

@@ -49,8 +49,11 @@ def test_latents_of_logs_are_those_of_inference(tmp_path: Path) -> None:
             )
 
 
-def test_latents_of_the_bundled_bag_are_those_of_the_nodes_frames(tmp_path: Path) -> None:
-    found = encoded(model_path(), bag_path(), "--output", tmp_path / "latents.npz")
+@pytest.mark.parametrize("options", [(), ("--robot", "insertion")])
+def test_latents_of_the_bundled_bag_are_those_of_the_nodes_frames(
+    options: tuple[str, ...], tmp_path: Path
+) -> None:
+    found = encoded(model_path(), bag_path(), "--output", tmp_path / "latents.npz", *options)
     inference = Inference.load(model_path())
     values = read_values(parameters_path(), inference.modalities.values())
     frames = encode_bag(bag_path(), inference, values)

@@ -186,6 +186,20 @@ def test_interrupting_a_recording_twice(bag, tmp_path, environment):
         assert copy.topics["/wrench"] == original.topics["/wrench"]
 
 
+def test_recording_the_topics_of_a_robot(bag, tmp_path, environment):
+    robot = tmp_path / "robot.yaml"
+    robot.write_text("modalities: {force: {kind: vector, shape: [6], ros: {topic: wrench}}}\n")
+    record_replay(
+        bag,
+        tmp_path / "copy",
+        environment,
+        "--wait-for-subscribers",
+        topics=("--robot", str(robot)),
+    )
+    with BagReader(tmp_path / "copy") as copy:
+        assert list(copy.topics) == ["/wrench"]
+
+
 def test_recording_for_a_time_without_anything_to_record(tmp_path, environment):
     arguments = (str(tmp_path / "copy"), "/nothing", "--duration", "0.5")
     with start("smvae_ros.cli.record", *arguments, env=environment) as record:
@@ -198,7 +212,8 @@ def test_recording_for_a_time_without_anything_to_record(tmp_path, environment):
 def test_what_is_refused(bag, tmp_path, environment):
     for module, arguments, complaint in (
         ("record", (str(bag), "--all"), "exists already; choose another name"),
-        ("record", (str(tmp_path / "new"),), "name the topics to record, or give --all"),
+        ("record", (str(tmp_path / "new"),), "name the topics to record, or give --robot or --all"),
+        ("record", (str(tmp_path / "new"), "--robot", "g2"), "no robot 'g2'"),
         ("record", (str(tmp_path / "new"), "/a", "--outputs"), "--outputs goes with --all"),
         ("replay", (str(tmp_path / "none"),), "there is no bag"),
         ("replay", (str(bag), "--topics", "/no*"), r"has no topic /no\*; it has /camera/image"),

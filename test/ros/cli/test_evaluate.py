@@ -183,6 +183,28 @@ def test_a_bag_with_none_of_the_topics_names_those_it_has(tmp_path: Path, checkp
         encode_bag(bag, inference, values)
 
 
+def test_a_robot_file_says_which_topics_of_a_bag_are_read(
+    tmp_path: Path, checkpoint: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bag = write_small_bag(tmp_path / "bag", 20, namespace="/arm_1")
+    robot, output = tmp_path / "robot.yaml", tmp_path / "evaluation.json"
+    robot.write_text(
+        "modalities:\n"
+        "  rgb: {kind: image, shape: [3, 16, 16], ros: {topic: camera/color/image_raw}}\n"
+        "  action:\n    kind: vector\n    shape: [4]\n"
+        "    ros: {topic: action, type: geometry_msgs/msg/TwistStamped}\n"
+    )
+    arguments = [str(bag), "--checkpoint", str(checkpoint), "--robot", str(robot)]
+    assert main([*arguments, "--namespace", "arm_1", "--output", str(output)]) == 0
+    found = json.loads(output.read_text())["bags"][str(bag)]["live_subsets"]
+    assert set(found) <= {"rgb", "action", "rgb+action"}
+    assert "rgb+action" in found
+    capsys.readouterr()
+    robot.write_text(robot.read_text().replace("16, 16", "8, 8"))
+    assert main(arguments) == 1
+    assert "rgb.shape is (3, 16, 16) there, but (3, 8, 8) in" in capsys.readouterr().err
+
+
 def test_errors_of_every_subset_go_into_the_report(
     bag: Path, checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

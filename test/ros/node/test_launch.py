@@ -123,6 +123,55 @@ def test_in_a_namespace_with_a_partial_parameters_file_and_a_transport_of_its_ow
         end(process)
 
 
+def test_a_robot_file_takes_the_place_of_the_packages_parameters(
+    domain: int, tmp_path: Path
+) -> None:
+    robot = tmp_path / "blind.yaml"
+    robot.write_text(
+        "ros: {max_rate: 25}\n"
+        "modalities:\n  proprio:\n    kind: vector\n    shape: [8]\n"
+        "    ros:\n      topic: joint_states\n      type: sensor_msgs/msg/JointState\n"
+        '      joints: ["x", "y", "z", "yaw"]\n'
+    )
+    params_file = tmp_path / "mine.yaml"
+    params_file.write_text("/**:\n  ros__parameters:\n    idle_rate: 2.0\n")
+    words = [f"robot:={robot}", f"checkpoint:={save_small_checkpoint(tmp_path / 'model')}"]
+    with (
+        launch("perception.launch.py", *words, f"params_file:={params_file}") as process,
+        closing(Robot(domain)) as other,
+    ):
+        process.wait_for_line("subscribed to /joint_states$", timeout=120)
+        process.wait_for_line("active", timeout=60)
+        assert other.get("max_rate") == 25.0
+        assert other.get("idle_rate") == 2.0
+        assert other.get("camera_info_topic") == ""
+        other.run_until_subset(("proprio",), observations(), published=ALL)
+        assert "no use for" not in process.text
+        end(process)
+
+
+@pytest.mark.parametrize(
+    ("robot", "reason"),
+    [
+        ("g2", "no robot 'g2': name a file, or one of "),
+        ("ros: {max_raet: 5}", r"no parameter max_raet \(did you mean max_rate\?\)"),
+        ("frame_id: base", "unknown 'frame_id'; "),
+    ],
+)
+def test_a_robot_file_of_no_use_is_an_error_before_the_node_starts(
+    domain: int, tmp_path: Path, robot: str, reason: str
+) -> None:
+    if robot != "g2":
+        path = tmp_path / "robot.yaml"
+        path.write_text(f"{robot}\nmodalities: {{a: {{kind: vector, shape: [1]}}}}\n")
+        robot = str(path)
+    with launch("perception.launch.py", f"robot:={robot}") as process:
+        process.wait_for_line(reason, timeout=60)
+        assert process.finish(60) == 1
+        assert "process started" not in process.text
+        assert "Traceback" not in process.text
+
+
 @pytest.mark.parametrize("source", ["bag", "simulation"])
 def test_the_demo_in_a_namespace_is_heard_there_alone(domain: int, source: str) -> None:
     if source == "simulation" and find_spec("mujoco") is None:

@@ -1,0 +1,6 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
+"""Choices for a model at work, by name; without PyTorch, so that a launch file can ask."""
+
+PRECISIONS = ("float32", "bfloat16", "float16")
+RUNTIMES = ("eager", "matrix", "compiled", "cuda_graphs")
+AUTO = "auto"  # of the runtimes: matrix where it is possible, else eager
