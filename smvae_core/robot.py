@@ -35,6 +35,8 @@ from smvae_core.modalities import Modality, check_names
 # Fields of a modality that the file gives: those that decide how a reading is prepared, and the
 # likelihood, which a sensor's nature decides.
 MODALITY_FIELDS = ("kind", "shape", "rate", "minimum", "maximum", "aspect", "likelihood")
+SENSOR_FIELDS = (*MODALITY_FIELDS, "key", "columns", "unit", "ros")
+ROBOT_FIELDS = ("name", "rate", "episodes", "ros", "modalities")
 
 
 class RobotError(ValueError):
@@ -138,7 +140,7 @@ def read_robot(path: Path) -> Robot:
     """Reads a robot file.
 
     The parameters under ``ros`` are not looked at here:
-    :func:`smvae_ros.parameters.configuration.read_values` knows them.
+    :func:`smvae_ros.parameters.robot_values.load_robot` knows them.
 
     Raises:
         RobotError: for a file that is none, and for fields that are unknown, missing or wrong.
@@ -150,7 +152,7 @@ def read_robot(path: Path) -> Robot:
     except OSError as error:
         raise RobotError(f"cannot read the robot file {path}: {error.strerror}") from error
     top = _mapping(document, f"{path}")
-    _check_known(top, ("name", "rate", "episodes", "ros", "modalities"), f"{path}")
+    _check_known(top, ROBOT_FIELDS, f"{path}")
     sensors = {
         str(name): _sensor(str(name), entry, f"{path}: modalities.{name}")
         for name, entry in _mapping(top.get("modalities"), f"{path}: modalities").items()
@@ -172,7 +174,7 @@ def read_robot(path: Path) -> Robot:
 
 def _sensor(name: str, entry: Any, place: str) -> Sensor:
     values = _mapping(entry, place)
-    _check_known(values, (*MODALITY_FIELDS, "key", "columns", "unit", "ros"), place)
+    _check_known(values, SENSOR_FIELDS, place)
     for needed in ("kind", "shape"):
         if needed not in values:
             raise RobotError(f"{place}: {needed} is missing")

@@ -27,9 +27,8 @@ from smvae_core.data.logs.cache_folder import CacheError
 from smvae_core.data.logs.conversion import ConversionReport, convert
 from smvae_core.data.logs.recording import Problem
 from smvae_core.data.logs.validation import validate_log
-from smvae_core.robot import read_robot
-from smvae_ros.bundled import robot_path
 from smvae_ros.cli.programs import interruptible, number, parser_of
+from smvae_ros.parameters.robot_values import load_robot
 from training.recordings import open_recording
 
 _LISTED = 10  # files named in the summary
@@ -144,7 +143,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             if options.validate_only:
                 return validate(options.paths[0])
             started = time.perf_counter()
-            robot = read_robot(robot_path(options.robot))
+            robot = load_robot(options.robot)
             if options.image_size is not None:
                 robot = robot.with_image_size(options.image_size)
             recording = open_recording(sources, robot)

@@ -16,8 +16,9 @@ from typing import Any
 import yaml
 
 from smvae_core.modalities import Kind
-from smvae_core.robot import MODALITY_FIELDS, Robot, Sensor, read_robot
-from smvae_ros.bundled import robot_path, training_path
+from smvae_core.robot import MODALITY_FIELDS, Robot, Sensor
+from smvae_ros.bundled import training_path
+from smvae_ros.parameters.robot_values import load_robot
 
 _IMAGE = {"name": "convolution", "widths": [16, 32, 64, 128]}
 _SERIES = {"name": "temporal_convolution", "widths": [32, 64, 64]}
@@ -39,7 +40,6 @@ def with_robot(arguments: Sequence[str]) -> list[str]:
     Raises:
         ValueError: where the robot file or a configuration cannot be read, or they contradict each
             other.
-        FileNotFoundError: where there is no such robot.
     """
     parser = ArgumentParser(add_help=False, allow_abbrev=False)
     parser.add_argument("--robot")
@@ -47,7 +47,7 @@ def with_robot(arguments: Sequence[str]) -> list[str]:
     options, rest = parser.parse_known_args(list(arguments))
     if options.robot is None:
         return list(arguments)
-    robot = read_robot(robot_path(options.robot))
+    robot = load_robot(options.robot)
     configuration: dict[str, Any] = {}
     for path in options.config or [training_path("robot")]:
         _lay_over(configuration, _read(Path(path)))
