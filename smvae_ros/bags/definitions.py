@@ -10,11 +10,11 @@ from rosbags.typesys import Stores, get_types_from_idl, get_types_from_msg, get_
 from rosbags.typesys.store import Typestore
 
 from smvae_ros.bags.storage import Definition
+from smvae_ros.messages.definitions import stored_definition
 from smvae_ros.messages.types import (
     bag_typestore,
     define_for_bags,
     full_type_name,
-    message_types_in,
 )
 
 log = logging.getLogger(__name__)
@@ -87,28 +87,9 @@ def _parse(type_name: str, definition: Definition) -> Typestore:
         store.register(get_types_from_msg(definition.text, type_name))
     else:
         raise ValueError(f"it is written in {definition.encoding!r}")
-    field_names(store, type_name)
+    stored_definition(store, type_name)
     store.get_msgdef(type_name)
     return store
-
-
-def field_names(store: Typestore, type_name: str) -> dict[str, list[str]]:
-    """Names of the fields of a type and of all it is made of: type → names.
-
-    Raises:
-        ValueError: where the store lacks one of the types.
-    """
-    wanted, found = [type_name], {}
-    while wanted:
-        name = wanted.pop()
-        if name in found:
-            continue
-        if name not in store.fielddefs:
-            raise ValueError(f"it lacks {name}")
-        fields = store.fielddefs[name][1]
-        found[name] = [field for field, _ in fields]
-        wanted += [part for _, kind in fields for part in message_types_in(kind)]
-    return found
 
 
 def _idl_parts(text: str) -> list[str]:

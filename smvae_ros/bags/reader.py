@@ -16,11 +16,12 @@ from rosbags.typesys.store import Typestore
 
 from smvae_core.words import counted
 from smvae_ros.bags.compression import as_cdr
-from smvae_ros.bags.definitions import field_names, make_typestore
+from smvae_ros.bags.definitions import make_typestore
 from smvae_ros.bags.errors import BagError, BagFileError
 from smvae_ros.bags.files import find_bag, open_storage
 from smvae_ros.bags.storage import Channel, Part, merge
 from smvae_ros.bags.topics import Topic, group_topics
+from smvae_ros.messages.definitions import Definition, known_definition, stored_definition
 from smvae_ros.messages.fields import MessageError
 from smvae_ros.messages.serialised import NANOSECONDS
 from smvae_ros.messages.types import deserialise
@@ -245,13 +246,13 @@ class BagReader:
             raise store
         return store
 
-    def fields(self, type_name: str) -> dict[str, list[str]]:
-        """Names of the fields of a type and of all it is made of, by the definition in the bag.
-
-        Raises:
-            ValueError: where the definition is unknown.
-        """
-        return field_names(self._typestore(type_name), type_name)
+    def definition(self, type_name: str) -> Definition | None:
+        """The definition in the bag of a type, if it has one, else the one that is known here; None
+        where there is none."""
+        try:
+            return stored_definition(self._typestore(type_name), type_name)
+        except ValueError:
+            return known_definition(type_name)
 
     def close(self) -> None:
         """Closes the bag's files."""

@@ -164,11 +164,9 @@ class Replayer:
 
     def _check_fields(self, type_name: str) -> None:
         """Raises ValueError where the bag defines a type otherwise than it is installed here."""
-        try:
-            fields = self._reader.fields(type_name)
-        except ValueError:
-            return  # known here only; the messages are published as they are
-        for name, names in fields.items():
+        definition = self._reader.definition(type_name) or {}
+        for name, fields in definition.items():
+            names = [field.name for field in fields]
             installed = list(installed_types(name).get_fields_and_field_types())
             if installed and names != installed:
                 raise ValueError(

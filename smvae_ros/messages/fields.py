@@ -6,7 +6,7 @@ from __future__ import annotations
 import array as standard_array
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
@@ -67,14 +67,31 @@ class Adapter(ABC):
         type_name: for example ``sensor_msgs/msg/Image``.
         kinds: the kinds of modality that the type can carry.
         has_header: whether the message begins with a std_msgs/Header.
-        values: number of float64 that are all of the message beside its header; 0 where it is
-            otherwise. Such messages are read without deserialising them, at 1 kHz.
+        values: number of float64 with which the message begins after its header, if they are all
+            that is read of it; 0 where it is otherwise. Such messages are read without
+            deserialising them, at 1 kHz.
     """
 
     type_name: str
     kinds: ClassVar[Collection[str]]
     has_header: bool = True
-    values: ClassVar[int] = 0
+    values: int = 0
+
+    def check(self, modality: Modality, joint_names: Sequence[str]) -> None:
+        """Raises MessageError where messages of this type cannot be readings of a modality, as far
+        as that is known before there are any.
+
+        Args:
+            modality: what the messages shall be readings of.
+            joint_names: for JointState, the joints in the model's order.
+        """
+        self._check_kind(modality)
+
+    @property
+    def for_predictions(self) -> Adapter:
+        """The adapter of the type in which predictions are published: this one, unless messages of
+        its type cannot carry them."""
+        return self
 
     def to_array(
         self,
@@ -210,7 +227,8 @@ def make_message(types: Types, type_name: str, **fields: Any) -> Any:
             contiguous = np.ascontiguousarray(value, dtype=kept.typecode)
             kept.frombytes(contiguous.data.cast("B"))
         else:
-            setattr(message, name, value)
+            of_bool = isinstance(kept, list) and isinstance(value, np.ndarray)
+            setattr(message, name, value.tolist() if of_bool else value)
     return message
 
 
@@ -227,8 +245,15 @@ def make_header(types: Types, nanoseconds: int, frame: str) -> Any:
     )
 
 
-def plausible_vector(values: Sequence[float], options: Options, what: str) -> np.ndarray:
+def plausible_vector(
+    values: Sequence[float], options: Options, name: Callable[[int], str]
+) -> np.ndarray:
     """``values`` times ``options.scale`` as float32.
+
+    Args:
+        values: of a message.
+        options: of the topic.
+        name: of the value at a place, for an error.
 
     Raises:
         MessageError: for NaN and infinite values, and those that no sensor measures.
@@ -236,9 +261,14 @@ def plausible_vector(values: Sequence[float], options: Options, what: str) -> np
     scale, largest = options.scale, options.largest
     scaled = [float(value) * scale for value in values]
     if not all(-largest <= value <= largest for value in scaled):
-        if not all(math.isfinite(value) for value in scaled):
-            raise MessageError(f"{what} has NaN or infinite values; check the sensor or its driver")
-        raise MessageError(describe_implausible(what, max(scaled, key=abs), largest))
+        bad = [place for place, value in enumerate(scaled) if not math.isfinite(value)]
+        if bad:
+            others = f" and {len(bad) - 1} more" if len(bad) > 1 else ""
+            raise MessageError(
+                f"{name(bad[0])}{others} has NaN or infinite values; check the sensor or its driver"
+            )
+        worst = max(range(len(scaled)), key=lambda place: abs(scaled[place]))
+        raise MessageError(describe_implausible(name(worst), scaled[worst], largest))
     return np.array(scaled, dtype=np.float32)
 
 

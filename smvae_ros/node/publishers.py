@@ -74,7 +74,9 @@ class Publishers:
         self.frame_id = self.camera_frame = ""
         self._images = [n for n, s in inputs.items() if s.modality.kind in _IMAGE_KINDS]
         self._adapters = {
-            name: adapter("sensor_msgs/msg/Image") if name in self._images else topic_input.adapter
+            name: adapter("sensor_msgs/msg/Image")
+            if name in self._images
+            else topic_input.adapter.for_predictions
             for name, topic_input in inputs.items()
         }
         self._publishers: list[Publisher] = []

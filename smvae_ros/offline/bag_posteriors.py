@@ -112,8 +112,8 @@ def encode_bag(
         BagError: where the bag cannot be read, or holds none of the configured topics.
     """
     modalities = inference.modalities
-    sources = make_topic_inputs(modalities, values, inference.frame_ids)
     with BagReader(path) as reader:
+        sources = make_topic_inputs(modalities, values, inference.frame_ids, reader.definition)
         missing = missing_sources(reader, sources)
         for name, source in missing.items():
             log.warning("%s has no topic %s, so there is no %s", path, source.topic, name)
@@ -185,10 +185,10 @@ def recorded_modalities(
     Raises:
         BagError: where a bag cannot be read, or holds none of the configured topics.
     """
-    sources = make_topic_inputs(inference.modalities, values)
     found: set[str] = set()
     for path in paths:
         with BagReader(path) as reader:
+            sources = make_topic_inputs(inference.modalities, values, definitions=reader.definition)
             found |= sources.keys() - missing_sources(reader, sources).keys()
     return tuple(name for name in inference.modalities if name in found)
 

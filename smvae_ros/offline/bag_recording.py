@@ -31,7 +31,8 @@ from smvae_core.preprocessing import prepare
 from smvae_core.words import counted
 from smvae_ros.bags import BagError, BagReader
 from smvae_ros.bags.files import find_bag, storage_files
-from smvae_ros.messages import ForeignMessage
+from smvae_ros.messages import ForeignMessage, MessageError
+from smvae_ros.messages.definitions import known_definition
 from smvae_ros.offline.bag_topics import missing_sources, read_messages
 from smvae_ros.offline.grid import Grid
 from smvae_ros.offline.step_sampler import LogStep, StepSampler
@@ -72,7 +73,8 @@ class BagRecording(Recording):
         self.folder = Path(os.path.commonpath([path.resolve().parent for path in paths]))
         self._modalities = {modality.name: modality for modality in modalities}
         self._values, self._rate = values, rate
-        self._inputs = make_topic_inputs(self._modalities, values)
+        # What can be said without a bag, which may define types that are not known here.
+        make_topic_inputs(self._modalities, values, definitions=known_definition)
 
     def files(self) -> list[list[Any]]:
         """The bags' storage files."""
@@ -151,8 +153,14 @@ class BagRecording(Recording):
 
     def _used(self, reader: BagReader) -> dict[str, TopicInput]:
         """The inputs whose topics the bag has."""
-        missing = missing_sources(reader, self._inputs)
-        return {name: i for name, i in self._inputs.items() if name not in missing}
+        try:
+            inputs = make_topic_inputs(
+                self._modalities, self._values, definitions=reader.definition
+            )
+        except MessageError as error:
+            raise BagError(f"{reader.path}: {error}") from error
+        missing = missing_sources(reader, inputs)
+        return {name: i for name, i in inputs.items() if name not in missing}
 
     def _leader(self, inputs: Mapping[str, TopicInput]) -> str:
         trigger = self._values["trigger"]

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 
 from smvae_ros.bags import BagError, BagReader
-from smvae_ros.messages import ADAPTERS
+from smvae_ros.messages import can_carry, known_types, listed_types
 from smvae_ros.messages.serialised import SerialisedMessage
 from smvae_ros.sensors.topic_inputs import TopicInput
 
@@ -37,10 +37,12 @@ def missing_sources(reader: BagReader, sources: Mapping[str, TopicInput]) -> dic
         reader.choose_type(source.topic, source.adapter.type_name)
         found = reader.topics[source.topic].type_name
         if found != source.adapter.type_name:
+            kind = source.modality.kind
             advice = (
                 f"set {name}.type in the parameters file (--params)"
-                if found in ADAPTERS
-                else f"which cannot be read; name a topic of {', '.join(sorted(ADAPTERS))}"
+                if can_carry(found, kind)
+                else f"which cannot be read as {kind}; name a topic of "
+                f"{listed_types(known_types(kind))}"
             )
             raise BagError(
                 f"{reader.path}: {source.topic} holds {found}, but {name}.type is "

@@ -127,8 +127,8 @@ def convert_bag(
     """
     report = BagConversion() if report is None else report
     check_output(folder, folder=True)
-    sources = make_topic_inputs(MODALITIES, values)
     with BagReader(path) as reader:
+        sources = make_topic_inputs(MODALITIES, values, definitions=reader.definition)
         missing = missing_sources(reader, sources)
         if LEADER in missing:
             raise BagError(
@@ -185,6 +185,7 @@ def _parameters(values: Mapping[str, Any], names: Mapping[str, TopicInput]) -> s
     # Only where they change something, so that folders of before there were any go on.
     corrected = [name for name, source in names.items() if source.correction is not None]
     keys += [f"{name}.{setting}" for name in corrected for setting in ("zero", "rotation")]
+    keys += [f"{name}.fields" for name in names if any(values.get(f"{name}.fields", ()))]
     return json.dumps({key: values[key] for key in keys if key in values})
 
 

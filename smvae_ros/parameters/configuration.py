@@ -17,7 +17,8 @@ from smvae_core.health.monitor import HealthSettings
 from smvae_core.modalities import Modality
 from smvae_core.robot import Robot
 from smvae_ros.bundled import parameters_path
-from smvae_ros.messages import adapter
+from smvae_ros.messages import MessageError, adapter
+from smvae_ros.messages.definitions import Definitions
 from smvae_ros.parameters.declarations import NODE_PARAMETERS, modality_parameters
 from smvae_ros.parameters.names import NODE_NAME, full_name, with_absolute_topics
 from smvae_ros.parameters.parameters_file import namespaces, read_parameters
@@ -36,6 +37,7 @@ def make_topic_inputs(
     modalities: Mapping[str, Modality],
     values: Mapping[str, Any],
     frame_ids: Mapping[str, str] | None = None,
+    definitions: Definitions | None = None,
 ) -> dict[str, TopicInput]:
     """The topic and message type of each modality, according to the parameters' values.
 
@@ -43,24 +45,43 @@ def make_topic_inputs(
         modalities: by name.
         values: of the node's parameters.
         frame_ids: of the training data, by modality, where they are known.
+        definitions: of message types, as a bag has them; by default those that are known here.
 
     Raises:
-        MessageError: for a message type without an adapter.
+        MessageError: for a message type that nobody knows, or fields that it does not have.
         ValueError: for parameters that do not fit the modality.
     """
     return {
-        name: TopicInput(
-            modality,
-            values[f"{name}.topic"],
-            adapter(values[f"{name}.type"]),
-            values.get(f"{name}.scale", 1.0),
-            tuple(joint for joint in values.get(f"{name}.joints", ()) if joint),
-            tuple(values.get(f"{name}.zero", NO_ZERO)),
-            tuple(values.get(f"{name}.rotation", NO_ROTATION)),
-            _frame_id(modality, values, frame_ids or {}),
-        )
+        name: _make_topic_input(modality, values, frame_ids or {}, definitions)
         for name, modality in modalities.items()
     }
+
+
+def _make_topic_input(
+    modality: Modality,
+    values: Mapping[str, Any],
+    frame_ids: Mapping[str, str],
+    definitions: Definitions | None,
+) -> TopicInput:
+    name = modality.name
+    joints, fields = (
+        tuple(word for word in values.get(f"{name}.{setting}", ()) if word)
+        for setting in ("joints", "fields")
+    )
+    try:
+        used = adapter(values[f"{name}.type"], fields, definitions)
+    except MessageError as error:
+        raise MessageError(f"{name}: {error}") from error
+    return TopicInput(
+        modality,
+        values[f"{name}.topic"],
+        used,
+        values.get(f"{name}.scale", 1.0),
+        joints,
+        tuple(values.get(f"{name}.zero", NO_ZERO)),
+        tuple(values.get(f"{name}.rotation", NO_ROTATION)),
+        _frame_id(modality, values, frame_ids),
+    )
 
 
 def _frame_id(modality: Modality, values: Mapping[str, Any], trained: Mapping[str, str]) -> str:

@@ -20,9 +20,11 @@ from smvae_core.health.hysteresis import Thresholds
 from smvae_core.inference.choices import AUTO, PRECISIONS, RUNTIMES
 from smvae_core.modalities import Kind
 from smvae_core.plausibility import LARGEST
-from smvae_ros.messages import ADAPTERS, full_type_name
+from smvae_ros.messages import can_carry, known_types, listed_types
+from smvae_ros.messages.field_names import MAXIMUM_FIELDS, check_name
+from smvae_ros.messages.joint_states import MAXIMUM_JOINTS
+from smvae_ros.messages.numbers import NumbersAdapter
 from smvae_ros.messages.serialised import MAXIMUM_NAME
-from smvae_ros.messages.vectors import MAXIMUM_JOINTS
 from smvae_ros.sensors.correction import NO_ROTATION, NO_ZERO, check_quaternion
 from smvae_ros.sensors.settings import TIMER, BufferSettings
 
@@ -159,15 +161,27 @@ def _check_rotation(value: list[Any]) -> str | None:
     return check_quaternion(value if numbers else ())
 
 
+def _check_fields(value: list[Any]) -> str | None:
+    if len(value) > MAXIMUM_FIELDS:
+        return f"must have at most {MAXIMUM_FIELDS} names"
+    if not all(isinstance(name, str) for name in value):
+        return "must be a list of names"
+    problems = (check_name(name) for name in value if name)
+    return next((f"must be names of fields: {problem}" for problem in problems if problem), None)
+
+
 def _check_type(kind: Kind) -> Check:
-    """A check for the message types that can carry a modality of that kind."""
-    known = sorted(name for name, adapter in ADAPTERS.items() if kind in adapter.kinds)
+    """A check for the message types that can carry a modality of that kind. Those of named fields
+    are as many as there are; whether one is known here is seen when it is configured."""
 
     def check(value: str) -> str | None:
         try:
-            return None if full_type_name(value) in known else f"must be one of {', '.join(known)}"
+            if can_carry(value, kind):
+                return None
         except ValueError as error:
             return str(error)
+        others = ", or another whose fields are numbers" if kind in NumbersAdapter.kinds else ""
+        return f"must be one of {listed_types(known_types(kind))}{others}"
 
     return check
 
@@ -451,4 +465,16 @@ def modality_parameters(name: str, kind: Kind) -> tuple[Declaration, ...]:
                 check=_at_most(MAXIMUM_NAME),
             ),
         ]
+    if kind in NumbersAdapter.kinds:
+        declarations.append(
+            Declaration(
+                f"{name}.fields",
+                [""],
+                "Fields of the message that are the reading, in this order: angular_velocity.x, "
+                "position, axes[0:4], orientation:six (docs/reference/node.md). Empty for the "
+                "usual ones of its type.",
+                check=_check_fields,
+                changes=Changes.UNCONFIGURED,
+            )
+        )
     return tuple(declarations)

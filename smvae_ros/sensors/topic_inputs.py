@@ -18,7 +18,6 @@ from smvae_core.preprocessing import prepare
 from smvae_ros.messages.fields import Adapter
 from smvae_ros.messages.serialised import SerialisedMessage
 from smvae_ros.messages.types import Types
-from smvae_ros.messages.vectors import JointStateAdapter
 from smvae_ros.sensors.correction import NO_ROTATION, NO_ZERO, Correction, find_correction
 
 DECODED_LATE = ("image", "depth")  # kinds that are decoded only if a snapshot uses them
@@ -41,7 +40,9 @@ class TopicInput:
         correction: of readings, by zero and rotation; None where there is none to be made.
 
     Raises:
-        ValueError: where joints, zero or rotation and the modality do not fit each other.
+        MessageError: where the messages cannot be readings of the modality: another kind of it, or
+            another number of values.
+        ValueError: where zero or rotation and the modality do not fit each other.
     """
 
     modality: Modality
@@ -55,17 +56,11 @@ class TopicInput:
     correction: Correction | None = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
-        values, joints = self.modality.shape[0], len(self.joint_names)
-        if isinstance(self.adapter, JointStateAdapter) and values not in (joints, 2 * joints):
-            raise ValueError(
-                f"{self.modality.name}.joints has {joints} names ({', '.join(self.joint_names)}), "
-                f"but {self.modality.name} has {values} values: a position and a velocity of each "
-                "joint, or only a position"
-            )
+        self.adapter.check(self.modality, self.joint_names)
         correction = find_correction(
             self.modality.name,
             self.adapter.type_name,
-            values,
+            self.modality.shape[0],
             self.zero,
             self.rotation,
             self.scale,

@@ -77,7 +77,7 @@ def test_the_bundled_robot_is_that_of_the_parameters_file_and_of_the_bundled_mod
         (", robot: g1", "", r"there is no parameter robot"),
         (", cpu_threads: many", "", "cpu_threads must be of type int, not str, but is 'many'"),
         ("", ", queue_size: 0", "wrist.queue_size must be from 1 to 100000, but is 0"),
-        ("", ", type: std_msgs/msg/String", "wrist.type must be one of .*sensor_msgs/msg/Image"),
+        ("", ", type: std_msgs/msg/String", "wrist.type must be one of .*sensor_msgs/.*Image"),
         (
             ", gather_ms: -1.0, autostart: 1",
             ", max_age: never",

@@ -140,7 +140,7 @@ def test_evaluate_and_bag_to_log_say_the_same(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     bag = spoilt_bag(tmp_path)
-    words = "action: twist has a reading beyond all reason, 5e+10 where {} is the most"
+    words = "action: twist.linear.x has a reading beyond all reason, 5e+10 where {} is the most"
     assert bag_to_log.main([str(bag), str(tmp_path / "logs")]) == 0
     assert words.format("1e+09") in capsys.readouterr().out
     checkpoint = save_small_checkpoint(tmp_path / "model")
