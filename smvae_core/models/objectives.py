@@ -116,38 +116,23 @@ def regulariser(posterior: Posterior) -> Tensor:
     return posterior.mean.square().sum(-1) + (scale - 1).square().sum(-1)
 
 
-def subset_bound(
-    model: MultimodalVAE,
-    observations: Mapping[str, Tensor],
-    present: Tensor,
-    subsets: Tensor,
-    noise: Tensor,
-    beta: float = 1.0,
-) -> Bound:
+def subset_bound(model: MultimodalVAE, inputs: Inputs, subsets: Tensor) -> Bound:
     """Eq. 3 and 4 of the paper: the ELBO of the subset S by itself; the mean over several S.
 
     Args:
         model: the model.
-        observations: modality → (B, *shape), normalised; rows that are not present are ignored.
-        present: (B, M) bool, O; unused here, so that objectives are interchangeable.
+        inputs: of their noise vectors the first R are used.
         subsets: (R, B, M) bool, R draws of S for each sample.
-        noise: (at least R, B, D) standard normal ε; the first R are used.
-        beta: weight of the KL term.
     """
-    posterior = model.encode_subsets(model.embed(observations), subsets)
+    posterior = model.encode_subsets(model.embed(inputs.observations), subsets)
     kl = posterior.kl(Gaussian.standard(posterior.mean))
-    z = posterior.sample(noise[: len(subsets)])
-    return mean_bound(model, model.log_likelihoods(observations, z, subsets), kl, posterior, beta)
+    z = posterior.sample(inputs.noise[: len(subsets)])
+    terms = model.log_likelihoods(inputs.observations, z, subsets)
+    return mean_bound(model, terms, kl, posterior, inputs.beta)
 
 
 def masked_bound(
-    model: MultimodalVAE,
-    observations: Mapping[str, Tensor],
-    present: Tensor,
-    subsets: Tensor,
-    noise: Tensor,
-    beta: float = 1.0,
-    taught: Tensor | None = None,
+    model: MultimodalVAE, inputs: Inputs, subsets: Tensor, taught: Tensor | None = None
 ) -> Bound:
     """The masked objective of Hirt et al. 2023; arguments as :func:`subset_bound`, and the noise
     after the first R is that of q(z|x_O), which all S share.
@@ -159,6 +144,7 @@ def masked_bound(
             over the R of ``subsets``. No decoder has a part in it, so that many of them cost
             little; drawn as those of ``subsets`` they change no expectation, only its variance.
     """
+    observations, present, noise = inputs.observations, inputs.present, inputs.noise
     embeddings = model.embed(observations)
     given = model.encode_subsets(embeddings, subsets)
     full = model.encode_subsets(embeddings, present[None])
@@ -173,16 +159,13 @@ def masked_bound(
         inside = subsets[..., model.names.index(name), None]
         z = torch.where(inside, z_given, z_full)
         terms.update(model.log_likelihoods({name: x}, z, present.expand_as(subsets)))
-    return mean_bound(model, terms, kl, given, beta)
+    return mean_bound(model, terms, kl, given, inputs.beta)
 
 
 def predictive_bound(
     model: MultimodalVAE,
-    observations: Mapping[str, Tensor],
-    present: Tensor,
+    inputs: Inputs,
     subsets: Tensor,
-    noise: Tensor,
-    beta: float = 1.0,
     taught: Tensor | None = None,
     weight: float = 1.0,
 ) -> Bound:
@@ -193,17 +176,16 @@ def predictive_bound(
     of one that knows, so that what S does not say need not blur the latter. Scales of likelihoods
     that are learned are those of reconstructions and predictions alike.
     """
-    bound = masked_bound(model, observations, present, subsets, noise, beta, taught)
-    outside = model.log_likelihoods(observations, bound.posterior.mean, present & ~subsets)
-    predicted = weight * model.weighted_sum(outside).mean(0)
+    bound = masked_bound(model, inputs, subsets, taught)
+    outside = inputs.present & ~subsets
+    terms = model.log_likelihoods(inputs.observations, bound.posterior.mean, outside)
+    predicted = weight * model.weighted_sum(terms).mean(0)
     return replace(bound, value=bound.value + predicted, predicted=predicted)
 
 
-def full_bound(
-    model: MultimodalVAE, observations: Mapping[str, Tensor], present: Tensor, noise: Tensor
-) -> Bound:
-    """The ELBO of everything that was observed (Eq. 1), with β = 1; noise (2, B, D)."""
-    return subset_bound(model, observations, present, present[None], noise)
+def full_bound(model: MultimodalVAE, inputs: Inputs) -> Bound:
+    """The ELBO of everything that was observed (Eq. 1), with β = 1."""
+    return subset_bound(model, replace(inputs, beta=1.0), inputs.present[None])
 
 
 def regression(

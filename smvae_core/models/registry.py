@@ -78,8 +78,7 @@ def _of_random_subsets(bound: Callable[..., Bound], count: int) -> Objective:
     """The bound's mean over so many subsets S of each sample, drawn from ``uniform``."""
 
     def drawn(model: MultimodalVAE, inputs: Inputs) -> Bound:
-        subsets = draw_subsets(inputs.present, inputs.uniform, count)
-        return bound(model, inputs.observations, inputs.present, subsets, inputs.noise, inputs.beta)
+        return bound(model, inputs, draw_subsets(inputs.present, inputs.uniform, count))
 
     return Objective(drawn, lambda _: count + 1)
 
@@ -87,17 +86,11 @@ def _of_random_subsets(bound: Callable[..., Bound], count: int) -> Objective:
 def _predictive(model: MultimodalVAE, inputs: Inputs) -> Bound:
     """For models that shall predict: single modalities are drawn more often, since most is to be
     learned where least is given, and many S are drawn where no decoder has to run for them."""
-    observations, present, noise = inputs.observations, inputs.present, inputs.noise
-    taught = draw_subsets(present, inputs.uniform, TAUGHT, ALONE)
-    arguments = model, observations, present, taught[:1], noise, inputs.beta
-    return predictive_bound(*arguments, taught, PREDICTED)
+    taught = draw_subsets(inputs.present, inputs.uniform, TAUGHT, ALONE)
+    return predictive_bound(model, inputs, taught[:1], taught, PREDICTED)
 
 
-def _elbo(model: MultimodalVAE, inputs: Inputs) -> Bound:
-    return full_bound(model, inputs.observations, inputs.present, inputs.noise)
-
-
-_FULL = Objective(_elbo, lambda _: 2)
+_FULL = Objective(full_bound, lambda _: 2)
 _MIXTURE = Objective(mixture_bound, lambda count: count)
 _MOPOE = Objective(mopoe_bound, lambda _: 1)
 _CVAE = Objective(cvae_bound, lambda _: 1)

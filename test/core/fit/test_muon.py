@@ -15,7 +15,7 @@ pytest.importorskip("torch", minversion="2.9", reason="its Muon is newer")
 
 from small_models import random_observations, small_model
 from smvae_core.fit.muon import Muon, MuonAdam
-from smvae_core.models.objectives import full_bound
+from smvae_core.models.objectives import Inputs, full_bound
 
 
 def steps(model: nn.Module, optimiser: torch.optim.Optimizer, count: int, seed: int) -> None:
@@ -24,9 +24,10 @@ def steps(model: nn.Module, optimiser: torch.optim.Optimizer, count: int, seed: 
     for _ in range(count):
         observations = random_observations(model, 4, generator)
         present = torch.ones(4, len(model.names), dtype=torch.bool)
+        uniform = torch.empty(4, 0)
         noise = torch.randn(2, 4, model.latent_size, generator=generator)
         optimiser.zero_grad()
-        (-full_bound(model, observations, present, noise).value.mean()).backward()
+        (-full_bound(model, Inputs(observations, present, uniform, noise)).value.mean()).backward()
         optimiser.step()
 
 

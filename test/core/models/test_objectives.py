@@ -17,6 +17,7 @@ from small_models import random_observations, random_present, small_modalities, 
 from smvae_core.distributions import Gaussian
 from smvae_core.models.objectives import (
     OBJECTIVES,
+    Inputs,
     annealed_beta,
     draw_subset,
     draw_subsets,
@@ -28,6 +29,14 @@ from smvae_core.models.objectives import (
     subset_bound,
 )
 from smvae_core.models.smvae import SMVAE
+
+
+def inputs_of(
+    observations: dict[str, Tensor], present: Tensor, noise: Tensor, beta: float = 1.0
+) -> Inputs:
+    """Inputs of bounds of given subsets, which draw none."""
+    return Inputs(observations, present, present.new_zeros(0), noise, beta)
+
 
 SUBSETS = [s for size in (1, 2, 3) for s in itertools.combinations(SIZES, size)]
 PAIRS = [(s, o) for o in SUBSETS for s in SUBSETS if set(s) <= set(o)]
@@ -45,7 +54,7 @@ def expected_value(
         torch.tensor([[name in names for name in model.names]] * len(noise[0]))
         for names in (observed, given)
     )
-    bound = OBJECTIVES[objective](model, repeated, present, subset[None], noise)
+    bound = OBJECTIVES[objective](model, inputs_of(repeated, present, noise), subset[None])
     return bound.value.view(batch, len(points)).mean(1)
 
 
@@ -123,9 +132,10 @@ def test_random_noise_gives_the_evidence_on_average() -> None:
     present = torch.ones(10_000, 3, dtype=torch.bool)
     subset = torch.tensor([[True, False, False]]).expand(10_000, -1)
     expected = float(log_evidence(model, observations, tuple(SIZES))[0])
+    inputs = inputs_of(observations, present, noise)
     for value in (
-        masked_bound(model, observations, present, subset[None], noise).value,
-        full_bound(model, observations, present, noise).value,
+        masked_bound(model, inputs, subset[None]).value,
+        full_bound(model, inputs).value,
     ):
         error = float(value.std()) / math.sqrt(len(value))
         assert float(value.mean()) == pytest.approx(expected, abs=4 * error)
@@ -239,7 +249,7 @@ def test_objective_is_the_slow_literal_one(objective: str, draws: int, beta: flo
     generator = torch.Generator().manual_seed(6)
     subsets = draw_subsets(present, torch.rand(12, 6, generator=generator), draws)
     noise = torch.randn(draws + 1, 12, model.latent_size, generator=generator).double()
-    bound = OBJECTIVES[objective](model, observations, present, subsets, noise, beta)
+    bound = OBJECTIVES[objective](model, inputs_of(observations, present, noise, beta), subsets)
     found = [
         literal_bound(objective, model, observations, present, subset, noise[[draw, draws]], beta)
         for draw, subset in enumerate(subsets)
@@ -256,7 +266,7 @@ def test_objective_is_the_slow_literal_one(objective: str, draws: int, beta: flo
 def test_full_bound_is_the_elbo_of_everything_observed() -> None:
     model = literal_model()
     observations, present, _, noise = literal_case(model, 6)
-    bound = full_bound(model, observations, present, noise)
+    bound = full_bound(model, inputs_of(observations, present, noise))
     values, _, _ = literal_bound("subset", model, observations, present, present, noise, 1.0)
     torch.testing.assert_close(bound.value.tolist(), values, rtol=1e-9, atol=1e-7)
 
@@ -265,8 +275,9 @@ def test_full_bound_is_the_elbo_of_everything_observed() -> None:
 def test_objectives_agree_where_the_subset_is_everything() -> None:
     model = literal_model()
     observations, present, _, noise = literal_case(model, 6)
-    masked = masked_bound(model, observations, present, present[None], noise, 0.3)
-    subset = subset_bound(model, observations, present, present[None], noise, 0.3)
+    inputs = inputs_of(observations, present, noise, 0.3)
+    masked = masked_bound(model, inputs, present[None])
+    subset = subset_bound(model, inputs, present[None])
     torch.testing.assert_close(masked.value, subset.value)
 
 
@@ -279,8 +290,10 @@ def test_subsets_that_are_only_taught_change_nothing_but_their_kl() -> None:
     taught = draw_subsets(present, uniform, 8)
     drawn = taught[:1]
 
+    inputs = inputs_of(observations, present, noise, 0.3)
+
     def bound(**only_taught: Tensor) -> Tensor:
-        return masked_bound(model, observations, present, drawn, noise, 0.3, **only_taught).value
+        return masked_bound(model, inputs, drawn, **only_taught).value
 
     torch.testing.assert_close(bound(taught=drawn), bound())
     each = [bound(taught=subsets[None]) for subsets in taught]
@@ -293,7 +306,7 @@ def test_predictions_are_decoded_from_the_mean_of_the_subset() -> None:
     and decoders alike."""
     model = literal_model()
     observations, present, subset, noise = literal_case(model, 6)
-    arguments = model, observations, present, subset[None], noise, 0.3
+    arguments = model, inputs_of(observations, present, noise, 0.3), subset[None]
     plain, found = masked_bound(*arguments), predictive_bound(*arguments, weight=0.3)
     posterior = model.encode(observations, subset)
     terms = model.log_likelihoods(observations, posterior.mean[None], (present & ~subset)[None])
@@ -314,12 +327,11 @@ def test_predictions_are_decoded_from_the_mean_of_the_subset() -> None:
 def test_order_of_rows_and_of_modalities_does_not_matter(objective: str) -> None:
     model = literal_model()
     observations, present, subset, noise = literal_case(model, 8)
-    whole = OBJECTIVES[objective](model, observations, present, subset[None], noise, 0.5)
+    whole = OBJECTIVES[objective](model, inputs_of(observations, present, noise, 0.5), subset[None])
     rows = torch.tensor([5, 0, 7])
     part = {name: observations[name][rows] for name in reversed(observations)}
-    bound = OBJECTIVES[objective](
-        model, part, present[rows], subset[None, rows], noise[:, rows], 0.5
-    )
+    some = inputs_of(part, present[rows], noise[:, rows], 0.5)
+    bound = OBJECTIVES[objective](model, some, subset[None, rows])
     torch.testing.assert_close(bound.value, whole.value[rows])
 
 
@@ -348,7 +360,7 @@ def test_gradients_reach_every_network(objective: str) -> None:
     subset = draw_subset(present, torch.rand(8, 6, generator=generator))
     assert subset.any(0).all()
     noise = torch.randn(2, 8, model.latent_size, generator=generator)
-    bound = OBJECTIVES[objective](model, observations, present, subset[None], noise)
+    bound = OBJECTIVES[objective](model, inputs_of(observations, present, noise), subset[None])
     bound.value.sum().backward()
     norms = gradient_norms(model)
     assert {name for name, norm in norms.items() if norm == 0} == set()
@@ -382,7 +394,7 @@ def test_gradients_reach_only_what_takes_part(objective: str, reached: set[str])
         for names in (("rgb", "force"), ("force",))
     )
     noise = torch.randn(2, 4, model.latent_size, generator=generator)
-    bound = OBJECTIVES[objective](model, observations, present, subset[None], noise)
+    bound = OBJECTIVES[objective](model, inputs_of(observations, present, noise), subset[None])
     bound.value.sum().backward()
     assert {name for name, norm in gradient_norms(model).items() if norm > 0} == reached
     assert bound.log_likelihoods["depth"].eq(0).all()
@@ -400,7 +412,7 @@ def test_only_decoders_of_counted_rows_run() -> None:
     subset = torch.zeros(4, 5, dtype=torch.bool)
     subset[:, 2] = True
     subset[:3, 0] = True
-    subset_bound(model, observations, present, subset[None], torch.zeros(2, 4, 6))
+    subset_bound(model, inputs_of(observations, present, torch.zeros(2, 4, 6)), subset[None])
     assert rows == {"force": 4, "rgb": 3}
 
 
@@ -488,7 +500,9 @@ def test_weights_are_the_modalities() -> None:
         model = SMVAE([rgb, dataclasses.replace(depth, weight=3.0)], 4, 8, 2)
     observations = random_observations(model, 2, generator)
     ones = torch.ones(2, 2, dtype=torch.bool)
-    bound = subset_bound(model, observations, ones, ones[None], torch.zeros(2, 2, 4), beta=2.0)
+    bound = subset_bound(
+        model, inputs_of(observations, ones, torch.zeros(2, 2, 4), 2.0), ones[None]
+    )
     terms = bound.log_likelihoods
     expected = terms["rgb"] + 3 * terms["depth"] - 2 * bound.kl
     torch.testing.assert_close(bound.value, expected, rtol=1e-5, atol=1e-2)  # of some thousand
