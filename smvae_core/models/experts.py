@@ -21,10 +21,7 @@ class ExpertsVAE(MultimodalVAE):
     """
 
     def __init__(
-        self,
-        modalities: Sequence[Modality],
-        latent_size: int = 64,
-        embedding_size: int = 128,
+        self, modalities: Sequence[Modality], latent_size: int = 64, embedding_size: int = 128
     ) -> None:
         super().__init__(modalities, latent_size, embedding_size)
         self.experts = nn.ModuleDict(

@@ -33,10 +33,7 @@ class JMVAE(ExpertsVAE):
     kind = "jmvae"
 
     def __init__(
-        self,
-        modalities: Sequence[Modality],
-        latent_size: int = 64,
-        embedding_size: int = 128,
+        self, modalities: Sequence[Modality], latent_size: int = 64, embedding_size: int = 128
     ) -> None:
         super().__init__(modalities, latent_size, embedding_size)
         self.joint = JointHead(len(modalities), embedding_size, latent_size)
