@@ -1,5 +1,5 @@
 # Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
-"""Robot logs in the layout of Vision&Touch, and the cache that training reads.
+"""Recordings of robots, and the cache that training reads.
 
 File by file:
 
@@ -10,6 +10,7 @@ File by file:
     validation:     everything that is wrong with one
     plausibility:   what no sensor can have measured
     pictures:       compressed pictures
+    hdf5_recording: HDF5 files of any other layout, with hdf5_episode and hdf5_readings
     cache_plan:     what a conversion will do
     conversion:     logs → cache, resumable
     cache_writer:   rows on the disk

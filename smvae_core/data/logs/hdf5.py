@@ -23,6 +23,9 @@ READ_ERRORS = (OSError, RuntimeError, KeyError, ValueError, TypeError)
 
 _SIGNATURE = b"\x89HDF\r\n\x1a\n"
 _SHOWN = 24  # bytes of a file of another format
+# A chunk of up to so many bytes, which may hold hundreds of steps, is decompressed only once,
+# though steps are read in blocks; slots are a prime number, many times that of chunks.
+_CACHE = {"rdcc_nbytes": 2**26, "rdcc_nslots": 10_007}
 _DEEPEST = 8  # virtual datasets, one in another
 # A superblock of version 3 holds its writer's marks (HDF5 File Format Specification, II.A).
 _OPEN_FOR_WRITING, _OPEN_FOR_SWMR = 1, 4
@@ -67,11 +70,11 @@ def open_hdf5(path: str | os.PathLike[str]) -> h5py.File:
     if os.path.exists(path) and not os.path.isfile(path):  # HDF5 would wait for a pipe's writer
         raise explained(path, OSError())
     try:
-        return h5py.File(path, "r")
+        return h5py.File(path, "r", **_CACHE)
     except READ_ERRORS as error:
         if _marks(path) & _OPEN_FOR_SWMR:
             with contextlib.suppress(*READ_ERRORS):
-                return h5py.File(path, "r", swmr=True)
+                return h5py.File(path, "r", swmr=True, **_CACHE)
         raise explained(path, error) from error
 
 

@@ -55,6 +55,8 @@ class Readings:
         self.dataset, self.undecoded = dataset, 0
         self._sensor = sensor
         self._is_encoded = _could_be_encoded(dataset, sensor)
+        # ALOHA's recorder, which leaves this mark, hands RGB to OpenCV, which takes it for BGR.
+        self._is_swapped = bool(dataset.file.attrs.get("compress", False))
         self._is_step = sensor.modality.kind == "series" and not _is_window(sensor, dataset.shape)
 
     def read(self, start: int, stop: int) -> np.ndarray | list[np.ndarray | None]:
@@ -113,7 +115,9 @@ class Readings:
         except ValueError:
             self.undecoded += 1
             return None
-        return self._scaled(picture) if modality.kind == "depth" else picture
+        if modality.kind == "depth":
+            return self._scaled(picture)
+        return picture[..., ::-1] if self._is_swapped else picture
 
 
 def expected_of(sensor: Sensor) -> Expected:

@@ -187,6 +187,19 @@ def test_pictures_are_the_same_however_they_are_stored(tmp_path: Path, store: Ca
     np.testing.assert_array_equal(rows(path, "rgb"), images)
 
 
+@pytest.mark.parametrize("by_aloha", [False, True])
+def test_colours_of_compressed_pictures(tmp_path: Path, by_aloha: bool) -> None:
+    images = np.zeros((STEPS, 8, 8, 3), np.uint8)
+    images[..., 0] = 200
+    # What ALOHA's recorder marks was RGB when OpenCV took it for BGR.
+    written = images[..., ::-1] if by_aloha else images
+    content = np.stack(encoded(written, ".jpg"))
+    path = write(tmp_path / "a.hdf5", {"camera": content}, **{"compress": True} if by_aloha else {})
+    robot = make_robot(tmp_path, {"rgb": {**SMALL, "key": "camera"}})
+    assert converted(robot, path).absent == {}
+    np.testing.assert_allclose(rows(path, "rgb").astype(int), images, atol=8)
+
+
 @pytest.mark.parametrize(
     "store",
     [
