@@ -140,7 +140,7 @@ def test_a_robot_file_takes_the_place_of_the_packages_parameters(
         launch("perception.launch.py", *words, f"params_file:={params_file}") as process,
         closing(Robot(domain)) as other,
     ):
-        process.wait_for_line("subscribed to /joint_states$", timeout=120)
+        process.wait_for_line(r"subscribed to /joint_states\b(?!,)", timeout=120)
         process.wait_for_line("active", timeout=60)
         assert other.get("max_rate") == 25.0
         assert other.get("idle_rate") == 2.0
