@@ -5,19 +5,24 @@ from __future__ import annotations
 
 import logging
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
+from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 
 from places import ROOT
 from smvae_core.checkpoint import load_checkpoint
 from smvae_core.modalities import Modality
 from smvae_core.robot import RobotError
 from smvae_ros.bundled import model_path, parameters_path, robot_path
+from smvae_ros.messages.definitions import stored_definition
 from smvae_ros.parameters.configuration import make_topic_inputs, read_values
 from smvae_ros.parameters.robot_values import load_robot, topics_of
 
+# The beginning of a type that not every machine has, for a robot of the package.
+MOTION_UPDATE = "std_msgs/Header header\ngeometry_msgs/Pose pose\ngeometry_msgs/Twist velocity\n"
 FILES = sorted((ROOT / "config" / "robots").glob("*.yaml"))
 ARM = """\
 name: arm
@@ -52,7 +57,13 @@ def test_the_node_takes_every_robot_of_the_package(path: Path) -> None:
     robot = load_robot(path.stem)
     assert (robot.name, robot_path(path.stem)) == (path.stem, path)
     modalities = {modality.name: modality for modality in robot.modalities}
-    inputs = make_topic_inputs(modalities, read_values(None, robot.modalities, robot=path.stem))
+    store = get_typestore(Stores.ROS2_KILTED)
+    store.register(get_types_from_msg(MOTION_UPDATE, "aic_control_interfaces/msg/MotionUpdate"))
+    inputs = make_topic_inputs(
+        modalities,
+        read_values(None, robot.modalities, robot=path.stem),
+        definitions=partial(stored_definition, store),
+    )
     heard = {topic_input.topic for topic_input in inputs.values()}
     assert heard <= set(topics_of(robot)), "topics are absolute"
 
