@@ -17,11 +17,13 @@ from typing import Any, Literal
 
 from smvae_core.plausibility import largest_reading
 
-Kind = Literal["image", "depth", "series", "vector", "categorical"]
+Kind = Literal["image", "depth", "scan", "series", "vector", "categorical"]
 LikelihoodName = Literal["bernoulli", "categorical", "gaussian", "laplace"]
 Aspect = Literal["stretch", "crop"]
 
-_RANK = {"image": 3, "depth": 3, "series": 2, "vector": 1, "categorical": 1}
+_RANK = {"image": 3, "depth": 3, "scan": 2, "series": 2, "vector": 1, "categorical": 1}
+# Of kinds with holes: minimum and maximum where nothing is said, in metres.
+_LIMITS = {"depth": (1e-7, 2.0), "scan": (1e-7, 30.0)}
 
 
 @dataclass(frozen=True)
@@ -49,9 +51,10 @@ class ModalityOptions:
     that training fills in.
 
     Attributes:
-        kind: how arrays are prepared: ``image`` (RGB), ``depth`` (metres), ``series`` (a window of
-            readings), ``vector`` or ``categorical`` (one-hot).
-        shape: shape of the network's tensor without batch: (3, h, w), (1, h, w),
+        kind: how arrays are prepared: ``image`` (RGB, or one channel of anything), ``depth``
+            (metres), ``scan`` (distances by angle, in metres), ``series`` (a window of readings),
+            ``vector`` or ``categorical`` (one-hot).
+        shape: shape of the network's tensor without batch: (3, h, w), (1, h, w), (1, angles),
             (channels, samples) or (n,).
         likelihood: family of p(x_i|z).
         scale: standard deviation (Gaussian) or diversity (Laplace) in normalised units; ``None``
@@ -60,8 +63,13 @@ class ModalityOptions:
         decoder: the network D_i.
         weight: the likelihood weight λ_i of Eq. 2.
         rate: readings per second of a series, in Hz.
-        minimum: readings of a depth image up to this, in metres, are no readings.
-        maximum: readings of a depth image from this on, in metres, are no readings.
+        minimum: distances of a depth image or a scan up to this, in metres, are no readings; 1e-7
+            by default. Of an image of one channel, the value that becomes black.
+        maximum: distances from this on are no readings; by default 2 m of depth, 30 m of a scan. Of
+            an image of one channel, the value that becomes white; without the two, only 8-bit
+            values are taken, as they are.
+        angles: of a scan, those of its first and its last value, in rad, as in
+            sensor_msgs/LaserScan; the others lie evenly between them.
         aspect: what becomes of an image of other proportions than the model's: ``stretch`` shows
             all of it, distorted; ``crop`` shows the largest centred part with the model's
             proportions. Part of the checkpoint, so that node and training do the same.
@@ -75,9 +83,10 @@ class ModalityOptions:
     decoder: Network = Network()
     weight: float = 1.0
     rate: float | None = None
-    minimum: float = 1e-7
-    maximum: float = 2.0
+    minimum: float | None = None
+    maximum: float | None = None
     aspect: Aspect = "stretch"
+    angles: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -108,6 +117,7 @@ class Modality(ModalityOptions, _Named):
     def __post_init__(self) -> None:
         for field in ("shape", "mean", "std"):
             object.__setattr__(self, field, tuple(getattr(self, field)))
+        self._complete_limits()
         self._require(self.name.isidentifier(), "name", "a word of letters, digits and _")
         self._require(self.kind in _RANK, "kind", f"one of {', '.join(_RANK)}")
         self._require(
@@ -133,10 +143,43 @@ class Modality(ModalityOptions, _Named):
                 f"1 or {self.shape[0]} finite numbers",
             )
         self._require(all(value > 0 for value in self.std), "std", "positive")
-        self._require(0 <= self.minimum < self.maximum, "minimum", "below maximum")
+        self._check_limits()
         self._require(self.aspect in ("stretch", "crop"), "aspect", "stretch or crop")
         is_image = self.kind in ("image", "depth")
         self._require(is_image or self.aspect == "stretch", "aspect", "left out: it is no image")
+        self._check_angles()
+
+    def _complete_limits(self) -> None:
+        """Fills in those of a kind that needs some. Earlier versions gave depth's to all kinds, of
+        which others had no use for them."""
+        given = self.minimum, self.maximum
+        unused = not self.has_holes and given == _LIMITS["depth"]
+        usual = _LIMITS.get(self.kind, (None, None))
+        for field, value, default in zip(("minimum", "maximum"), given, usual, strict=True):
+            object.__setattr__(self, field, default if value is None or unused else value)
+
+    def _check_limits(self) -> None:
+        grey = self.kind == "image" and self.shape[0] == 1
+        given = [field for field in ("minimum", "maximum") if getattr(self, field) is not None]
+        for field in given:
+            expected = "left out: only depth, scans and images of one channel have it"
+            self._require(self.has_holes or grey, field, expected)
+            self._require(math.isfinite(getattr(self, field)), field, "finite")
+            self._require(len(given) == 2, field, "left out, as minimum or maximum is")
+        if given:
+            low, high = self.limits
+            self._require(low < high and (grey or low >= 0), "minimum", "below maximum")
+
+    def _check_angles(self) -> None:
+        if self.kind != "scan":
+            self._require(self.angles is None, "angles", "left out: it is no scan")
+            return
+        self._require(self.shape[0] == 1 and self.shape[1] > 1, "shape", "(1, angles)")
+        expected = "two ascending numbers in rad, at most one turn apart"
+        self._require(self.angles is not None and len(self.angles) == 2, "angles", expected)
+        first, last = self.angles or (0.0, 0.0)
+        object.__setattr__(self, "angles", (float(first), float(last)))
+        self._require(0 < last - first <= math.tau + 1e-3 and abs(first) < 10, "angles", expected)
 
     def _require(self, condition: bool, field: str, expected: str) -> None:
         if not condition:
@@ -147,10 +190,11 @@ class Modality(ModalityOptions, _Named):
     @property
     def raw_shape(self) -> tuple[int, ...]:
         """Shape of a prepared array (see :func:`smvae_core.preprocessing.prepare`):
-        (h, w, 3) for an image, (h, w) for depth, (samples, channels) for a series, else (n,)."""
+        (h, w, channels) for an image, (h, w) for depth, (samples, channels) for a series, else
+        (n,)."""
         if self.kind == "image":
             return (*self.shape[1:], self.shape[0])
-        if self.kind == "depth":
+        if self.has_holes:
             return self.shape[1:]
         return self.shape[::-1]
 
@@ -165,8 +209,10 @@ class Modality(ModalityOptions, _Named):
         the :attr:`raw_shape`. Arrays that were prepared for one modality are good for every other
         with the same."""
         fields: dict[str, Any] = {"kind": self.kind, "shape": list(self.raw_shape)}
-        if self.kind == "depth":
+        if self.minimum is not None:
             fields.update(minimum=self.minimum, maximum=self.maximum)
+        if self.angles is not None:
+            fields.update(angles=list(self.angles))
         if self.kind == "series":
             fields.update(rate=self.rate)
         if self.aspect != "stretch":  # caches from before there was a choice stay valid
@@ -180,6 +226,18 @@ class Modality(ModalityOptions, _Named):
             for name in {**self.preparation, **other.preparation}
             if getattr(self, name) != getattr(other, name)
         }
+
+    @property
+    def has_holes(self) -> bool:
+        """True if single elements of a reading may be "not measured", which is NaN in a prepared
+        array."""
+        return self.kind in _LIMITS
+
+    @property
+    def limits(self) -> tuple[float, float]:
+        """``minimum`` and ``maximum``, infinite where there are none."""
+        low, high = self.minimum, self.maximum
+        return -math.inf if low is None else low, math.inf if high is None else high
 
     def visible_part(self, size: tuple[int, ...]) -> tuple[slice, slice]:
         """Rows and columns that the model sees of an image of this size (height, width)."""
@@ -211,8 +269,8 @@ class Modality(ModalityOptions, _Named):
     def to_dict(self) -> dict[str, Any]:
         """Plain lists, numbers and strings, for YAML."""
         entry = dataclasses.asdict(self)
-        for key in ("shape", "mean", "std"):
-            entry[key] = list(entry[key])
+        for key in ("shape", "mean", "std", "angles"):
+            entry[key] = None if entry[key] is None else list(entry[key])
         for key in ("embedding", "decoder"):
             entry[key]["widths"] = list(entry[key]["widths"])
         return entry

@@ -7,8 +7,8 @@ Two stages, so that a log is converted once and the node does exactly the same:
    conversion of logs writes its results to disk, the node calls it for every message.
 2. :func:`to_tensor` and :func:`to_raw` normalise whole batches in torch, and undo it.
 
-``NaN`` in a prepared array means "not measured" (a hole in a depth image): the embedding network
-sees the training mean there, and the likelihood leaves the element out.
+``NaN`` in a prepared array means "not measured" (a hole in a depth image or a scan): the embedding
+network sees the training mean there, and the likelihood leaves the element out.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ import torch
 from torch import Tensor
 
 from smvae_core.modalities import Modality
+from smvae_core.scans import resample
 
 
 def prepare(modality: Modality, array: np.ndarray) -> np.ndarray:
@@ -28,26 +29,35 @@ def prepare(modality: Modality, array: np.ndarray) -> np.ndarray:
 
     Args:
         modality: what the array is a reading of.
-        array: image uint8 (H, W, 3) RGB; depth float (H, W) in metres; series (samples, channels);
-            vector (n,); categorical one-hot (n,).
+        array: image uint8 (H, W, 3) RGB; of one channel (H, W, 1) or (H, W), of any type where the
+            modality has a minimum and a maximum, else uint8; depth float (H, W) in metres; scan
+            (N,) in metres, evenly over the modality's angles; series (samples, channels); vector
+            (n,); categorical one-hot (n,).
 
     Returns:
         An array of ``modality.raw_shape`` and ``modality.raw_dtype``. Images are brought to that
-        size as ``modality.aspect`` says. Depth outside (minimum, maximum) becomes NaN.
+        size as ``modality.aspect`` says. Depth and distances outside (minimum, maximum) become NaN.
 
     Raises:
         ValueError: for another rank or length, an empty image, or NaN and infinite values where a
-            reading has no "not measured", and for depth without any reading.
+            reading has no "not measured", and for depth and scans without any reading.
     """
     if modality.kind == "image":
         return _prepare_image(modality, array)
     if modality.kind == "depth":
         return _prepare_depth(modality, array)
+    if modality.kind == "scan":
+        return _prepare_scan(modality, array)
     if array.shape != modality.raw_shape:
         raise ValueError(
             f"{modality.name}: expected an array of shape {modality.raw_shape}, got {array.shape}"
         )
-    with np.errstate(over="ignore"):  # too large becomes infinite, which is refused below
+    return _finite(modality, array)
+
+
+def _finite(modality: Modality, array: np.ndarray) -> np.ndarray:
+    """The array as float32; ValueError for NaN and infinite values."""
+    with np.errstate(over="ignore"):  # too large becomes infinite
         array = np.ascontiguousarray(array, dtype=np.float32)
     if not np.isfinite(array).all():
         raise ValueError(
@@ -59,17 +69,28 @@ def prepare(modality: Modality, array: np.ndarray) -> np.ndarray:
 
 def _prepare_image(modality: Modality, array: np.ndarray) -> np.ndarray:
     channels, height, width = modality.shape
+    if channels == 1 and array.ndim == 2:
+        array = array[..., None]
     if array.ndim != 3 or array.shape[2] != channels or 0 in array.shape:
         raise ValueError(
             f"{modality.name}: expected an image of shape (height, width, {channels}), "
             f"got {array.shape}"
         )
-    if array.dtype != np.uint8:
-        raise ValueError(f"{modality.name}: expected 8-bit values (uint8), got {array.dtype}")
+    if modality.minimum is not None:
+        array = _finite(modality, array)
+    elif array.dtype != np.uint8:
+        advice = "; give the modality a minimum and a maximum" if channels == 1 else ""
+        raise ValueError(
+            f"{modality.name}: expected 8-bit values (uint8), got {array.dtype}{advice}"
+        )
     array = array[modality.visible_part(array.shape[:2])]
-    if array.shape[:2] == (height, width):
-        return np.ascontiguousarray(array)
-    return cv2.resize(array, (width, height), interpolation=cv2.INTER_AREA)
+    if array.shape[:2] != (height, width):
+        array = cv2.resize(array, (width, height), interpolation=cv2.INTER_AREA)
+    if modality.minimum is not None:
+        low, high = modality.limits
+        array = np.rint((np.clip(array, low, high) - low) * (255 / (high - low)))
+    # OpenCV leaves a single channel out.
+    return np.ascontiguousarray(array, np.uint8).reshape(modality.raw_shape)
 
 
 def _prepare_depth(modality: Modality, array: np.ndarray) -> np.ndarray:
@@ -84,15 +105,34 @@ def _prepare_depth(modality: Modality, array: np.ndarray) -> np.ndarray:
             array = array.astype(np.float32)
         # Nearest neighbour: averages across an edge or a hole are distances to nothing.
         array = cv2.resize(array, (width, height), interpolation=cv2.INTER_NEAREST)
+    return _measured(
+        modality, array, "in any pixel", "check the camera and the unit of its depth images"
+    )
+
+
+def _prepare_scan(modality: Modality, array: np.ndarray) -> np.ndarray:
+    if array.ndim != 1 or len(array) < 2:
+        raise ValueError(f"{modality.name}: expected a scan of shape (n,), got {array.shape}")
+    if array.shape != modality.raw_shape:
+        assert modality.angles is not None  # a scan has them
+        first, last = modality.angles
+        with np.errstate(over="ignore"):
+            array = resample(modality, array, first, (last - first) / (len(array) - 1))
+    return _measured(modality, array, "at any angle", "check the sensor and what is around it")
+
+
+def _measured(modality: Modality, array: np.ndarray, where: str, advice: str) -> np.ndarray:
+    """Distances within the modality's limits, in its type, the others NaN; ValueError where there
+    is none."""
+    low, high = modality.limits
     with np.errstate(invalid="ignore", over="ignore"):
-        measured = (array > modality.minimum) & (array < modality.maximum)
+        measured = (array > low) & (array < high)
         if not measured.any():
             raise ValueError(
-                f"{modality.name}: no reading in any pixel; valid are {modality.minimum:g} to "
-                f"{modality.maximum:g} m: check the camera and the unit of its depth images"
+                f"{modality.name}: no reading {where}; valid are {low:g} to {high:g} m: {advice}"
             )
-        prepared = np.full(array.shape, np.nan, dtype=np.float16)
-        np.copyto(prepared, array, where=measured)
+        prepared = np.full(array.shape, np.nan, dtype=modality.raw_dtype)
+        np.copyto(prepared, array, where=measured, casting="same_kind")
         return prepared
 
 
@@ -105,7 +145,7 @@ def to_tensor(modality: Modality, prepared: np.ndarray | Tensor) -> Tensor:
     values = torch.as_tensor(prepared).float()
     if modality.kind == "image":
         values = _rows_of(modality, values) / 255.0
-    elif modality.kind == "depth":
+    elif modality.has_holes:
         values = values[:, None]
     elif modality.kind == "series":
         values = values.transpose(1, 2)
@@ -118,15 +158,16 @@ def to_tensor(modality: Modality, prepared: np.ndarray | Tensor) -> Tensor:
 
 
 def to_raw(modality: Modality, values: Tensor) -> Tensor:
-    """Network units (B, *shape) → raw units: images uint8 (B, h, w, 3), depth float32 (B, h, w) in
-    metres, series float32 (B, samples, channels), vectors float32 (B, n)."""
+    """Network units (B, *shape) → raw units: images uint8 (B, h, w, channels), depth float32
+    (B, h, w) and scans float32 (B, n) in metres, series float32 (B, samples, channels), vectors
+    float32 (B, n)."""
     mean, std = _statistics(modality, values.device)
     if modality.kind == "image":
         values = _rows_of(modality, values.float().permute(0, 2, 3, 1))
         counts = torch.addcmul(mean, values, std).mul_(255.0).round_().clamp_(0, 255)
         return counts.to(torch.uint8).view(-1, *modality.raw_shape)
     values = torch.addcmul(mean, values.float(), std)
-    if modality.kind == "depth":
+    if modality.has_holes:
         return values[:, 0]
     if modality.kind == "series":
         return values.transpose(1, 2)

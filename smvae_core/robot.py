@@ -34,7 +34,7 @@ from smvae_core.modalities import Modality, check_names
 
 # Fields of a modality that the file gives: those that decide how a reading is prepared, and the
 # likelihood, which a sensor's nature decides.
-MODALITY_FIELDS = ("kind", "shape", "rate", "minimum", "maximum", "aspect", "likelihood")
+MODALITY_FIELDS = ("kind", "shape", "rate", "minimum", "maximum", "aspect", "angles", "likelihood")
 SENSOR_FIELDS = (*MODALITY_FIELDS, "key", "columns", "unit", "ros")
 ROBOT_FIELDS = ("name", "rate", "episodes", "ros", "modalities")
 

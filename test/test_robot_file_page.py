@@ -33,7 +33,15 @@ def test_defaults_and_kinds_are_those_of_the_code() -> None:
     defaults = {field.name: field.default for field in (*fields(Modality), *fields(Sensor))}
     said = {name: default.strip("`") for name, (default, _) in rows.items() if "`" in default}
     assert said == {name: str(defaults[name]) for name in said}
-    assert set(said) >= {"minimum", "maximum", "aspect", "likelihood", "unit"}
+    assert set(said) >= {"aspect", "likelihood", "unit"}
+    depth, scan = (
+        Modality("depth", "depth", (1, 8, 8)),
+        Modality("scan", "scan", (1, 8), angles=(0, 1)),
+    )
+    assert f"({depth.minimum} by default)" in rows["minimum"][1]
+    assert scan.minimum == depth.minimum
+    of_kinds = f"(by default {depth.maximum} of depth, {scan.maximum} of a scan)"
+    assert of_kinds in rows["maximum"][1]
     assert set(re.findall(r"`(\w+)`", rows["kind"][1])) == set(get_args(Kind))
 
 

@@ -24,7 +24,8 @@ TEXTS = ("", "true", "camera", "/dev/zero", "\N{SNOWMAN}", "t" * 5000)
 NAMED_TEXTS = {
     "encoding": (
         *("rgb8", "bgr8", "rgba8", "bgra8", "mono8", "mono16", "16UC1", "32FC1", "64FC1"),
-        *("bayer_rggb8", "yuv422", "", "RGB8", "rgb8 ", "\N{SNOWMAN}", "x" * 5000),
+        *("bayer_rggb8", "yuv422", "nv12", "nv24", "16SC1"),
+        *("", "RGB8", "rgb8 ", "\N{SNOWMAN}", "x" * 5000),
     ),
     "format": (
         *("jpeg", "png", "rgb8; jpeg compressed bgr8", "16UC1; compressedDepth png", "32FC1"),

@@ -329,7 +329,7 @@ class Inference:
             tensor = self._pinned[name].copy_(tensor).to(self.device, non_blocking=True)
         values = to_tensor(modality, tensor[None])
         # Elsewhere nothing is missing, and what overflows here shall be noticed.
-        return without_holes(values) if modality.kind == "depth" else values
+        return without_holes(values) if modality.has_holes else values
 
 
 def _is_finite(encoding: Encoding) -> bool:

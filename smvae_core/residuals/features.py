@@ -129,7 +129,7 @@ def _residual(
 ) -> tuple[np.ndarray, np.ndarray]:
     """(B, C) and (B,): signed mean for each channel, and mean of the absolute value of all."""
     difference = arrays.astype(np.float32) - predicted.astype(np.float32)
-    if modality.kind == "depth":
+    if modality.has_holes:
         difference = difference[..., None]
     difference /= scale.astype(np.float32)
     difference = difference.reshape(len(arrays), -1, len(scale))

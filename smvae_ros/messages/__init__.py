@@ -21,6 +21,7 @@ from functools import cache
 
 from smvae_core.modalities import Kind
 from smvae_ros.messages.camera_info import make_camera_info, scale_camera_info
+from smvae_ros.messages.clouds import PointCloudAdapter
 from smvae_ros.messages.compressed import CompressedImageAdapter
 from smvae_ros.messages.definitions import Definition, Definitions, known_definition
 from smvae_ros.messages.fields import (
@@ -36,6 +37,7 @@ from smvae_ros.messages.fields import (
 from smvae_ros.messages.images import ImageAdapter
 from smvae_ros.messages.joint_states import JointStateAdapter
 from smvae_ros.messages.numbers import NumbersAdapter, UnknownAdapter
+from smvae_ros.messages.scans import LaserScanAdapter
 from smvae_ros.messages.types import Types, bag_types, full_type_name, installed_types
 from smvae_ros.messages.usual_fields import USUAL_FIELDS
 
@@ -64,7 +66,13 @@ __all__ = [
 
 ADAPTERS: dict[str, Adapter] = {
     known.type_name: known
-    for known in (ImageAdapter(), CompressedImageAdapter(), JointStateAdapter())
+    for known in (
+        ImageAdapter(),
+        CompressedImageAdapter(),
+        PointCloudAdapter(),
+        LaserScanAdapter(),
+        JointStateAdapter(),
+    )
 }
 
 

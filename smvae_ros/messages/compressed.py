@@ -1,9 +1,10 @@
 # Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
-"""sensor_msgs/CompressedImage ↔ RGB and depth arrays: JPEG and PNG; 16-bit PNG and RVL for depth.
+"""sensor_msgs/CompressedImage ↔ images and depth: JPEG and PNG; 16-bit PNG and RVL for depth.
 
 ``format`` and the 12 bytes before the picture of compressedDepth are those of image_transport's
 plugins (compressed_image_transport, compressed_depth_image_transport). The former compresses a
-Bayer mosaic as it is, as a grey picture ("bayer_rggb8; jpeg compressed "), or in colour.
+Bayer mosaic as it is, as a grey picture ("bayer_rggb8; jpeg compressed "), or in colour. Frames of
+Motion-JPEG, which leave out the usual Huffman tables, are decoded with these by libjpeg-turbo.
 """
 
 from __future__ import annotations
@@ -20,12 +21,13 @@ from smvae_ros.messages.fields import Adapter, MessageError, Options, make_messa
 from smvae_ros.messages.images import (
     BAYER_ENCODINGS,
     MAXIMUM_BYTES,
-    check_colour,
     check_depth,
+    check_picture,
     check_size,
     depth_counts,
     depth_in_metres,
     to_rgb,
+    upper_bits,
 )
 from smvae_ros.messages.rvl import decode_rvl
 from smvae_ros.messages.types import Types
@@ -40,7 +42,8 @@ _COMPRESSED_DEPTH_HEADER = struct.Struct("<iff")  # ConfigHeader: format, depthP
 
 
 class CompressedImageAdapter(Adapter):
-    """sensor_msgs/CompressedImage ↔ RGB uint8 (H, W, 3), or depth float32 (H, W) in metres."""
+    """sensor_msgs/CompressedImage ↔ images and depth, as of
+    :class:`~smvae_ros.messages.images.ImageAdapter`."""
 
     type_name = "sensor_msgs/msg/CompressedImage"
     kinds = ("depth", "image")
@@ -55,17 +58,28 @@ class CompressedImageAdapter(Adapter):
             return _decode_depth(data, str(message.format))
         encoding = str(message.format).partition(";")[0].strip()
         mosaic = BAYER_ENCODINGS.get(encoding.rstrip("0123456789"))  # without its number of bits
-        flags = _COLOUR if mosaic is None else _AS_IT_IS
+        one = modality.shape[0] == 1
+        flags = _AS_IT_IS if one or mosaic is not None else _COLOUR
         image = _decode(data, flags | cv2.IMREAD_IGNORE_ORIENTATION)
-        return to_rgb(image, cv2.COLOR_BGR2RGB if image.ndim == 3 else mosaic)
+        if modality.minimum is not None:
+            return _values(image)
+        if one and image.ndim == 2 and mosaic is None:
+            return upper_bits(image)[..., None]
+        colours = to_rgb(image, cv2.COLOR_BGR2RGB if image.ndim == 3 else mosaic)
+        return cv2.cvtColor(colours, cv2.COLOR_RGB2GRAY)[..., None] if one else colours
 
     def _to_message(
         self, array: np.ndarray, modality: Modality, types: Types, header: Any, options: Options
     ) -> Any:
+        if modality.kind == "image" and modality.minimum is not None:
+            raise MessageError("values cannot be compressed; choose sensor_msgs/msg/Image")
         if modality.kind == "image":
-            check_colour(array)
+            check_picture(array, modality)
             encoding = options.encoding or "jpeg"
-            values, description = cv2.cvtColor(array, cv2.COLOR_RGB2BGR), "rgb8; {} compressed bgr8"
+            values, description = array, "mono8; {} compressed "
+            if modality.shape[0] > 1:
+                values = cv2.cvtColor(array, cv2.COLOR_RGB2BGR)
+                description = "rgb8; {} compressed bgr8"
         else:
             check_depth(array)
             encoding = options.encoding or "png"
@@ -80,6 +94,16 @@ class CompressedImageAdapter(Adapter):
             format=description.format(encoding),
             data=data.reshape(-1),
         )
+
+
+def _values(image: np.ndarray) -> np.ndarray:
+    """float32 (H, W, 1) of a grey picture of 8 or 16 bits."""
+    if image.ndim != 2:
+        raise MessageError(
+            f"a picture of {image.shape[2]} channels is not one value for each pixel; have its "
+            "publisher compress it as grey, PNG for 16 bits. Check which topic is configured"
+        )
+    return image.astype(np.float32)[..., None]
 
 
 def _decode_depth(data: memoryview, description: str) -> np.ndarray:

@@ -110,7 +110,8 @@ class Adapter(ABC):
             joint_names: for JointState, the joints in the model's order.
 
         Returns:
-            image uint8 (H, W, 3) RGB; depth float32 (H, W) in metres, NaN where nothing was
+            image uint8 (H, W, 3) RGB, or of one channel (H, W, 1), float32 where the modality has
+            a minimum; depth float32 (H, W) and scans (n,) in metres, NaN where nothing was
             measured; vectors and single readings of a series float32 (n,). Images may be a
             read-only view of the message's memory.
 
@@ -157,7 +158,8 @@ class Adapter(ABC):
             frame_id: for the header.
             scale: what :meth:`to_array` multiplies by; here values are divided by it.
             joint_names: for JointState, the names of the joints.
-            encoding: for images; by default rgb8 and 16UC1 (millimetres), compressed JPEG and PNG.
+            encoding: for images; by default rgb8, mono8, 32FC1 of values with a minimum, and 16UC1
+                (millimetres) of depth; compressed JPEG and PNG.
 
         Raises:
             MessageError: where array, modality and message type do not fit each other.

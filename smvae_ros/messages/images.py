@@ -1,9 +1,12 @@
 # Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
-"""sensor_msgs/Image ↔ RGB and depth arrays, without cv_bridge for the encodings that cameras use.
+"""sensor_msgs/Image ↔ arrays of colours, of one channel and of depth, in all encodings of cameras.
 
 Depth follows REP 118: 16UC1 counts millimetres with 0 for "no reading", 32FC1 holds metres; mono16
 is what some drivers call 16UC1. OpenCV's own names of types (8UC3, ...) say nothing about colours:
 they come from programs that publish what OpenCV gave them, which has blue first.
+
+An image of one channel is either grey, or values (a temperature, a pressure) of which the modality
+says which are black and white.
 """
 
 from __future__ import annotations
@@ -17,9 +20,9 @@ import numpy as np
 
 from smvae_core.modalities import Modality
 from smvae_ros.messages.fields import Adapter, MessageError, Options, make_message
-from smvae_ros.messages.other_encodings import through_cv_bridge
 from smvae_ros.messages.serialised import SerialisedMessage
 from smvae_ros.messages.types import Types
+from smvae_ros.messages.yuv_planes import PLANAR_ENCODINGS, planes_to_rgb
 
 METRES_PER_DEPTH_COUNT = 1e-3
 MAXIMUM_SIDE = 16384
@@ -61,25 +64,35 @@ DEPTH_ENCODINGS: dict[str, type[np.generic]] = {
     "32FC1": np.float32,
     "mono16": np.uint16,
 }
+# Of one channel whose modality has a minimum and a maximum.
+VALUE_ENCODINGS: dict[str, type[np.generic]] = {
+    "mono8": np.uint8,
+    "mono16": np.uint16,
+    "8UC1": np.uint8,
+    "8SC1": np.int8,
+    "16UC1": np.uint16,
+    "16SC1": np.int16,
+    "32SC1": np.int32,
+    "32FC1": np.float32,
+    "64FC1": np.float64,
+}
 _OPENCV_TYPE = re.compile(r"(8|16|32|64)[USF]C\d*")
 
 
 class ImageAdapter(Adapter):
-    """sensor_msgs/Image ↔ RGB uint8 (H, W, 3), or depth float32 (H, W) in metres.
+    """sensor_msgs/Image ↔ RGB uint8 (H, W, 3), one channel (H, W, 1), or depth float32 (H, W) in
+    metres.
 
-    Rows may be padded (``step``) and values of either endianness. Of colours with 16 bits the upper
-    eight count. Encodings that are not listed above go through cv_bridge where it is installed.
+    Rows may be padded (``step``) and values of either endianness. Of colours and grey with 16 bits
+    the upper eight count. One channel is uint8; float32 where the modality has a minimum and a
+    maximum, of which messages are made from prepared arrays (uint8), too.
     """
 
     type_name = "sensor_msgs/msg/Image"
     kinds = ("depth", "image")
 
     def _open(self, message: SerialisedMessage) -> Any:
-        if message.is_plain:
-            image = message.image()
-            if image.encoding in COLOUR_ENCODINGS or image.encoding in DEPTH_ENCODINGS:
-                return image
-        return message.message()  # cv_bridge wants the real one
+        return message.image() if message.is_plain else message.message()
 
     def _to_array(self, message: Any, modality: Modality, options: Options) -> np.ndarray:
         encoding = str(message.encoding)
@@ -91,38 +104,33 @@ class ImageAdapter(Adapter):
                     "Check which topic is configured for this modality"
                 )
             return depth_in_metres(pixels(message, DEPTH_ENCODINGS[encoding], 1))
-        if encoding in COLOUR_ENCODINGS:
-            value_type, channels, conversion = COLOUR_ENCODINGS[encoding]
-            return to_rgb(pixels(message, value_type, channels), conversion)
-        if encoding in DEPTH_ENCODINGS:
+        if modality.shape[0] > 1:
+            return _colours(message, encoding)
+        if modality.minimum is None:
+            return _grey(message, encoding)
+        if encoding not in VALUE_ENCODINGS:
             raise MessageError(
-                f"encoding {encoding!r} is a depth image, expected colour or grey. "
-                "Check which topic is configured for this modality"
+                f"encoding {encoding!r} is not one value for each pixel; expected "
+                f"{', '.join(VALUE_ENCODINGS)}. Check which topic is configured for this modality"
             )
-        if not encoding or _OPENCV_TYPE.fullmatch(encoding):
-            problem = f"encoding {encoding!r} names no colours" if encoding else "no encoding"
-            raise MessageError(
-                f"{problem}; have the image's publisher name what it is, one of "
-                f"{', '.join(COLOUR_ENCODINGS)}"
-            )
-        image_data(message)
-        return through_cv_bridge(message)
+        with np.errstate(over="ignore"):
+            return pixels(message, VALUE_ENCODINGS[encoding], 1).astype(np.float32)[..., None]
 
     def _to_message(
         self, array: np.ndarray, modality: Modality, types: Types, header: Any, options: Options
     ) -> Any:
-        if modality.kind == "image":
-            check_colour(array)
-            encoding = options.encoding or "rgb8"
-            if encoding not in ("rgb8", "bgr8"):
-                raise MessageError(f"cannot write encoding {encoding!r}; choose rgb8 or bgr8")
-            values = array if encoding == "rgb8" else cv2.cvtColor(array, cv2.COLOR_RGB2BGR)
-        else:
+        choices = _written(modality)
+        encoding = options.encoding or choices[0]
+        if encoding not in choices:
+            raise MessageError(f"cannot write encoding {encoding!r}; choose {' or '.join(choices)}")
+        if modality.kind == "depth":
             check_depth(array)
-            encoding = options.encoding or "16UC1"
-            if encoding not in ("16UC1", "32FC1"):
-                raise MessageError(f"cannot write encoding {encoding!r}; choose 16UC1 or 32FC1")
             values = depth_counts(array) if encoding == "16UC1" else array.astype(np.float32)
+        elif modality.minimum is not None:
+            values = _values(array, modality)
+        else:
+            check_picture(array, modality)
+            values = cv2.cvtColor(array, cv2.COLOR_RGB2BGR) if encoding == "bgr8" else array
         height, width = values.shape[:2]
         return make_message(
             types,
@@ -135,6 +143,57 @@ class ImageAdapter(Adapter):
             step=values.nbytes // height,
             data=np.ascontiguousarray(values).reshape(-1).view(np.uint8),
         )
+
+
+def _written(modality: Modality) -> tuple[str, ...]:
+    """The encodings of messages that are made of a modality, the usual one first."""
+    if modality.kind == "depth":
+        return ("16UC1", "32FC1")
+    if modality.shape[0] > 1:
+        return ("rgb8", "bgr8")
+    return ("mono8",) if modality.minimum is None else ("32FC1",)
+
+
+def _colours(message: Any, encoding: str) -> np.ndarray:
+    """RGB uint8 (H, W, 3)."""
+    if encoding in COLOUR_ENCODINGS:
+        value_type, channels, conversion = COLOUR_ENCODINGS[encoding]
+        return to_rgb(pixels(message, value_type, channels), conversion)
+    if encoding in PLANAR_ENCODINGS:
+        return planes_to_rgb(message)
+    if encoding in DEPTH_ENCODINGS:
+        raise MessageError(
+            f"encoding {encoding!r} is a depth image, expected colour or grey. "
+            "Check which topic is configured for this modality"
+        )
+    problem = f"encoding {encoding!r} is unknown" if encoding else "no encoding"
+    if _OPENCV_TYPE.fullmatch(encoding):
+        problem = f"encoding {encoding!r} names no colours"
+    raise MessageError(
+        f"{problem}; have the image's publisher name what it is, one of "
+        f"{', '.join((*COLOUR_ENCODINGS, *PLANAR_ENCODINGS))}"
+    )
+
+
+def _grey(message: Any, encoding: str) -> np.ndarray:
+    """uint8 (H, W, 1)."""
+    if encoding not in VALUE_ENCODINGS:
+        return cv2.cvtColor(_colours(message, encoding), cv2.COLOR_RGB2GRAY)[..., None]
+    if encoding not in COLOUR_ENCODINGS:
+        raise MessageError(
+            f"encoding {encoding!r} does not say which values are black and white: give the "
+            "modality a minimum and a maximum"
+        )
+    return upper_bits(pixels(message, VALUE_ENCODINGS[encoding], 1))[..., None]
+
+
+def _values(array: np.ndarray, modality: Modality) -> np.ndarray:
+    """float32 (H, W, 1) in the units of a modality's minimum and maximum."""
+    check_picture(array, modality, floating=True)
+    if array.dtype != np.uint8:
+        return array.astype(np.float32)
+    low, high = modality.limits
+    return np.float32(low) + array * np.float32((high - low) / 255)
 
 
 def pixels(message: Any, value_type: type[np.generic], channels: int) -> np.ndarray:
@@ -152,7 +211,7 @@ def pixels(message: Any, value_type: type[np.generic], channels: int) -> np.ndar
             f"step of {step} bytes is less than a row of {width} pixels in {message.encoding}, "
             f"{row_bytes} bytes; correct the image's publisher"
         )
-    data = image_data(message)
+    data = row_data(message, step)
     shape: tuple[int, ...] = (height, width, channels)
     strides: tuple[int, ...] = (step, channels * kind.itemsize, kind.itemsize)
     if channels == 1:
@@ -170,8 +229,7 @@ def to_rgb(image: np.ndarray, conversion: int | None) -> np.ndarray:
     Raises:
         MessageError: where the size does not go with the encoding.
     """
-    if image.dtype.itemsize == 2:
-        image = (image >> 8).astype(np.uint8)
+    image = upper_bits(image)
     if conversion is None:
         return image
     height, width = image.shape[:2]
@@ -185,13 +243,18 @@ def to_rgb(image: np.ndarray, conversion: int | None) -> np.ndarray:
         raise MessageError(f"{width}x{height} pixels cannot have this encoding: {error}") from error
 
 
-def image_data(message: Any) -> memoryview:
-    """The bytes of an image, at least ``step`` for each row.
+def upper_bits(image: np.ndarray) -> np.ndarray:
+    """8 or 16 bits → 8 bits."""
+    return (image >> 8).astype(np.uint8) if image.dtype.itemsize == 2 else image
+
+
+def row_data(message: Any, step: int) -> memoryview:
+    """The bytes of a message of ``height`` rows, at least ``step`` for each.
 
     Raises:
         MessageError: where they are fewer, or absurdly many.
     """
-    height, step = int(message.height), int(message.step)
+    height = int(message.height)
     data = memoryview(message.data).cast("B")
     if data.nbytes > MAXIMUM_BYTES:
         raise MessageError(
@@ -200,7 +263,7 @@ def image_data(message: Any) -> memoryview:
     if data.nbytes < step * height:
         raise MessageError(
             f"data of {data.nbytes} bytes is shorter than {height} rows of {step} bytes; "
-            "correct the image's publisher"
+            "correct its publisher"
         )
     return data
 
@@ -221,11 +284,14 @@ def check_size(width: int, height: int) -> None:
         )
 
 
-def check_colour(array: np.ndarray) -> None:
-    """Raises MessageError where the array is not uint8 (H, W, 3)."""
-    if array.dtype != np.uint8 or array.ndim != 3 or array.shape[2] != 3 or 0 in array.shape:
+def check_picture(array: np.ndarray, modality: Modality, floating: bool = False) -> None:
+    """Raises MessageError where the array is not uint8, or ``floating`` if that may be, of shape
+    (H, W, channels)."""
+    channels = modality.shape[0]
+    typed = array.dtype == np.uint8 or (floating and array.dtype.kind == "f")
+    if not typed or array.ndim != 3 or array.shape[2] != channels or 0 in array.shape:
         raise MessageError(
-            f"expected uint8 (height, width, 3), got {array.dtype} of shape {array.shape}"
+            f"expected uint8 (height, width, {channels}), got {array.dtype} of shape {array.shape}"
         )
 
 

@@ -5,8 +5,8 @@ A column for each modality: its name and its age in milliseconds, or that it was
 out (``~/status`` has the reason); its health with the score (:mod:`smvae_core.health.monitor`),
 which also frames the tile of a sensor that is not OK; then what arrived, and what the model
 expects. Images are shown as they are; depth in colours, from near (blue) to far (red) within the
-training data's range, grey without a reading; series as a curve, vectors as a bar for each channel,
-in units of the training data's standard deviation.
+training data's range, grey without a reading; scans from above; series as a curve, vectors as a bar
+for each channel, in units of the training data's standard deviation.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import numpy as np
 from smvae_core.health.hysteresis import Level
 from smvae_core.modalities import Modality
 from smvae_ros.node.predictions import Predictions
+from smvae_ros.scan_picture import draw_scan
 
 # Pixels. With five modalities the picture stays below 512 kB, Fast DDS' default shared memory.
 TILE = 112
@@ -95,7 +96,10 @@ def _write(
 def _draw(modality: Modality, array: np.ndarray) -> np.ndarray:
     """One observation in raw units as uint8 (TILE, TILE, 3)."""
     if modality.kind == "image":
-        return cv2.resize(array, (TILE, TILE), interpolation=cv2.INTER_NEAREST)
+        picture = cv2.resize(array, (TILE, TILE), interpolation=cv2.INTER_NEAREST)
+        return picture if picture.ndim == 3 else cv2.cvtColor(picture, cv2.COLOR_GRAY2RGB)
+    if modality.kind == "scan":
+        return draw_scan(modality, array, TILE)
     array = array.astype(np.float32)
     middle, spread = (
         np.asarray(modality.mean, np.float32),

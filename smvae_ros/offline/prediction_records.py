@@ -15,13 +15,13 @@ from smvae_ros.messages.serialised import NANOSECONDS
 from smvae_ros.sensors.observations import Observations
 
 VISUAL = ("image", "depth")
+SHOWN = (*VISUAL, "scan")  # of which pictures are kept
 PICTURES = 24  # kept at most, evenly over the bag
-UNITS = {"image": "of full scale", "depth": "mm", "series": "N", "vector": "std"}
 
 
 @dataclass(frozen=True)
 class Picture:
-    """The images of one snapshot, in raw units at the model's size.
+    """The images and scans of one snapshot, in raw units at the model's size.
 
     Attributes:
         seconds: since the first snapshot.
@@ -44,7 +44,8 @@ class PredictionRecords:
         inference: the model.
         seconds: since the first snapshot, by recording time, which a clock's jump leaves be.
         subsets: its modalities, joined by +.
-        errors: modality → rows of RMSE (all live, without images, training mean) in :data:`UNITS`.
+        errors: modality → rows of RMSE (all live, without images, training mean), see
+            :func:`unit_of`.
         ages: modality → seconds since receipt, NaN where it was not live.
         skews: modality → seconds behind the trigger's stamp, likewise.
         computing: seconds for decoding, preparing, encoding and predicting everything.
@@ -65,6 +66,7 @@ class PredictionRecords:
     def __post_init__(self) -> None:
         model, modalities = self.inference.model, self.inference.modalities
         self._visual = [name for name, m in modalities.items() if m.kind in VISUAL]
+        self._shown = [name for name, m in modalities.items() if m.kind in SHOWN]
         self._means = {
             name: to_raw(modality, model.training_mean(name)[None])[0].cpu().numpy()
             for name, modality in modalities.items()
@@ -97,7 +99,7 @@ class PredictionRecords:
             skew = None if entry is None else entry.skew
             self.ages[name].append(math.nan if entry is None else entry.age)
             self.skews[name].append(math.nan if skew is None else skew)
-        if any(name in arrays for name in self._visual) and len(self.seconds) % self._every == 0:
+        if any(name in arrays for name in self._shown) and len(self.seconds) % self._every == 0:
             self._keep(seconds, arrays, live.arrays, blind)
         self.seconds.append(seconds)
         self.subsets.append("+".join(arrays))
@@ -112,7 +114,7 @@ class PredictionRecords:
         blind: dict[str, np.ndarray],
     ) -> None:
         kept = (
-            {name: images[name] for name in self._visual if name in images}
+            {name: images[name] for name in self._shown if name in images}
             for images in (truth, live, blind)
         )
         self.pictures.append(Picture(seconds, *kept))
@@ -121,16 +123,29 @@ class PredictionRecords:
             self._every *= 2
 
 
+def unit_of(modality: Modality) -> str:
+    """Of :attr:`PredictionRecords.errors`; ``std`` is the training data's standard deviation."""
+    if modality.kind == "image":
+        return "of full scale"
+    if modality.has_holes:
+        return "mm"
+    return "N" if _is_force(modality) else "std"
+
+
+def _is_force(modality: Modality) -> bool:
+    return modality.kind == "series" and modality.shape[0] == 6
+
+
 def _rmse(modality: Modality, guess: np.ndarray | None, truth: np.ndarray | None) -> float:
-    """In the unit of :data:`UNITS`; NaN where one is missing."""
+    """In the unit of :func:`unit_of`; NaN where one is missing."""
     if guess is None or truth is None:
         return math.nan
     difference = guess.astype(np.float64) - truth
     if modality.kind == "image":
         difference /= 255
-    elif modality.kind == "depth":
+    elif modality.has_holes:
         difference *= 1000
-    elif modality.kind == "series":
+    elif _is_force(modality):
         difference = difference[:, :3]  # forces; torques are far smaller
     else:
         difference /= np.array(modality.std)

@@ -357,6 +357,7 @@ NODE_PARAMETERS = (
 _DEFAULT_TYPES: dict[Kind, str] = {
     "image": "sensor_msgs/msg/Image",
     "depth": "sensor_msgs/msg/Image",
+    "scan": "sensor_msgs/msg/LaserScan",
     "series": "geometry_msgs/msg/WrenchStamped",
     "vector": "std_msgs/msg/Float64MultiArray",
     "categorical": "std_msgs/msg/Float64MultiArray",

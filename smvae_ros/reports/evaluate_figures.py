@@ -13,7 +13,7 @@ import numpy as np
 
 from smvae_core.inference.inference import Inference
 from smvae_ros.offline.health_records import HealthRecords
-from smvae_ros.offline.prediction_records import UNITS, VISUAL, Picture, PredictionRecords
+from smvae_ros.offline.prediction_records import SHOWN, VISUAL, Picture, PredictionRecords, unit_of
 from smvae_ros.reports.figures import (
     COLUMNS,
     Row,
@@ -33,7 +33,7 @@ LINES = (
 
 
 def moments_figure(inference: Inference, kept: Sequence[Picture]) -> Any:
-    """Truth and both predictions of every image, at moments spread over the bag.
+    """Truth and both predictions of every image and scan, at moments spread over the bag.
 
     An image that the bag never has is shown as predicted; where the live sensors were nothing but
     images, there is no row without them.
@@ -47,7 +47,7 @@ def moments_figure(inference: Inference, kept: Sequence[Picture]) -> Any:
     rows = [
         Row(f"{name},\n{words}", modality, [getattr(p, source).get(name) for p in pictures])
         for name, modality in inference.modalities.items()
-        if modality.kind in VISUAL
+        if modality.kind in SHOWN
         for source, words in SOURCES.items()
     ]
     rows = [row for row in rows if any(image is not None for image in row.images)]
@@ -80,7 +80,7 @@ def timeline_figure(
         for label, column, colour in _lines(inference, errors):
             style = {"color": colour, "label": label}
             axis.plot(seconds, errors[name][:, column], ".-", ms=3, lw=0.8, **style)
-        axis.set_ylabel(f"{name}\n[{UNITS.get(inference.modalities[name].kind, 'std')}]")
+        axis.set_ylabel(f"{name}\n[{unit_of(inference.modalities[name])}]")
         axis.set_ylim(bottom=0)
         if number == 0:
             legend_above(axis)

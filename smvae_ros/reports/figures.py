@@ -16,9 +16,11 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from smvae_core.modalities import Modality
+from smvae_ros.scan_picture import draw_scan
 
 WIDTH = 7.5  # inches; in wider figures letters would be too small on a phone
 COLUMNS = 5  # of pictures side by side
+SCAN_SIZE = 200  # pixels
 
 # Of modalities; all of them differ, also where a model has a dozen.
 COLOURS = (
@@ -171,8 +173,9 @@ def pictures_figure(
     clear_ticks(axes.flat)
     for name in dict.fromkeys(row.modality.name for row in rows):
         places = [place for place, row in enumerate(rows) if row.modality.name == name]
-        shown: dict[str, Any] = {}
-        if rows[places[0]].modality.kind == "depth":
+        modality = rows[places[0]].modality
+        shown: dict[str, Any] = {"cmap": "gray", "vmin": 0, "vmax": 255}  # of one channel
+        if modality.kind == "depth":
             recorded = [image for image in rows[places[0]].images if image is not None]
             shown = style or depth_style(np.stack(recorded))
             share, others = len(places) / len(rows), len(rows) - len(places)
@@ -182,7 +185,9 @@ def pictures_figure(
         for place in places:
             for axis, image in zip(axes[place], rows[place].images, strict=True):
                 if image is not None:
-                    axis.imshow(displayable(image), **shown)
+                    is_scan = modality.kind == "scan"
+                    drawn = draw_scan(modality, image, SCAN_SIZE) if is_scan else displayable(image)
+                    axis.imshow(drawn, **shown)
     for axis, row in zip(axes[:, 0], rows, strict=True):
         axis.set_ylabel(row.label)
     for axis, title in zip(axes[0], titles, strict=True):

@@ -21,7 +21,8 @@ from smvae_core.health.hysteresis import Level
 from smvae_core.inference.inference import Inference
 from smvae_core.modalities import Modality
 from smvae_ros.offline.health_records import HealthRecords
-from smvae_ros.offline.prediction_records import VISUAL
+from smvae_ros.offline.prediction_records import SHOWN
+from smvae_ros.scan_picture import points_of, reach
 from smvae_ros.sensors.observations import Observations
 
 SOURCES = ("truth", "predicted")
@@ -29,6 +30,7 @@ SOURCES = ("truth", "predicted")
 STATES = {"live": 0x2E9E4FFF, "absent": 0x9E9E9EFF, "warn": 0xF2A93BFF, "error": 0xE0403AFF}
 CURVES = {"health": "health [score]", "age_ms": "age [ms]", "latency_ms": "latency [ms]"}
 DEPTH_SPREAD = 2.0  # standard deviations of the training data on either side of their mean
+SCAN_POINTS = 100  # side by side from the middle to the edge
 MILLI = 1000
 
 
@@ -36,11 +38,11 @@ class RerunFile:
     """Bags as one Rerun recording, each under its own name, in memory until it is written.
 
     Of each snapshot: ``<modality>/truth`` and ``/predicted`` from all that was live (images as
-    they are, depth in metres, of a series the newest reading), ``sensors/<modality>`` (live,
-    absent, or what its health says), ``subset``, ``age_ms/<modality>``, ``latency_ms/<stage>`` and
-    ``health/<modality>`` (the score); in ``events`` why a sensor became absent. Timelines are
-    ``stamp``, that of the newest reading, and ``seconds`` since the bag's first snapshot, by the
-    time of recording.
+    they are, depth in metres, scans from above, of a series the newest reading),
+    ``sensors/<modality>`` (live, absent, or what its health says), ``subset``,
+    ``age_ms/<modality>``, ``latency_ms/<stage>`` and ``health/<modality>`` (the score); in
+    ``events`` why a sensor became absent. Timelines are ``stamp``, that of the newest reading, and
+    ``seconds`` since the bag's first snapshot, by the time of recording.
 
     Args:
         inference: the model.
@@ -65,7 +67,7 @@ class RerunFile:
         for root in self._roots.values():
             for modality in modalities:
                 self._recording.log([root, "sensors", modality.name], states, static=True)
-                if modality.kind not in VISUAL:
+                if modality.kind not in SHOWN:
                     for source in SOURCES:
                         lines = _lines(source, modality.raw_shape[-1])
                         self._recording.log([root, modality.name, source], lines, static=True)
@@ -136,9 +138,11 @@ def _names(bags: Sequence[Path]) -> Iterator[str]:
 def _archetype(modality: Modality, array: np.ndarray) -> Any:
     if modality.kind == "image":
         return rr.Image(array)
+    if modality.kind == "scan":
+        return rr.Points2D(points_of(modality, array), radii=reach(modality) / SCAN_POINTS)
     if modality.kind == "depth":
         middle, spread = modality.mean[0], DEPTH_SPREAD * modality.std[0]
-        seen = (max(modality.minimum, middle - spread), middle + spread)
+        seen = (max(modality.limits[0], middle - spread), middle + spread)
         return rr.DepthImage(array.astype(modality.raw_dtype), meter=1.0, depth_range=seen)
     return rr.Scalars(array[-1] if modality.kind == "series" else array)
 
@@ -164,7 +168,7 @@ def _view(root: str, modalities: Collection[Modality]) -> Any:
     def at(*parts: str) -> str:
         return rr.new_entity_path([root, *parts])
 
-    visual = [modality.name for modality in modalities if modality.kind in VISUAL]
+    visual = [modality.name for modality in modalities if modality.kind in SHOWN]
     pictures = [
         rrb.Spatial2DView(origin=at(name, source), name=f"{name}, {source}")
         for source in SOURCES

@@ -15,6 +15,9 @@ from smvae_core.modalities import Modality, ModalityOptions, Network, check_name
 
 RGB, DEPTH, FORCE, ACTION, PROPRIO = small_modalities()
 LABEL = Modality("label", "categorical", (10,), likelihood="categorical")
+GREY = Modality("grey", "image", (1, 8, 6))
+TOUCH = Modality("touch", "image", (1, 6, 4), minimum=-1.0, maximum=20.0)
+SCAN = Modality("scan", "scan", (1, 32), angles=(-2.0, 2.0))
 
 
 @pytest.mark.parametrize(
@@ -24,6 +27,8 @@ LABEL = Modality("label", "categorical", (10,), likelihood="categorical")
         (dataclasses.replace(RGB, shape=(3, 24, 32)), (24, 32, 3), "uint8"),
         (DEPTH, (16, 16), "float16"),
         (dataclasses.replace(DEPTH, shape=(1, 24, 32)), (24, 32), "float16"),
+        (TOUCH, (6, 4, 1), "uint8"),
+        (SCAN, (32,), "float32"),
         (FORCE, (32, 6), "float32"),
         (ACTION, (4,), "float32"),
         (LABEL, (10,), "float32"),
@@ -74,7 +79,41 @@ def test_series_needs_a_rate(rate: float | None) -> None:
         dataclasses.replace(FORCE, rate=rate)
 
 
-@pytest.mark.parametrize("modality", [*small_modalities(), LABEL], ids=lambda m: m.name)
+@pytest.mark.parametrize(
+    ("modality", "change", "message"),
+    [
+        (SCAN, {"angles": None}, "'scan': angles must be two ascending numbers in rad"),
+        (SCAN, {"angles": (1.0, -1.0)}, "angles must be two ascending"),
+        (SCAN, {"angles": (-180, 180)}, "at most one turn apart, not"),
+        (SCAN, {"angles": (-1.0, float("nan"))}, "angles must be two ascending"),
+        (SCAN, {"angles": (-1.0, 0.0, 1.0)}, "angles must be two ascending"),
+        (SCAN, {"shape": (2, 32)}, r"shape must be \(1, angles\)"),
+        (SCAN, {"minimum": -1.0}, "minimum must be below maximum"),
+        (SCAN, {"maximum": float("inf")}, "maximum must be finite"),
+        (ACTION, {"angles": (-1.0, 1.0)}, "angles must be left out: it is no scan"),
+        (TOUCH, {"minimum": None}, "maximum must be left out, as minimum or"),
+        (TOUCH, {"maximum": -1.0}, "minimum must be below maximum"),
+        (TOUCH, {"shape": (3, 6, 4)}, "minimum must be left out: only depth, scans and images"),
+    ],
+)
+def test_limits_and_angles_are_for_what_has_them(
+    modality: Modality, change: dict[str, object], message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        dataclasses.replace(modality, **change)
+
+
+def test_limits_that_earlier_versions_gave_to_all_kinds_are_none() -> None:
+    for modality in (RGB, FORCE, ACTION, GREY):
+        assert dataclasses.replace(modality, minimum=1e-7, maximum=2.0) == modality
+        assert modality.limits == (-float("inf"), float("inf"))
+    assert DEPTH.limits == (1e-7, 2.0)
+    assert SCAN.limits == (1e-7, 30.0)
+
+
+@pytest.mark.parametrize(
+    "modality", [*small_modalities(), LABEL, TOUCH, SCAN], ids=lambda m: m.name
+)
 def test_survives_yaml(modality: Modality) -> None:
     text = yaml.safe_dump(modality.to_dict())
     assert Modality.from_dict(yaml.safe_load(text)) == modality
@@ -178,6 +217,18 @@ def test_the_largest_centred_part_of_the_models_proportions_is_seen(
             {"kind": "image", "shape": [16, 16, 3], "aspect": "crop"},
         ),
         (DEPTH, {"kind": "depth", "shape": [16, 16], "minimum": 1e-7, "maximum": 2.0}),
+        (GREY, {"kind": "image", "shape": [8, 6, 1]}),
+        (TOUCH, {"kind": "image", "shape": [6, 4, 1], "minimum": -1.0, "maximum": 20.0}),
+        (
+            SCAN,
+            {
+                "kind": "scan",
+                "shape": [32],
+                "minimum": 1e-7,
+                "maximum": 30.0,
+                "angles": [-2.0, 2.0],
+            },
+        ),
         (FORCE, {"kind": "series", "shape": [32, 6], "rate": 1000.0}),
         (ACTION, {"kind": "vector", "shape": [4]}),
         (LABEL, {"kind": "categorical", "shape": [10]}),

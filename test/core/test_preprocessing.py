@@ -20,9 +20,11 @@ from smvae_core.preprocessing import prepare, to_raw, to_tensor
 
 RGB, DEPTH, FORCE, ACTION, PROPRIO = small_modalities()
 LABEL = Modality("label", "categorical", (3,), likelihood="categorical")
+GREY = Modality("grey", "image", (1, 8, 6), mean=(0.4,), std=(0.2,))
+SCAN = Modality("scan", "scan", (1, 12), angles=(-1.0, 1.0), mean=(4.0,), std=(2.0,))
 
 
-@pytest.mark.parametrize("modality", [*small_modalities(), LABEL], ids=lambda m: m.name)
+@pytest.mark.parametrize("modality", [*small_modalities(), LABEL, GREY, SCAN], ids=lambda m: m.name)
 def test_round_trip(modality: Modality) -> None:
     random = np.random.default_rng(1)
     prepared = np.stack([random_prepared([modality], random)[modality.name] for _ in range(3)])
@@ -266,3 +268,50 @@ def test_a_circle_stays_a_circle_only_when_cropped() -> None:
 def test_images_of_any_proportions_become_the_models(height: int, width: int) -> None:
     assert prepare(CROPPED_RGB, np.zeros((height, width, 3), np.uint8)).shape == (32, 32, 3)
     assert prepare(CROPPED_DEPTH, np.ones((height, width), np.float32)).shape == (32, 32)
+
+
+HEAT = Modality("heat", "image", (1, 8, 6), minimum=-20.0, maximum=60.0)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.uint16, np.float16, np.float32, ">f8"])
+@pytest.mark.parametrize("size", [(8, 6), (16, 12), (5, 9)])
+def test_values_of_one_channel_are_spread_from_black_to_white(
+    dtype: np.typing.DTypeLike, size: tuple[int, int]
+) -> None:
+    low, middle, high = 0.0, 20.0, 60.0
+    for value, grey in ((low, 64), (middle, 128), (high, 255), (100.0, 255)):
+        for shape in (size, (*size, 1)):
+            prepared = prepare(HEAT, np.full(shape, value, dtype))
+            assert prepared.shape == (8, 6, 1)
+            assert prepared.dtype == np.uint8
+            assert (prepared == grey).all()
+
+
+@pytest.mark.parametrize("aspect", ["stretch", "crop"])
+@pytest.mark.parametrize("size", [(8, 6), (16, 12), (5, 9)])
+def test_grey_is_prepared_as_colours_are(size: tuple[int, int], aspect: str) -> None:
+    grey = np.random.default_rng(0).integers(0, 256, size, np.uint8)
+    colour = Modality("rgb", "image", (3, 8, 6), aspect=aspect)
+    one = dataclasses.replace(colour, shape=(1, 8, 6))
+    expected = prepare(colour, np.repeat(grey[..., None], 3, axis=2))
+    np.testing.assert_array_equal(prepare(one, grey), expected[..., :1])
+
+
+@pytest.mark.parametrize(
+    ("modality", "array", "message"),
+    [
+        (HEAT, np.full((8, 6), np.nan), "heat: 48 of 48 values are NaN or infinite"),
+        (HEAT, np.full((8, 6), np.inf), "heat: 48 of 48 values are NaN or infinite"),
+        (HEAT, np.zeros((8, 6, 3)), r"heat: .*\(height, width, 1\), got \(8, 6, 3\)"),
+        (
+            dataclasses.replace(HEAT, minimum=None, maximum=None),
+            np.zeros((8, 6), np.uint16),
+            "got uint16; give the modality a minimum and a maximum",
+        ),
+    ],
+)
+def test_what_is_no_picture_of_one_channel(
+    modality: Modality, array: np.ndarray, message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        prepare(modality, array)

@@ -130,7 +130,7 @@ def expected_of(sensor: Sensor) -> Expected:
         return Expected(kind)
     return Expected(
         kind,
-        limits=(modality.minimum, modality.maximum),
+        limits=modality.limits,
         millimetres="write `unit: 0.001` into the robot file",
         metres=""
         if sensor.unit >= 1

@@ -160,8 +160,9 @@ class Recording(ABC):
 
 
 def absent_rows(modality: Modality, count: int) -> np.ndarray:
-    """(count, ``*raw_shape``) for steps without the modality: zeros, in depth NaN."""
-    blank = np.nan if modality.kind == "depth" else 0
+    """(count, ``*raw_shape``) for steps without the modality: NaN where it may have holes, else
+    zeros."""
+    blank = np.nan if modality.has_holes else 0
     return np.full((count, *modality.raw_shape), blank, modality.raw_dtype)
 
 

@@ -23,14 +23,13 @@ class Statistics:
     """Statistics of a modality in raw units (8-bit counts, m, N, ...), float64.
 
     Attributes:
-        mean: for each channel of an image (3,) and of a series (channels,), for each element of a
-            vector (n,), one for depth (1,).
+        mean: for each channel of an image and of a series (channels,), for each element of a vector
+            (n,), one for depth and a scan (1,).
         std: likewise; 1 where all values are equal.
         minimum: likewise.
         maximum: likewise.
         mean_array: mean of each element, in the shape of a prepared array: the "training mean" that
-            a prediction has to beat. Depth pixels that were never measured hold the mean of the
-            others.
+            a prediction has to beat. Elements that were never measured hold the mean of the others.
         count: steps that the statistics were made from.
     """
 
@@ -51,7 +50,7 @@ def statistics(
     or vector makes nearly all of its channel's variance, so that the others come out as nothing.
 
     Args:
-        names: modalities, all by default. Depth counts measured pixels only.
+        names: modalities, all by default. Only what was measured counts.
 
     Raises:
         ValueError: when a modality has no reading at all in these rows.
@@ -94,7 +93,7 @@ def _array_statistics(array: np.ndarray, rows: np.ndarray, kind: str) -> Statist
     minimum, maximum = np.full(shape, np.inf), np.full(shape, -np.inf)
     for start in range(0, len(rows), _CHUNK):
         chunk = array[rows[start : start + _CHUNK]].astype(np.float64)
-        valid = np.isfinite(chunk)  # all, except where depth was not measured
+        valid = np.isfinite(chunk)  # all, except where nothing was measured
         # fmin and fmax leave NaN out.
         np.fmin(minimum, np.fmin.reduce(chunk), out=minimum)
         np.fmax(maximum, np.fmax.reduce(chunk), out=maximum)
@@ -111,7 +110,7 @@ def _array_statistics(array: np.ndarray, rows: np.ndarray, kind: str) -> Statist
     if not count.any():
         return None
     # Elements that share a channel are pooled; a vector's elements are channels of their own.
-    axes = {"image": (0, 1), "depth": (0, 1), "series": (0,)}.get(kind, ())
+    axes = {"image": (0, 1), "depth": (0, 1), "scan": (0,), "series": (0,)}.get(kind, ())
     pooled = count.sum(axis=axes)
     channel_mean = (mean * count).sum(axis=axes) / pooled
     channel_squares = (squares + count * (mean - channel_mean) ** 2).sum(axis=axes)

@@ -40,6 +40,9 @@ from smvae_ros.messages.types import bag_typestore, deserialise
 JOINTS = ("x", "y", "z", "yaw")
 RGB = Modality("rgb", "image", (3, 64, 64))
 DEPTH = Modality("depth", "depth", (1, 64, 64), maximum=100.0)
+GREY = Modality("grey", "image", (1, 64, 64))
+HEAT = Modality("heat", "image", (1, 64, 64), minimum=-40.0, maximum=120.0)
+SCAN = Modality("scan", "scan", (1, 37), angles=(-2.0, 1.5))
 IMAGE = "sensor_msgs/msg/Image"
 STAMPS = st.integers(1, 2**31 * 10**9 - 1)
 FRAMES = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=40)
@@ -52,9 +55,22 @@ def colour(draw: st.DrawFn) -> np.ndarray:
 
 
 @st.composite
-def depth(draw: st.DrawFn) -> np.ndarray:
+def one_channel(draw: st.DrawFn, kind: str) -> np.ndarray:
+    shape = (draw(st.integers(1, 24)), draw(st.integers(1, 24)), 1)
+    elements = st.floats(-50, 150, width=32) if kind == "f4" else None
+    return _laid_out(draw, draw(arrays.arrays(kind, shape, elements=elements)))
+
+
+def distances() -> st.SearchStrategy[np.ndarray]:
+    """Metres within what SCAN measures, and holes."""
+    number = st.floats(0.125, 29.0, width=32) | st.just(np.nan)
+    return arrays.arrays("f4", 37, elements=number)
+
+
+@st.composite
+def depth(draw: st.DrawFn, least: int = 1) -> np.ndarray:
     """Metres in whole millimetres up to what 16 bits hold; nothing measured in some places."""
-    shape = (draw(st.integers(1, 24)), draw(st.integers(1, 24)))
+    shape = (draw(st.integers(least, 24)), draw(st.integers(1, 24)))
     counts = draw(arrays.arrays(np.uint16, shape))
     metres = np.where(counts, counts / 1000, np.nan).astype(draw(st.sampled_from(["f4", "f8"])))
     return _laid_out(draw, metres)
@@ -95,8 +111,19 @@ def of(kind: str, length: int) -> Modality:
 
 # Message type → modality, its arrays, the encodings that arrive exactly.
 READINGS: dict[str, list[tuple[Modality, st.SearchStrategy[np.ndarray], tuple[str, ...]]]] = {
-    IMAGE: [(RGB, colour(), ("", "rgb8", "bgr8")), (DEPTH, depth(), ("", "16UC1", "32FC1"))],
-    "sensor_msgs/msg/CompressedImage": [(RGB, colour(), ("png",)), (DEPTH, depth(), ("", "png"))],
+    IMAGE: [
+        (RGB, colour(), ("", "rgb8", "bgr8")),
+        (GREY, one_channel("u1"), ("", "mono8")),
+        (HEAT, one_channel("f4"), ("", "32FC1")),
+        (DEPTH, depth(), ("", "16UC1", "32FC1")),
+    ],
+    "sensor_msgs/msg/CompressedImage": [
+        (RGB, colour(), ("png",)),
+        (GREY, one_channel("u1"), ("png",)),
+        (DEPTH, depth(), ("", "png")),
+    ],
+    "sensor_msgs/msg/LaserScan": [(SCAN, distances(), ("",))],
+    "sensor_msgs/msg/PointCloud2": [(DEPTH, depth(least=2), ("",))],
     **{
         f"geometry_msgs/msg/{name}": [
             (of("vector", length), vector(length), ("",)),
@@ -165,9 +192,9 @@ def test_there_and_back(
         assert (stamp_ns(received), frame_id(received)) == (stamp, frame)
     found = adapter(type_name).to_array(received, modality, **options)
     expected = array[-1] if modality.kind == "series" else array
-    assert found.dtype == (np.uint8 if modality.kind == "image" else np.float32)
+    exact = modality.kind == "image" and modality.minimum is None
+    assert found.dtype == (np.uint8 if exact else np.float32)
     assert found.shape == expected.shape
-    exact = modality.kind == "image"
     np.testing.assert_allclose(
         found, expected, rtol=0 if exact else 2e-6, atol=0 if exact else 1e-9
     )

@@ -29,7 +29,7 @@ from smvae_ros.messages.camera_info import TYPE_NAME as CAMERA_INFO
 
 CLOCK = "rosgraph_msgs/msg/Clock"  # where use_sim_time is set
 JOINTS = ("x", "y", "z", "yaw")
-SHAPES = {"image": (3, 16, 16), "depth": (1, 16, 16)}
+SHAPES = {"image": (3, 16, 16), "depth": (1, 16, 16), "scan": (1, 16)}
 NUMBERS = {  # type of named fields → values in its usual ones
     **{f"geometry_msgs/msg/{name}": 6 for name in ("Wrench", "WrenchStamped")},
     **{f"geometry_msgs/msg/{name}": 4 for name in ("Twist", "TwistStamped")},
@@ -46,7 +46,8 @@ def modality(kind: str, type_name: str) -> Modality:
     length = NUMBERS.get(type_name, 8)
     own = {"series": (length, 8), "vector": (length,), "categorical": (length,)}
     shape = {**SHAPES, **own}[kind]
-    return Modality("sensor", kind, shape, rate=100.0 if kind == "series" else None)
+    rate, angles = (100.0 if kind == "series" else None), ((-1, 1) if kind == "scan" else None)
+    return Modality("sensor", kind, shape, rate=rate, angles=angles)
 
 
 def reading(sensor: Modality) -> np.ndarray:

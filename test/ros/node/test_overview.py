@@ -130,3 +130,27 @@ def test_the_health_of_a_live_sensor_is_written_and_frames_what_is_not_ok(level:
     assert not changed[:, left + TILE + GAP :].any(), "depth is not live"
     shown = tiles(drawn)["live", "rgb"]
     assert (shown[40, 0] == tiles(plain)["live", "rgb"][40, 0]).all() == (level == Level.OK)
+
+
+def test_scans_are_drawn_from_above_and_one_channel_in_grey() -> None:
+    scan = Modality("scan", "scan", (1, 90), angles=(-1.5, 1.5), mean=(2.0,), std=(1.0,))
+    grey = Modality("grey", "image", (1, 16, 16))
+    predictions = make_predictions(("action",), ())
+    wall = np.full(90, np.nan, np.float32)
+    wall[45:] = 1.0  # to the left, where angles are positive
+    arrays = {"scan": wall, "grey": np.arange(256, dtype=np.uint8).reshape(16, 16, 1)}
+    predictions = dataclasses.replace(
+        predictions,
+        observations=dataclasses.replace(predictions.observations, arrays=arrays),
+        arrays={"scan": np.full(90, 1e30, np.float32)},
+        modalities={"scan": scan, "grey": grey},
+    )
+    picture = draw_overview(predictions)
+    top = picture.shape[0] - 2 * (TILE + GAP)
+    live = picture[top : top + TILE, GAP : GAP + TILE].astype(int)
+    hits = live[..., 1] - live[..., 0] > 50
+    assert hits[: TILE // 2, : TILE // 2].sum() > 20
+    assert not hits[:, TILE // 2 + 3 :].any()
+    shown = picture[top : top + TILE - 20, 2 * GAP + TILE : 2 * (GAP + TILE)]
+    assert (np.ptp(shown, axis=-1) == 0).all()
+    assert len(np.unique(shown)) > 200
