@@ -17,6 +17,7 @@ from launch_ros.utilities import prefix_namespace
 
 from smvae_ros.bundled import parameters_path
 from smvae_ros.node.transport import LARGE_DATA, VARIABLE
+from smvae_ros.parameters.declarations import ROBOT
 from smvae_ros.parameters.names import NODE_NAME, full_name
 from smvae_ros.parameters.parameters_file import read_parameters
 from smvae_ros.parameters.robot_values import load_robot
@@ -100,12 +101,12 @@ def start(context: LaunchContext) -> list[Node]:
         return LaunchConfiguration(name).perform(context)
 
     outer = context.launch_configurations.get("ros_namespace")  # of a PushRosNamespace
+    node_name = full_name(prefix_namespace(outer, given("namespace")))
     files = [Path(name) for name in [given("params_file")] if name]
-    if robot := given("robot"):
-        load_robot(robot)
+    if robot := given("robot") or read_parameters(files, node_name).get(ROBOT.name):
+        load_robot(str(robot))
     else:
         files = list(dict.fromkeys([parameters_path(), *files]))
-    read_parameters(files, full_name(prefix_namespace(outer, given("namespace"))))
     use_sim_time = ParameterValue(LaunchConfiguration("use_sim_time"), value_type=bool)
     parameters = {"use_sim_time": use_sim_time}
     for name in ("robot", "checkpoint", "model_folder", "device"):

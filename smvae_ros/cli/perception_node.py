@@ -41,6 +41,7 @@ def make_parser() -> argparse.ArgumentParser:
         epilog="Arguments for ROS follow --ros-args, such as\n"
         "  --params-file YAML  topics and all other parameters; without it, the node waits on\n"
         "                      ~/input/*. config/perception.yaml explains them.\n"
+        "  -p robot:=FILE|NAME a robot file, which has topics, too, or one of config/robots\n"
         "  -p NAME:=VALUE      a single parameter, such as checkpoint:=DIRECTORY or device:=cuda\n"
         "  -r __ns:=/NAME      the namespace, also of topics without a leading slash\n"
         "  --log-level LEVEL   debug, info, warn, error or fatal\n\n"

@@ -29,7 +29,8 @@ def missing_sources(reader: BagReader, sources: Mapping[str, TopicInput]) -> dic
         raise BagError(
             f"{reader.path} has none of the topics {', '.join(s.topic for s in sources.values())}; "
             + "".join(f"{reason}; " for reason in reasons)
-            + f"it has {', '.join(reader.topics)}. Name its topics in a parameters file (--params)"
+            + f"it has {', '.join(reader.topics)}. Name its topics in a parameters file (--params) "
+            "or in the robot file (--robot)"
         )
     for name, source in sources.items():
         if name in missing:
@@ -39,7 +40,7 @@ def missing_sources(reader: BagReader, sources: Mapping[str, TopicInput]) -> dic
         if found != source.adapter.type_name:
             kind = source.modality.kind
             advice = (
-                f"set {name}.type in the parameters file (--params)"
+                f"set {name}.type in the parameters file (--params) or the robot file (--robot)"
                 if can_carry(found, kind)
                 else f"which cannot be read as {kind}; name a topic of "
                 f"{listed_types(known_types(kind))}"

@@ -19,7 +19,7 @@ from smvae_core.robot import Robot
 from smvae_ros.bundled import parameters_path
 from smvae_ros.messages import MessageError, adapter
 from smvae_ros.messages.definitions import Definitions
-from smvae_ros.parameters.declarations import NODE_PARAMETERS, modality_parameters
+from smvae_ros.parameters.declarations import NODE_PARAMETERS, ROBOT, modality_parameters
 from smvae_ros.parameters.names import NODE_NAME, full_name, with_absolute_topics
 from smvae_ros.parameters.parameters_file import namespaces, read_parameters
 from smvae_ros.parameters.robot_values import load_robot, robot_defaults
@@ -152,7 +152,8 @@ def read_values(
         modalities: of the model.
         namespace: of the node; by default the one for which the file has a section of the node, and
             where it has none, the root.
-        robot: see :func:`smvae_ros.parameters.robot_values.load_robot`.
+        robot: see :func:`smvae_ros.parameters.robot_values.load_robot`; by default the one that the
+            parameters file names, if it does.
 
     Raises:
         ValueError: for a file that is none, or not for this node, or a value that the node would
@@ -172,8 +173,8 @@ def read_values(
     standard = parameters_path()
     if path != standard and (text := describe_unknown(unknown, declarations, named)):
         log.warning("%s: %s", path, text)
-    if robot:
-        given = {**_values_of_robot(robot, named), **given}
+    if robot := robot or given.get(ROBOT.name):
+        given = {**_values_of_robot(str(robot), named), **given}
     else:
         given = read_parameters([standard, *files], node)
     values = {}

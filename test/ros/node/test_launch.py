@@ -123,8 +123,9 @@ def test_in_a_namespace_with_a_partial_parameters_file_and_a_transport_of_its_ow
         end(process)
 
 
+@pytest.mark.parametrize("as_argument", [True, False])
 def test_a_robot_file_takes_the_place_of_the_packages_parameters(
-    domain: int, tmp_path: Path
+    domain: int, tmp_path: Path, as_argument: bool
 ) -> None:
     robot = tmp_path / "blind.yaml"
     robot.write_text(
@@ -134,8 +135,10 @@ def test_a_robot_file_takes_the_place_of_the_packages_parameters(
         '      joints: ["x", "y", "z", "yaw"]\n'
     )
     params_file = tmp_path / "mine.yaml"
-    params_file.write_text("/**:\n  ros__parameters:\n    idle_rate: 2.0\n")
-    words = [f"robot:={robot}", f"checkpoint:={save_small_checkpoint(tmp_path / 'model')}"]
+    named_there = "" if as_argument else f"    robot: {robot}\n"
+    params_file.write_text(f"/**:\n  ros__parameters:\n    idle_rate: 2.0\n{named_there}")
+    words = [f"robot:={robot}"] if as_argument else []
+    words += [f"checkpoint:={save_small_checkpoint(tmp_path / 'model')}"]
     with (
         launch("perception.launch.py", *words, f"params_file:={params_file}") as process,
         closing(Robot(domain)) as other,

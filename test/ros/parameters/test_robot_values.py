@@ -139,6 +139,8 @@ def test_a_parameters_file_lies_over_the_robot_file_and_the_packages_own_does_no
         "force.topic": "",  # the robot has none: it is only predicted
     }
     assert {name: values[name] for name in given} == given
+    parameters.write_text(f"{parameters.read_text()}    robot: {robot}\n")
+    assert read_values(parameters, [WRIST, JOINTS, FORCE], "arm_1") == {**values, "robot": robot}
     assert topics_of(load_robot(robot), "/arm_1") == ["/arm_1/wrist/image_raw", "/joint_states"]
     assert read_values(None, [WRIST], robot=robot)["max_rate"] == 30.0
 
