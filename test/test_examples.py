@@ -15,6 +15,10 @@ import pytest
 from log_files import write_logs
 from places import HELPERS, PYTHONPATH, ROOT
 from ros_processes import ros_environment, start_node, start_script, unique_domain_id
+from smvae_core.checkpoint import load_checkpoint
+from smvae_core.data.logs.vision_touch_recording import convert_logs
+from smvae_ros.bundled import model_path
+from training import encode
 
 EXAMPLES = ROOT / "examples"
 
@@ -53,6 +57,36 @@ def test_a_modality_is_added() -> None:
     said = run("add_a_modality.py")
     assert "'gripper': (1, 2)" in said
     assert "gripper.topic: '~/input/gripper'" in said
+
+
+@pytest.mark.dds
+@pytest.mark.skipif(importlib.util.find_spec("rclpy") is None, reason="rclpy is not installed")
+def test_contact_is_read_from_the_latent(tmp_path: Path) -> None:
+    pytest.importorskip("sklearn", reason="scikit-learn is not installed")
+    write_logs(tmp_path / "logs", trajectories=2, parts=1, steps=8)
+    model, cache = load_checkpoint(model_path()).model, tmp_path / "cache"
+    convert_logs(tmp_path / "logs", cache, list(model.modalities.values()), progress=False)
+    latents, head = tmp_path / "latents.npz", tmp_path / "head.npz"
+    assert encode.main([str(model_path()), str(cache), "--output", str(latents)]) == 0
+    said = run("train_contact_head.py", cache, latents, head)
+    assert "16 steps, 12% with contact, of which it was fitted to 100.0%" in said
+    domain = unique_domain_id()
+    environment = ros_environment(domain) | {"PYTHONPATH": PYTHONPATH}
+    with ExitStack() as processes:
+        from std_msgs.msg import Float64
+
+        from robot import Robot
+
+        processes.enter_context(start_node(domain)).wait_for_line("active")
+        processes.enter_context(start_script(HELPERS / "publish_sensors.py", env=environment))
+        script = EXAMPLES / "contact_from_latent.py"
+        processes.enter_context(start_script(script, str(head), env=environment))
+        robot = Robot(domain, listening=False, diagnosing=False)
+        processes.callback(robot.close)
+        heard: list[float] = []
+        robot.listen(Float64, "/contact", lambda message: heard.append(message.data))
+        robot.wait(lambda: heard, "probability of contact")
+        assert all(0 <= probability <= 1 for probability in heard)
 
 
 @pytest.mark.dds

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import numpy as np
@@ -13,6 +13,8 @@ from torch import Tensor
 from smvae_core.distributions import Posterior
 from smvae_core.metrics.subset_errors import Subset
 from smvae_core.models.multimodal_vae import MultimodalVAE
+
+Transform = Callable[[np.ndarray], np.ndarray]
 
 
 def subset_posteriors(
@@ -40,17 +42,39 @@ def subset_means(
 def classify(
     x: np.ndarray, y: np.ndarray, test_x: np.ndarray, test_y: np.ndarray, balanced: bool = False
 ) -> float:
-    """Accuracy of logistic regression from standardised x (N, D) to classes y (N,), fitted on the
-    first two and measured on the others; ``balanced``: with every class of the same weight."""
+    """Accuracy of :func:`fit_classifier`, fitted on the first two and measured on the others."""
+    with _scikit_learn():
+        from sklearn.metrics import accuracy_score
+    guess = fit_classifier(x, y, balanced)(test_x)
+    return balanced_accuracy(test_y, guess) if balanced else float(accuracy_score(test_y, guess))
+
+
+def fit_classifier(x: np.ndarray, y: np.ndarray, balanced: bool = False) -> Transform:
+    """Logistic regression from standardised x (N, D) to classes y (N,), as a function of x;
+    ``balanced``: with every class of the same weight."""
     with _scikit_learn():
         from sklearn.linear_model import LogisticRegression
-        from sklearn.metrics import accuracy_score
         from sklearn.pipeline import make_pipeline
         from sklearn.preprocessing import StandardScaler
     weight = "balanced" if balanced else None
     regression = LogisticRegression(max_iter=1000, class_weight=weight)
-    guess = make_pipeline(StandardScaler(), regression).fit(x, y).predict(test_x)
-    return balanced_accuracy(test_y, guess) if balanced else float(accuracy_score(test_y, guess))
+    return make_pipeline(StandardScaler(), regression).fit(x, y).predict
+
+
+def fit_trees(x: np.ndarray, y: np.ndarray) -> Transform:
+    """Gradient-boosted trees from x (N, D) to classes y (N,) of the same weight, as a function of
+    x: what is to be known without being linear."""
+    with _scikit_learn():
+        from sklearn.ensemble import HistGradientBoostingClassifier
+    trees = HistGradientBoostingClassifier(class_weight="balanced", random_state=0)
+    return trees.fit(x, y).predict
+
+
+def fit_components(x: np.ndarray, count: int) -> Transform:
+    """The first principal components of x (N, D), (N, count), as a function of x."""
+    with _scikit_learn():
+        from sklearn.decomposition import PCA
+    return PCA(min(count, *x.shape), random_state=0).fit(x).transform
 
 
 def balanced_accuracy(truth: np.ndarray, guess: np.ndarray) -> float:
