@@ -37,7 +37,7 @@ from smvae_core.metrics.subset_choice import HELP, choose_subsets
 from smvae_core.metrics.subset_errors import Subset
 from smvae_core.models.multimodal_vae import MultimodalVAE
 from smvae_core.preprocessing import to_tensor
-from training.options import parser_of
+from smvae_ros.cli.programs import parser_of
 from training.programs import run_program
 from training.provenance import provenance
 from training.studies.probes import (
@@ -153,7 +153,7 @@ def _score(name: str, steps: Steps, guess: np.ndarray) -> dict[str, float]:
 
 def main(arguments: list[str] | None = None) -> int:
     """Compares, prints a table and writes JSON; returns the exit code."""
-    parser = parser_of("training.studies.contact_head", __doc__)
+    parser = parser_of("python -m training.studies.contact_head", __doc__)
     add = parser.add_argument
     add("model", metavar="MODEL", type=Path, help="checkpoint directory")
     add("train", metavar="TRAIN_CACHE", type=Path, help="folder of training.convert, to fit to")
