@@ -162,7 +162,7 @@ def _run(options: argparse.Namespace) -> int:
         columns.append(latents_of(cache, options.latents, options.device))
     episodes, frames = export(cache, options.dataset, columns, options.task, options.video)
     print(
-        f"Wrote {counted(episodes, 'episode')} of {counted(frames, 'step')} to {options.dataset}; "
+        f"Wrote {counted(episodes, 'episode')}, {counted(frames, 'step')}, to {options.dataset}; "
         f"read it back with --robot {options.dataset / 'robot.yaml'}"
     )
     return 0

@@ -9,6 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+import yaml
 
 pytest.importorskip("pyarrow", reason="the extra lerobot is not installed (pyarrow)")
 pytest.importorskip("av", reason="the extra lerobot is not installed (PyAV)")
@@ -16,6 +17,7 @@ pytest.importorskip("av", reason="the extra lerobot is not installed (PyAV)")
 from pyarrow import parquet
 
 from small_caches import make_cache
+from small_lerobot import RATE, pictures, write_dataset
 from small_models import save_small_checkpoint
 from smvae_core.data.logs.dataset import LogCache, open_cache
 from smvae_core.data.logs.lerobot.writer import DatasetWriter
@@ -56,6 +58,37 @@ def test_a_cache_comes_back_as_it_was(cache: LogCache, tmp_path: Path):
     episodes = len(cache) // STEPS
     np.testing.assert_array_equal(back.arrays["trajectory"], np.repeat(range(episodes), STEPS))
     np.testing.assert_array_equal(back.arrays["step"], np.tile(range(STEPS), episodes))
+
+
+def test_other_shapes_come_back_as_well(tmp_path: Path):
+    random = np.random.default_rng(0)
+    episode = {
+        "camera": pictures(9, 0),
+        "gripper": random.normal(size=9).astype(np.float32),
+        "force": random.normal(size=(9, 3)).astype(np.float32),
+        "tool": np.eye(4, dtype=np.float32)[random.integers(0, 4, 9)],
+    }
+    dataset = write_dataset(tmp_path / "first", [episode])
+    (dataset / "robot.yaml").write_text(
+        yaml.safe_dump(
+            {
+                "modalities": {
+                    "camera": {"kind": "image", "shape": [1, 24, 32], "key": "camera"},
+                    "state": {"kind": "vector", "shape": [1], "key": "gripper"},
+                    "proprio": {"kind": "vector", "shape": [2], "key": "force", "columns": [2, 0]},
+                    "force": {"kind": "series", "shape": [3, 4], "rate": RATE, "key": "force"},
+                    "tool": {"kind": "categorical", "shape": [4], "key": "tool"},
+                }
+            }
+        )
+    )
+    cache = read_back(dataset, tmp_path / "cache")
+    assert main([str(cache.path), str(tmp_path / "set")]) == 0
+    back = read_back(tmp_path / "set", tmp_path / "again")
+    for name in cache.names:
+        np.testing.assert_array_equal(back.arrays[name], cache.arrays[name], err_msg=name)
+    np.testing.assert_array_equal(back.present, cache.present)
+    assert back.present[:, cache.names.index("force")].tolist() == [False] * 3 + [True] * 6
 
 
 def test_videos_keep_the_images_about(cache: LogCache, tmp_path: Path):

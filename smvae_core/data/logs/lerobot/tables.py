@@ -101,7 +101,10 @@ def numbers(column: pa.Array, shape: tuple[int, ...]) -> np.ndarray:
     array = array.drop_null()
     lengths: list[int | None] = []  # of each dimension
     while _is_list(array.type):
-        found = pc.unique(pc.list_value_length(array)).to_pylist()
+        if pa.types.is_fixed_size_list(array.type):
+            found = [array.type.list_size]
+        else:
+            found = pc.unique(pc.list_value_length(array)).to_pylist()
         if len(found) > 1:
             raise ValueError(f"rows of {' and of '.join(map(str, sorted(found, key=str)))} values")
         lengths += found

@@ -12,6 +12,9 @@ import pytest
 pytest.importorskip("pyarrow", reason="the extra lerobot is not installed (pyarrow)")
 pytest.importorskip("av", reason="the extra lerobot is not installed (PyAV)")
 
+import pyarrow as pa
+from pyarrow import parquet
+
 from shared_data import shared_data
 from small_lerobot import RATE, pictures, read_video, write_dataset, write_video
 from smvae_core.data.logs.cache_folder import CacheError
@@ -246,6 +249,37 @@ def test_a_window_over_steps_needs_the_steps_before(tmp_path: Path):
     np.testing.assert_array_equal(cache.present[:, 0], expected)
     for row in np.flatnonzero(expected):
         np.testing.assert_array_equal(cache.arrays["sensor"][row], values[row - 3 : row + 1])
+
+
+def test_pictures_may_lie_in_files_that_rows_name(tmp_path: Path):
+    shown = pictures(3, 0)
+    dataset = write_dataset(tmp_path / "set", one(shown, CAMERA))
+    path = next((dataset / "data").rglob("*.parquet"))
+    rows = parquet.read_table(path)
+    cells = rows[CAMERA].to_pylist()
+    for number, cell in enumerate(cells[:2]):
+        (dataset / f"{number}.png").write_bytes(cell["bytes"])
+    named = ["0.png", "../set/1.png", "2.png"]  # one leads out, one is not there
+    cells = [{"bytes": None, "path": name} for name in named]
+    place = rows.schema.get_field_index(CAMERA)
+    parquet.write_table(
+        rows.set_column(place, CAMERA, pa.array(cells, rows.schema.field(CAMERA).type)), path
+    )
+    cache = converted(dataset, {"rgb": SENSORS["rgb"]})
+    np.testing.assert_array_equal(cache.present[:, 0], [True, False, False])
+    np.testing.assert_array_equal(cache.arrays["rgb"][0], prepare(RGB, shown[0]))
+    (said,) = cache.manifest["strange"]
+    assert "2 of 3 in an episode that cannot, the first: the path ../set/1.png leads out" in said
+
+
+@pytest.mark.parametrize("stored", ["embedded", "video"])
+def test_one_channel_is_grey(stored: str, tmp_path: Path):
+    videos = [CAMERA] if stored == "video" else []
+    dataset = write_dataset(tmp_path / "set", small_episodes((4,)), videos=videos)
+    cache = converted(dataset, sensor_of("image", (1, 24, 32), CAMERA))
+    assert cache.present.all()
+    shown = pictures(4, 0).astype(float) @ [0.299, 0.587, 0.114]
+    assert np.abs(cache.arrays["sensor"][..., 0] - shown).mean() < (3 if videos else 1)
 
 
 DISTANCES = np.linspace(0, 3, 5 * 16 * 20).reshape(5, 16, 20)  # 0 and from 2 m on: no readings
