@@ -11,6 +11,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any, NoReturn, TypeVar
@@ -97,13 +98,16 @@ def interruptible() -> Iterator[None]:
     """
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     unraisable_hook = sys.unraisablehook
-    repetitions: list[threading.Timer] = []
-    interrupted = False
+    main = threading.main_thread().ident
+    repetitions: list[threading.Thread] = []
+    interrupted = in_hook = dropped_one = False
 
     def interrupt(*_: object) -> None:
-        nonlocal interrupted
+        nonlocal interrupted, dropped_one
+        if in_hook:  # where Python would drop the exception again
+            return
         ignore_interrupts()
-        interrupted = True
+        interrupted, dropped_one = True, False
         raise KeyboardInterrupt
 
     def listen() -> None:
@@ -114,14 +118,22 @@ def interruptible() -> Iterator[None]:
         if not (interrupted and getattr(dropped.object, "__name__", "") == "__del__"):
             unraisable_hook(dropped)
 
+    def send_again() -> None:
+        while dropped_one:
+            time.sleep(0.01)
+            if dropped_one and main is not None:
+                signal.pthread_kill(main, signal.SIGINT)
+
     def repeat(dropped: Any) -> None:
+        nonlocal in_hook, dropped_one
         if dropped.exc_type is not KeyboardInterrupt:
             complain(dropped)
             return
+        in_hook = dropped_one = True
         listen()
-        main = threading.main_thread().ident
-        repetitions.append(threading.Timer(0.01, signal.pthread_kill, (main, signal.SIGINT)))
+        repetitions.append(threading.Thread(target=send_again, daemon=True))
         repetitions[-1].start()
+        in_hook = False
 
     listen()
     sys.unraisablehook = repeat
@@ -130,8 +142,9 @@ def interruptible() -> Iterator[None]:
     finally:
         # What was torn apart is deleted with the exception, later.
         sys.unraisablehook = complain if interrupted else unraisable_hook
+        dropped_one = False
         for repetition in repetitions:
-            repetition.cancel()
+            repetition.join()
         for number, handler in before.items():
             if signal.getsignal(number) is interrupt:
                 signal.signal(number, handler)
