@@ -31,9 +31,10 @@ class Network:
     """A network by name (see :mod:`smvae_core.models.networks`).
 
     Attributes:
-        name: ``mlp``, ``convolution`` or ``temporal_convolution``.
+        name: ``mlp``, ``residual_mlp``, ``principal``, ``convolution`` or ``temporal_convolution``.
         widths: widths of the hidden layers, or channels of the convolutions, in the order in
-            which an embedding network has them; a decoder runs through them backwards.
+            which an embedding network has them; a decoder runs through them backwards. The first of
+            ``principal`` is the number of principal components.
     """
 
     name: str = "mlp"

@@ -3,10 +3,11 @@
 
 File by file:
 
-    data:          a data set that is split, opened and described to the model
-    module:        a training step, a validation step
-    callbacks:     the state of a run, safe from interruption
-    sample_noise:  random numbers by seed, epoch and sample
-    augmentation:  random colours
-    muon:          Muon for matrices, Adam for the rest
+    data:                  a data set that is split, opened and described to the model
+    principal_components:  of the training split, for networks that begin with them
+    module:                a training step, a validation step
+    callbacks:             the state of a run, safe from interruption
+    sample_noise:          random numbers by seed, epoch and sample
+    augmentation:          random changes of observations
+    muon:                  Muon for matrices, Adam for the rest
 """

@@ -19,6 +19,7 @@ from smvae_core.data.batches import Batches, Store
 from smvae_core.data.logs.dataset import LogCache, open_cache, split_by_trajectory
 from smvae_core.data.logs.statistics import Statistics, statistics
 from smvae_core.data.samples import Samples
+from smvae_core.fit.principal_components import components_needed, principal_components
 from smvae_core.modalities import Modality
 from smvae_core.preprocessing import to_tensor
 
@@ -30,12 +31,16 @@ class DataDescription:
     Attributes:
         modalities: completed with the statistics of the training split.
         means: modality → mean of the training split in normalised units, of the modality's shape.
+        components: modality → principal components of the training split and the standard
+            deviations along them, for those whose networks need them
+            (:func:`smvae_core.fit.principal_components.principal_components`).
         samples: number of all samples, whose rows identify them.
         batches: number in an epoch of training.
     """
 
     modalities: Sequence[Modality]
     means: Mapping[str, Tensor]
+    components: Mapping[str, tuple[Tensor, Tensor]]
     samples: int
     batches: int
 
@@ -69,8 +74,13 @@ class SplitData(L.LightningDataModule):
         """The description, given means (1, *raw_shape) of the training split in raw units."""
         self._names = [modality.name for modality in modalities]
         tensors = {m.name: to_tensor(m, means[m.name])[0] for m in modalities}
+        components = {
+            m.name: principal_components(self.store, self.split["training"], m, tensors[m.name])
+            for m in modalities
+            if components_needed(m)
+        }
         batches = len(self.batches("training", shuffle=True))
-        return DataDescription(modalities, tensors, len(self.store), batches)
+        return DataDescription(modalities, tensors, components, len(self.store), batches)
 
     def batches(self, part: str, shuffle: bool = False) -> Batches:
         """Batches of ``training``, ``validation`` or ``test``."""

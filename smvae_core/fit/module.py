@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from smvae_core.data.batches import Batch
-from smvae_core.fit.augmentation import COLOUR_NUMBERS, jitter_colours
+from smvae_core.fit.augmentation import RandomChanges
 from smvae_core.fit.data import DataDescription
 from smvae_core.fit.muon import MuonAdam
 from smvae_core.fit.sample_noise import SampleNoise
@@ -51,7 +51,10 @@ class SetFitting(L.LightningModule):
         l2_weight: weight of the optional L2 regulariser of section 3.2.
         colour_jitter: strength of random colours of images in training, see
             :mod:`smvae_core.fit.augmentation`; 0 for none.
-        seed: of initialisation, subsets, noise and colours.
+        image_shift: images are moved at random by up to so many pixels in training.
+        vector_noise: standard deviation, in normalised units, of noise that is added to vectors in
+            training.
+        seed: of initialisation, subsets, noise and all that is random in observations.
     """
 
     def __init__(
@@ -72,6 +75,8 @@ class SetFitting(L.LightningModule):
         warm_up_steps: int = 1000,
         l2_weight: float = 0.0,
         colour_jitter: float = 0.0,
+        image_shift: int = 0,
+        vector_noise: float = 0.0,
         seed: int = 0,
     ) -> None:
         super().__init__()
@@ -93,15 +98,10 @@ class SetFitting(L.LightningModule):
                 "`targets` are for objective regression: at least one of the modalities "
                 f"{', '.join(modalities)}"
             )
-        self._coloured = [
-            modality.name
-            for modality in self.configured
-            if modality.kind == "image" and modality.shape[0] == 3 and modality.is_continuous
-        ]
-        if colour_jitter and not self._coloured:
-            raise ValueError(
-                "colour_jitter needs an image of three channels with a continuous likelihood"
-            )
+        # Raises where there is nothing to change.
+        self._changes = RandomChanges(
+            self.configured, colour_jitter, image_shift, vector_noise, seed
+        )
 
     @property
     def options(self) -> Any:
@@ -118,15 +118,15 @@ class SetFitting(L.LightningModule):
         start_posteriors(self.model, options.initial_log_variance)
         for name, mean in data.means.items():
             self.model.set_training_mean(name, mean)
+        for name, (directions, scales) in data.components.items():
+            self.model.set_principal_components(name, directions, scales)
         self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._batches = data.batches
         count = len(data.modalities)
         shape = (data.samples, count + 1, options.latent_size, options.seed)
         self._noise = SampleNoise(*shape, self._objective.noises(count))
         self._validation_noise = SampleNoise(*shape, self._method.validation.noises(count))
-        # Of another seed: colours shall tell nothing of subsets.
-        colours = COLOUR_NUMBERS * len(self._coloured)
-        self._colour_noise = SampleNoise(data.samples, colours, 0, options.seed + 500_000)
+        self._changes.prepare(data.samples)
 
     def configure_optimizers(self) -> Any:
         # On a CPU the default takes three times as long. Elsewhere it does not, and the fused step
@@ -155,18 +155,6 @@ class SetFitting(L.LightningModule):
         modalities = self.model.modalities
         return {name: to_tensor(modalities[name], x) for name, x in batch.prepared.items()}
 
-    def _recoloured(self, observations: dict[str, Tensor], index: Tensor) -> dict[str, Tensor]:
-        """The same with random colours, those of these samples in this epoch."""
-        strength = self.options.colour_jitter
-        if not strength:
-            return observations
-        uniform, _ = self._colour_noise(self.current_epoch, index)
-        parts = dict(zip(self._coloured, uniform.split(COLOUR_NUMBERS, 1), strict=True))
-        return {
-            name: jitter_colours(x, parts[name], strength) if name in parts else x
-            for name, x in observations.items()
-        }
-
     def _bound(
         self, batch: Batch, observations: dict[str, Tensor], epoch: int, beta: float
     ) -> Bound:
@@ -185,7 +173,7 @@ class SetFitting(L.LightningModule):
 
     def training_step(self, batch: Batch, batch_index: int) -> Tensor:
         beta = annealed_beta(self.global_step, self.options.warm_up_steps, self.options.beta)
-        observations = self._recoloured(self._observations(batch), batch.index)
+        observations = self._changes(self._observations(batch), self.current_epoch, batch.index)
         bound = self._bound(batch, observations, self.current_epoch, beta)
         loss = -bound.value
         if self.options.l2_weight:

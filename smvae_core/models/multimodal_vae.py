@@ -18,7 +18,12 @@ from torch import Tensor, nn
 
 from smvae_core.distributions import Gaussian, Likelihood, Mixture, Posterior
 from smvae_core.modalities import Modality, check_names
-from smvae_core.models.networks import build_decoder, build_embedding, initialise
+from smvae_core.models.networks import (
+    build_decoder,
+    build_embedding,
+    initialise,
+    set_principal_components,
+)
 
 
 def without_holes(x: Tensor) -> Tensor:
@@ -108,6 +113,15 @@ class MultimodalVAE(nn.Module):
     def set_training_mean(self, name: str, mean: Tensor) -> None:
         """Stores the mean of the training split, in normalised units, of the modality's shape."""
         self.training_mean(name).copy_(mean)
+
+    def set_principal_components(self, name: str, directions: Tensor, scales: Tensor) -> None:
+        """Gives a modality's networks the principal components of the training split, in normalised
+        units; after :meth:`set_training_mean`. Arguments as
+        :func:`smvae_core.models.networks.set_principal_components`."""
+        for networks in (self.embeddings, self.decoders):
+            if name in networks:
+                mean = self.training_mean(name)
+                set_principal_components(networks[name], directions, scales, mean)
 
     def embed(self, observations: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """E_i(x_i) for the observations given, each (B, d), in their order.

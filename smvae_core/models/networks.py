@@ -12,7 +12,8 @@ import itertools
 import math
 from collections.abc import Callable, Sequence
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 from torch.nn.modules.conv import _ConvNd
 
 from smvae_core.modalities import Modality, Network
@@ -45,6 +46,35 @@ def _mlp(sizes: Sequence[int]) -> nn.Sequential:
     return nn.Sequential(*layers[:-1])
 
 
+class ResidualMLP(nn.Module):
+    """L x + f(x): a linear layer beside fully connected ones.
+
+    What is linear in the data, most of what joints say of each other, then carries over to data
+    that were not seen, as least squares do; f learns the rest.
+
+    Args:
+        sizes: of the input, the hidden layers of f, and the output.
+    """
+
+    def __init__(self, sizes: Sequence[int]) -> None:
+        super().__init__()
+        self.linear = nn.Linear(sizes[0], sizes[-1])
+        self.deep = _mlp(sizes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, first size) → (B, last size)."""
+        return self.linear(x) + self.deep(x)
+
+
+class PrincipalAxes(nn.Linear):
+    """A linear layer between observations and the coefficients of their principal components, which
+    comes from the training split (:func:`set_principal_components`) and is not trained."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__(inputs, outputs)
+        self.requires_grad_(False)
+
+
 def mlp_embedding(modality: Modality, size: int) -> nn.Module:
     """(B, *shape) → (B, size) through fully connected layers."""
     widths = modality.embedding.widths
@@ -58,6 +88,73 @@ def mlp_decoder(modality: Modality, latent_size: int) -> nn.Module:
         _mlp((latent_size, *widths, math.prod(modality.shape))),
         nn.Unflatten(1, modality.shape),
     )
+
+
+def residual_mlp_embedding(modality: Modality, size: int) -> nn.Module:
+    """(B, *shape) → (B, size) through a linear layer and fully connected ones beside it."""
+    widths = modality.embedding.widths
+    return nn.Sequential(nn.Flatten(), ResidualMLP((math.prod(modality.shape), *widths, size)))
+
+
+def residual_mlp_decoder(modality: Modality, latent_size: int) -> nn.Module:
+    """(B, latent size) → (B, *shape) through a linear layer and fully connected ones beside it."""
+    widths = modality.decoder.widths[::-1]
+    return nn.Sequential(
+        ResidualMLP((latent_size, *widths, math.prod(modality.shape))),
+        nn.Unflatten(1, modality.shape),
+    )
+
+
+def principal_embedding(modality: Modality, size: int) -> nn.Module:
+    """(B, *shape) → coefficients of as many principal components as the first width says, each of
+    variance 1 → (B, size) as :func:`residual_mlp_embedding` with the other widths."""
+    count, *widths = modality.embedding.widths
+    return nn.Sequential(
+        nn.Flatten(),
+        PrincipalAxes(math.prod(modality.shape), count),
+        ResidualMLP((count, *widths, size)),
+    )
+
+
+def principal_decoder(modality: Modality, latent_size: int) -> nn.Module:
+    """(B, latent size) → coefficients → (B, *shape); :func:`principal_embedding` backwards."""
+    *widths, count = modality.decoder.widths[::-1]
+    return nn.Sequential(
+        ResidualMLP((latent_size, *widths, count)),
+        PrincipalAxes(count, math.prod(modality.shape)),
+        nn.Unflatten(1, modality.shape),
+    )
+
+
+def components_of(network: Network) -> int:
+    """Number of principal components that a network has to be given; 0 for others."""
+    return network.widths[0] if network.name == "principal" and network.widths else 0
+
+
+@torch.no_grad()
+def set_principal_components(
+    network: nn.Module, directions: Tensor, scales: Tensor, mean: Tensor
+) -> None:
+    """Gives an embedding network or a decoder the components that it has to be given.
+
+    Args:
+        network: E_i or D_i of a modality; nothing happens where it has no use for them.
+        directions: (K, *shape), orthonormal, those of the largest variance first; at least as many
+            as the network needs.
+        scales: (K,) standard deviations along them.
+        mean: (*shape), the training mean, which is added to what decoders put out.
+    """
+    for layer in network.modules():
+        if not isinstance(layer, PrincipalAxes):
+            continue
+        count = min(layer.in_features, layer.out_features)
+        axes, deviations = directions[:count].flatten(1), scales[:count, None]
+        if layer.out_features == count:  # of an embedding network
+            layer.weight.copy_(axes / deviations)
+            layer.bias.copy_(-(axes / deviations) @ mean.flatten())
+        else:
+            layer.weight.copy_((axes * deviations).T)
+            layer.bias.zero_()
 
 
 def convolution_embedding(modality: Modality, size: int) -> nn.Module:
@@ -102,11 +199,15 @@ Builder = Callable[[Modality, int], nn.Module]
 
 EMBEDDINGS: dict[str, Builder] = {
     "mlp": mlp_embedding,
+    "residual_mlp": residual_mlp_embedding,
+    "principal": principal_embedding,
     "convolution": convolution_embedding,
     "temporal_convolution": convolution_embedding,
 }
 DECODERS: dict[str, Builder] = {
     "mlp": mlp_decoder,
+    "residual_mlp": residual_mlp_decoder,
+    "principal": principal_decoder,
     "convolution": convolution_decoder,
     "temporal_convolution": convolution_decoder,
 }
@@ -137,9 +238,19 @@ def _build(
         raise ValueError(
             f"modality {modality.name!r}: unknown network {name!r}; known are {', '.join(builders)}"
         )
-    if name in _RANKS and not widths:
+    if (name in _RANKS or name == "principal") and not widths:
         raise ValueError(f"modality {modality.name!r}: network {name!r} needs at least one width")
     _check_layers(network, modality)
+    if name == "principal" and widths[0] > math.prod(modality.shape):
+        raise ValueError(
+            f"modality {modality.name!r}: {widths[0]} principal components of "
+            f"{math.prod(modality.shape)} values; the first width is their number, at most that"
+        )
+    if name == "principal" and not modality.is_continuous:
+        raise ValueError(
+            f"modality {modality.name!r}: network 'principal' is for likelihoods gaussian and "
+            "laplace"
+        )
     if len(modality.shape) != _RANKS.get(name, len(modality.shape)):
         raise ValueError(
             f"modality {modality.name!r}: network {name!r} needs a shape of "

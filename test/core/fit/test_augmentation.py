@@ -1,5 +1,5 @@
 # Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
-"""Random colours in training."""
+"""Random changes of observations in training."""
 
 from __future__ import annotations
 
@@ -12,8 +12,15 @@ from hypothesis import strategies as st
 
 from single_precision import FLOAT32
 from small_caches import make_cache
+from small_models import small_modalities
 from small_training import column, write_config
-from smvae_core.fit.augmentation import COLOUR_NUMBERS, jitter_colours
+from smvae_core.fit.augmentation import (
+    COLOUR_NUMBERS,
+    RandomChanges,
+    jitter_colours,
+    move_images,
+    shake_vectors,
+)
 from training.train import main
 
 
@@ -62,6 +69,57 @@ def test_colours_differ_in_training_only_and_from_epoch_to_epoch(tmp_path: Path)
     assert plain[0] == pytest.approx(plain[1], rel=1e-5)
     assert len({*plain, *coloured}) >= 3, "each epoch has other colours"
     assert validated == validated_too
+
+
+def test_images_move_as_a_whole_and_repeat_their_edge() -> None:
+    images = torch.arange(2 * 3 * 5 * 6.0).view(2, 3, 5, 6)
+    uniform = torch.tensor([[0.5, 0.5], [0.0, 0.999]])  # of 2 pixels: not at all; 2 up, 2 right
+    moved = move_images(images, uniform, 2)
+    assert torch.equal(moved[0], images[0])
+    assert torch.equal(moved[1, :, 2:, :4], images[1, :, :3, 2:])
+    assert torch.equal(moved[1, :, 0, :4], images[1, :, 0, 2:]), "the edge is repeated"
+    assert torch.equal(moved[1, :, 2:, 4], images[1, :, :3, 5])
+
+
+def test_noise_of_vectors_has_the_deviation_asked_for() -> None:
+    generator = torch.Generator().manual_seed(0)
+    uniform = torch.rand(20_000, 3, generator=generator)
+    noise = shake_vectors(torch.ones(20_000, 3), uniform, 0.2) - 1
+    assert noise.mean() == pytest.approx(0.0, abs=0.01)
+    assert noise.std() == pytest.approx(0.2, rel=0.02)
+
+
+def test_changes_are_those_of_the_sample_and_the_epoch() -> None:
+    modalities = small_modalities()
+    changes = RandomChanges(modalities, 0.5, 1, 0.1, seed=3)
+    changes.prepare(samples=9)
+    observations = {m.name: torch.randn(4, *m.shape) for m in modalities}
+    index = torch.tensor([7, 0, 2, 5])
+    changed = changes(observations, 1, index)
+    moved = {name for name in observations if not torch.equal(changed[name], observations[name])}
+    assert moved == {"rgb", "action", "proprio"}
+    part = changes({n: x[2:] for n, x in observations.items()}, 1, index[2:])
+    for name, x in part.items():
+        torch.testing.assert_close(x, changed[name][2:], **FLOAT32)
+    assert not torch.equal(changes(observations, 2, index)["action"], changed["action"])
+    alone = changes({"proprio": observations["proprio"]}, 1, index)  # the others are absent
+    assert torch.equal(alone["proprio"], changed["proprio"])
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ((0.0, 1, 0.0), "image_shift needs an image"),
+        ((0.0, 0, 0.1), "vector_noise needs a vector"),
+        ((0.0, 0, -0.1), "vector_noise must be at least 0"),
+    ],
+)
+def test_changes_of_what_is_not_there_are_refused(
+    options: tuple[float, int, float], message: str
+) -> None:
+    force = [m for m in small_modalities() if m.kind == "series"]
+    with pytest.raises(ValueError, match=message):
+        RandomChanges(force, *options, seed=0)
 
 
 def test_without_colour_images_it_is_refused(

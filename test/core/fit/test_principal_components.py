@@ -1,0 +1,86 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
+"""Principal components of the training split, and networks that begin with them."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import yaml
+
+from single_precision import FLOAT32
+from small_caches import make_cache
+from small_training import train, write_config
+from smvae_core.data.batches import Batch
+from smvae_core.fit.principal_components import components_needed, principal_components
+from smvae_core.modalities import Modality, Network
+
+IMAGE = Modality("picture", "depth", (1, 6, 5), decoder=Network("principal", (4,)))
+
+
+class Pictures:
+    """Depth images in memory, some of them absent."""
+
+    def __init__(self, images: np.ndarray, present: np.ndarray) -> None:
+        self._images, self._present = torch.from_numpy(images), torch.from_numpy(present)[:, None]
+
+    def __len__(self) -> int:
+        return len(self._images)
+
+    def read(self, rows: np.ndarray, names: object, epoch: int = 0) -> Batch:
+        return Batch({"picture": self._images[rows]}, self._present[rows], torch.from_numpy(rows))
+
+
+def test_components_are_those_of_a_singular_value_decomposition() -> None:
+    generator = np.random.default_rng(0)
+    images = generator.normal(size=(80, 6, 5)).astype(np.float32)
+    images *= 0.6 ** np.arange(30).reshape(6, 5)
+    present = np.ones(80, dtype=bool)
+    present[::7] = False
+    images[~present] = 1e3  # is not looked at
+    rows = np.arange(5, 80)
+    used = images[rows][present[rows]].reshape(-1, 30)
+    mean = used.mean(0)
+    _, values, axes = np.linalg.svd(used - mean)
+    directions, scales = principal_components(
+        Pictures(images, present), rows, IMAGE, torch.from_numpy(mean).view(1, 6, 5)
+    )
+    assert directions.shape == (4, 1, 6, 5)
+    np.testing.assert_allclose(scales, values[:4] / np.sqrt(len(used)), rtol=1e-4)
+    cosines = np.abs((directions.flatten(1).numpy() * axes[:4]).sum(1))
+    np.testing.assert_allclose(cosines, 1.0, atol=1e-4)
+
+
+def test_without_enough_samples_it_is_refused() -> None:
+    images = np.ones((4, 6, 5), dtype=np.float32)
+    pictures = Pictures(images, np.ones(4, dtype=bool))
+    with pytest.raises(ValueError, match=r"'picture': 4 principal components need more samples"):
+        principal_components(pictures, np.arange(4), IMAGE, torch.zeros(1, 6, 5))
+
+
+def test_only_networks_that_begin_with_components_need_them() -> None:
+    assert components_needed(IMAGE) == 4
+    both = dataclasses.replace(IMAGE, embedding=Network("principal", (7, 3)))
+    assert components_needed(both) == 7
+    assert components_needed(dataclasses.replace(IMAGE, decoder=Network("mlp", (4,)))) == 0
+
+
+@pytest.mark.training
+def test_axes_are_those_of_the_data_when_trained_and_loaded(tmp_path: Path) -> None:
+    cache = make_cache(tmp_path / "logs", parts=1, steps=8)
+    config = write_config(cache, tmp_path / "c.yaml")
+    content = yaml.safe_load(config.read_text())
+    network = {"name": "principal", "widths": [3, 8]}
+    content["model"]["modalities"]["rgb"] |= {"embedding": network, "decoder": network}
+    residual = {"name": "residual_mlp", "widths": [8]}
+    content["model"]["modalities"]["proprio"] |= {"embedding": residual, "decoder": residual}
+    content["model"] |= {"image_shift": 1, "vector_noise": 0.1}
+    config.write_text(yaml.safe_dump(content))
+    model = train(config, tmp_path / "out").model
+    analysis, synthesis = model.embeddings["rgb"][1], model.decoders["rgb"][1]
+    torch.testing.assert_close(analysis.weight @ synthesis.weight, torch.eye(3), **FLOAT32)
+    mean = model.training_mean("rgb").flatten()
+    torch.testing.assert_close(analysis(mean), torch.zeros(3), rtol=0, atol=1e-4)
