@@ -38,6 +38,9 @@ def initialise(layer: nn.Module) -> None:
     nn.init.zeros_(layer.bias)
 
 
+SMALL = 0.1  # of what shall not matter much yet as training begins
+
+
 def _mlp(sizes: Sequence[int]) -> nn.Sequential:
     """Linear layers with an activation between them, and none after the last."""
     layers: list[nn.Module] = []
@@ -135,7 +138,8 @@ def components_of(network: Network) -> int:
 def set_principal_components(
     network: nn.Module, directions: Tensor, scales: Tensor, mean: Tensor
 ) -> None:
-    """Gives an embedding network or a decoder the components that it has to be given.
+    """Gives an embedding network or a decoder the components that it has to be given, and lets it
+    begin as a principal component analysis: what it puts out are the coefficients, or what it gets.
 
     Args:
         network: E_i or D_i of a modality; nothing happens where it has no use for them.
@@ -144,17 +148,20 @@ def set_principal_components(
         scales: (K,) standard deviations along them.
         mean: (*shape), the training mean, which is added to what decoders put out.
     """
-    for layer in network.modules():
-        if not isinstance(layer, PrincipalAxes):
-            continue
-        count = min(layer.in_features, layer.out_features)
-        axes, deviations = directions[:count].flatten(1), scales[:count, None]
-        if layer.out_features == count:  # of an embedding network
-            layer.weight.copy_(axes / deviations)
-            layer.bias.copy_(-(axes / deviations) @ mean.flatten())
+    layers = list(network.children())
+    for axes in (layer for layer in layers if isinstance(layer, PrincipalAxes)):
+        count = min(axes.in_features, axes.out_features)
+        along, deviations = directions[:count].flatten(1), scales[:count, None]
+        if axes.out_features == count:  # of an embedding network
+            axes.weight.copy_(along / deviations)
+            axes.bias.copy_(-(along / deviations) @ mean.flatten())
         else:
-            layer.weight.copy_((axes * deviations).T)
-            layer.bias.zero_()
+            axes.weight.copy_((along * deviations).T)
+            axes.bias.zero_()
+        for residual in (layer for layer in layers if isinstance(layer, ResidualMLP)):
+            nn.init.eye_(residual.linear.weight)
+            for parameter in residual.deep[-1].parameters():
+                parameter.mul_(SMALL)
 
 
 def convolution_embedding(modality: Modality, size: int) -> nn.Module:

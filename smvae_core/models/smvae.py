@@ -15,7 +15,7 @@ from torch import Tensor
 from smvae_core.distributions import CorrelatedGaussian, Gaussian
 from smvae_core.modalities import Modality
 from smvae_core.models.multimodal_vae import MultimodalVAE
-from smvae_core.models.set_encoder import build_set_encoder
+from smvae_core.models.set_encoder import AttentionSetEncoder, build_set_encoder
 
 
 class SMVAE(MultimodalVAE):
@@ -49,6 +49,12 @@ class SMVAE(MultimodalVAE):
     def architecture(self) -> dict[str, Any]:
         own = {"heads": self.heads, "set_encoder": self.set_encoder_name}
         return {**super().architecture, **own}
+
+    def set_principal_components(self, name: str, directions: Tensor, scales: Tensor) -> None:
+        """As the base's; the set encoder begins by passing them on to z."""
+        super().set_principal_components(name, directions, scales)
+        if isinstance(self.set_encoder, AttentionSetEncoder):
+            self.set_encoder.pass_on()
 
     def encode_embeddings(
         self, embeddings: Mapping[str, Tensor], present: Tensor | None = None

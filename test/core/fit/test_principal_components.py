@@ -17,6 +17,8 @@ from small_training import train, write_config
 from smvae_core.data.batches import Batch
 from smvae_core.fit.principal_components import components_needed, principal_components
 from smvae_core.modalities import Modality, Network
+from smvae_core.models.posterior_head import start_posteriors
+from smvae_core.models.smvae import SMVAE
 
 IMAGE = Modality("picture", "depth", (1, 6, 5), decoder=Network("principal", (4,)))
 
@@ -66,6 +68,25 @@ def test_only_networks_that_begin_with_components_need_them() -> None:
     both = dataclasses.replace(IMAGE, embedding=Network("principal", (7, 3)))
     assert components_needed(both) == 7
     assert components_needed(dataclasses.replace(IMAGE, decoder=Network("mlp", (4,)))) == 0
+
+
+def test_a_model_begins_as_a_principal_component_analysis() -> None:
+    """What it makes of one modality is near the projection on its first D components."""
+    network = Network("principal", (6, 9))
+    modalities = [
+        Modality("picture", "image", (3, 4, 4), embedding=network, decoder=network),
+        Modality("joints", "vector", (5,), embedding=Network("residual_mlp", (8,))),
+    ]
+    torch.manual_seed(0)
+    model = SMVAE(modalities, latent_size=4, embedding_size=8, heads=2)
+    start_posteriors(model, -4.0)
+    directions = torch.linalg.qr(torch.randn(48, 6)).Q.T.unflatten(1, (3, 4, 4))
+    scales = torch.tensor([9.0, 8.0, 7.0, 6.0, 0.2, 0.1])
+    model.set_principal_components("picture", directions, scales)
+    pictures = torch.einsum("bk,k,kchw->bchw", torch.randn(50, 6), scales, directions)
+    with torch.inference_mode():
+        predicted = model.predict(model.encode({"picture": pictures}), ["picture"])["picture"]
+    assert (predicted - pictures).square().mean() < 0.2 * pictures.square().mean()
 
 
 @pytest.mark.training
