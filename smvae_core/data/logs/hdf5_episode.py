@@ -71,6 +71,11 @@ class Episode:
         except READ_ERRORS as error:
             raise RecordingError(str(unreadable(self.place, error))) from error
 
+    @property
+    def step_bytes(self) -> int:
+        """The largest size of a step of one key."""
+        return max(r.dataset.nbytes // self.reserved for r in self.readings.values())
+
     def read(self, modality: str, start: int, stop: int) -> np.ndarray | list[np.ndarray | None]:
         """Steps [start, stop) of one modality, see :meth:`Readings.read`.
 

@@ -43,6 +43,7 @@ from smvae_core.robot import Robot
 
 log = logging.getLogger(__name__)
 
+_BLOCK_BYTES = 2**28  # of one key, at most, are read at a time
 SUFFIXES = (".hdf5", ".h5", ".hdf")
 
 
@@ -116,7 +117,6 @@ class Hdf5Recording(Recording):
                     bar.update()
                     if isinstance(episode, RecordingError):
                         left_out[name] = str(episode)
-                        log.warning("left out: %s", episode)
                         continue
                     group = name[len(file) + 1 :]
                     part = {"name": name, "steps": episode.steps, "file": file, "group": group}
@@ -124,6 +124,11 @@ class Hdf5Recording(Recording):
                     held.update(list(episode.readings))
                     rates.setdefault(episode.rate, name)
                     missing = episode.missing | missing
+        if parts and left_out:
+            log.warning(
+                "%d of %d episodes are left out; the first: %s",
+                *(len(left_out), len(left_out) + len(parts), next(iter(left_out.values()))),
+            )
         never = [problem for name, problem in missing.items() if not held[name]]
         if parts and never:
             raise RecordingError("\n".join(map(str, never)))
@@ -158,8 +163,9 @@ class Hdf5Recording(Recording):
                 raise RecordingError(f"{episode.place}: changed while it was converted")
             expected = {self._labels[name]: expected_of(s) for name, s in self._sensors.items()}
             check = PartCheck(episode.place, episode.steps, expected)
-            for start in range(0, episode.steps, BLOCK):
-                stop = min(start + BLOCK, episode.steps)
+            block = max(1, min(BLOCK, _BLOCK_BYTES // max(1, episode.step_bytes)))
+            for start in range(0, episode.steps, block):
+                stop = min(start + block, episode.steps)
                 rows, present = {}, {}
                 for modality in modalities:
                     rows[modality.name], present[modality.name] = self._prepared(
@@ -176,8 +182,13 @@ class Hdf5Recording(Recording):
         if modality.name not in episode.readings:
             return absent_rows(modality, stop - start), ~usable
         raw = episode.read(modality.name, start, stop)
+        label = self._labels[modality.name]
         if isinstance(raw, np.ndarray):
-            usable = check.add(self._labels[modality.name], start, raw)
+            usable = check.add(label, start, raw)
+        else:
+            pictures = [picture for picture in raw if picture is not None]
+            if len({picture.shape for picture in pictures}) == 1:
+                check.add(label, start, np.stack(pictures))
         return prepare_rows(modality, raw, usable)
 
     def _look(

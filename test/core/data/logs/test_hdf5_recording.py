@@ -257,6 +257,19 @@ def test_depth_in_another_unit_is_said_once(
     assert list(report.strange.values()) == [3]
 
 
+def test_compressed_depth(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    millimetres = RANDOM.integers(300, 1500, (STEPS, 8, 8)).astype(np.uint16)
+    pieces = np.array([cv2.imencode(".png", image)[1].tobytes() for image in millimetres])
+    path = write(tmp_path / "a.hdf5", {"depth": pieces})
+    depth = {"kind": "depth", "shape": [1, 8, 8], "key": "depth"}
+    assert converted(make_robot(tmp_path, {"depth": {**depth, "unit": 0.001}}), path).absent == {}
+    np.testing.assert_allclose(rows(path, "depth"), millimetres / 1000, atol=1e-3)
+    with caplog.at_level(logging.WARNING):
+        report = converted(make_robot(tmp_path, {"depth": depth}), path, cache="wrong")
+    assert report.absent == {"depth": STEPS}
+    assert "write `unit: 0.001` into the robot file" in caplog.text
+
+
 def test_series_are_windows_or_made_of_steps(tmp_path: Path) -> None:
     windows, one, steps = numbers(STEPS, 10, 6), numbers(STEPS, 5), numbers(STEPS, 6)
     content = {"wrench": windows, "first": windows.transpose(0, 2, 1), "sound": one, "imu": steps}
