@@ -217,6 +217,21 @@ def test_grey_pictures(tmp_path: Path, store: Callable) -> None:
     np.testing.assert_array_equal(rows(path, "pad")[..., 0], grey)
 
 
+def test_pads_of_any_numbers_and_scans(tmp_path: Path) -> None:
+    pads = RANDOM.uniform(-1, 3, (STEPS, 6, 4)).astype(np.float32)
+    ranges = RANDOM.integers(200, 5000, (STEPS, 9)).astype(np.uint16)
+    ranges[:, 2] = 0
+    path = write(tmp_path / "a.hdf5", {"pad": pads, "ranges": ranges})
+    pad = {"kind": "image", "shape": [1, 6, 4], "minimum": -1.0, "maximum": 3.0}
+    scan = {"kind": "scan", "shape": [1, 9], "angles": [-1.0, 1.0], "unit": 0.001}
+    robot = make_robot(tmp_path, {"pad": {**pad, "key": "pad"}, "scan": {**scan, "key": "ranges"}})
+    report = converted(robot, path)
+    assert (report.absent, report.strange) == ({}, {})
+    np.testing.assert_allclose(rows(path, "pad")[..., 0], (pads + 1) * 255 / 4, atol=0.51)
+    expected = np.where(ranges > 0, ranges / 1000, np.nan)
+    np.testing.assert_allclose(rows(path, "scan"), expected, atol=1e-2)
+
+
 def test_depth_in_millimetres_and_in_metres(tmp_path: Path) -> None:
     metres = RANDOM.uniform(0.3, 1.5, (STEPS, 8, 8))
     millimetres = np.round(metres * 1000).astype(np.uint16)
