@@ -131,7 +131,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--validate-only",
         action="store_true",
-        help="read every value of every file, say what is wrong, and write nothing",
+        help="of Vision&Touch logs: read every value of every file, say what is wrong, and write "
+        "nothing",
     )
     options = parser.parse_args(arguments)
     *sources, cache = options.paths
@@ -148,7 +149,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 robot = robot.with_image_size(options.image_size)
             recording = open_recording(sources, robot)
             report = convert(recording, cache, robot.modalities, restart=options.restart)
-    except (CacheError, ValueError, FileNotFoundError) as error:
+    except (CacheError, ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:

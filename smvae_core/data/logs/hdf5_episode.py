@@ -85,7 +85,7 @@ class Episode:
         readings = self.readings[modality]
         try:
             return readings.read(start, stop)
-        except READ_ERRORS as error:
+        except (*READ_ERRORS, MemoryError) as error:  # the size of a step is the file's to say
             key = str(readings.dataset.name)
             raise RecordingError(str(unreadable(self.place, error, key))) from error
 

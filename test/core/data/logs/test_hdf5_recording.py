@@ -149,6 +149,54 @@ def test_a_folder_of_files_with_two_arms_in_one_vector(tmp_path: Path) -> None:
     np.testing.assert_array_equal(cache.arrays["cam_high"][0], expected)
 
 
+@pytest.mark.parametrize("compressed", [False, True])
+def test_aloha_s_files_with_its_robot_file(tmp_path: Path, compressed: bool) -> None:
+    folder = tmp_path / "episodes"
+    folder.mkdir()
+    written = []
+    for episode in range(2):
+        content = {
+            f"observations/images/cam_{name}": np.full((4, 48, 64, 3), 20 * i, np.uint8)
+            + RANDOM.integers(0, 20, (4, 48, 64, 3), np.uint8)
+            for i, name in enumerate(("high", "low", "left_wrist", "right_wrist"))
+        }
+        if compressed:
+            content = {key: padded(images) for key, images in content.items()}
+            content["compress_len"] = np.ones((4, 4))
+        content |= {
+            "observations/qpos": numbers(4, 14),
+            "observations/qvel": numbers(4, 14),
+            "action": numbers(4, 14),
+        }
+        written.append(content)
+        write(folder / f"episode_{episode}.hdf5", content, sim=False, compress=compressed)
+    assert main([str(folder), str(tmp_path / "cache"), "--robot", "aloha"]) == 0
+    cache = open_cache(tmp_path / "cache")
+    assert cache.present.all()
+    assert (len(cache), len(cache.names)) == (8, 8)
+    action = np.concatenate([content["action"] for content in written])
+    np.testing.assert_array_equal(cache.arrays["left_action"], action[:, :6])
+    np.testing.assert_array_equal(cache.arrays["right_action"], action[:, 7:13])
+
+
+def test_bridgedata_s_layout_with_its_robot_file(tmp_path: Path) -> None:
+    content = {}
+    for demo in range(2):
+        for camera in range(3):
+            images = (pictures(5, (64, 64)), {"compression": "gzip"})
+            content[f"data/demo_{demo}/obs/camera_{camera}"] = images
+        content[f"data/demo_{demo}/obs/state"] = numbers(5, 7)
+        content[f"data/demo_{demo}/actions"] = numbers(5, 7)
+    path = write(tmp_path / "bridge.hdf5", content)
+    assert main([str(path), str(tmp_path / "cache"), "--robot", "widowx"]) == 0
+    cache = open_cache(tmp_path / "cache")
+    assert cache.present.all()
+    assert cache.names == ("camera_0", "camera_1", "camera_2", "proprio", "action")
+    np.testing.assert_array_equal(
+        cache.arrays["camera_2"][5:], content["data/demo_1/obs/camera_2"][0]
+    )
+
+
 def encoded(images: np.ndarray, extension: str = ".png") -> list[np.ndarray]:
     return [cv2.imencode(extension, image[..., ::-1])[1] for image in images]
 
