@@ -42,6 +42,10 @@ class ForeignMessage(MessageError):
     for it, and what is known of the modality stays as it was."""
 
 
+class PartialMessage(ForeignMessage):
+    """A good message with a part of a reading, whose other parts are missing (yet)."""
+
+
 class Options(NamedTuple):
     """Options of how a topic's messages carry a modality; see :meth:`Adapter.to_array`.
 
@@ -66,6 +70,7 @@ class Adapter(ABC):
     Attributes:
         type_name: for example ``sensor_msgs/msg/Image``.
         kinds: the kinds of modality that the type can carry.
+        in_parts: whether a message may have only some values of a reading.
         has_header: whether the message begins with a std_msgs/Header.
         values: number of float64 with which the message begins after its header, if they are all
             that is read of it; 0 where it is otherwise. Such messages are read without
@@ -74,6 +79,7 @@ class Adapter(ABC):
 
     type_name: str
     kinds: ClassVar[Collection[str]]
+    in_parts: ClassVar[bool] = False
     has_header: bool = True
     values: int = 0
 
@@ -112,8 +118,8 @@ class Adapter(ABC):
         Returns:
             image uint8 (H, W, 3) RGB, or of one channel (H, W, 1), float32 where the modality has
             a minimum; depth float32 (H, W) and scans (n,) in metres, NaN where nothing was
-            measured; vectors and single readings of a series float32 (n,). Images may be a
-            read-only view of the message's memory.
+            measured; vectors and single readings of a series float32 (n,), NaN for joints that are
+            not in the message. Images may be a read-only view of the message's memory.
 
         Raises:
             ForeignMessage: for a good message about something else.

@@ -31,8 +31,8 @@ class JointStateAdapter(Adapter):
     each field, one after the other.
 
     Several publishers may share a topic (arm, gripper, base): a message with none of the joints is
-    somebody else's. One with some of them is unusable, since the others of its moment are missing,
-    and parts of two moments are no reading.
+    somebody else's. Of one with some of them the others are NaN
+    (:mod:`smvae_ros.sensors.parts` makes a reading of several).
 
     Args:
         fields: some of position, velocity and effort. By default position and velocity, or position
@@ -44,6 +44,7 @@ class JointStateAdapter(Adapter):
 
     type_name = TYPE_NAME
     kinds = ("series", "vector")
+    in_parts = True
 
     def __init__(self, fields: Sequence[str] = ()) -> None:
         if not set(fields) <= set(STATE) or len(set(fields)) != len(fields):
@@ -79,17 +80,11 @@ class JointStateAdapter(Adapter):
                 "its publisher"
             )
         index = {name: place for place, name in enumerate(message.name)}
-        missing = [name for name in joint_names if name not in index]
-        if len(missing) == len(joint_names):
+        found = [place for place, name in enumerate(joint_names) if name in index]
+        if not found:
             raise ForeignMessage(
                 f"a joint state of {', '.join(index) or 'no joints'}, with none of "
                 f"{', '.join(joint_names)}"
-            )
-        if missing:
-            raise MessageError(
-                f"joint {', '.join(missing)} is not in the joint state, which has "
-                f"{', '.join(index)}; correct the configured joint names, or have all of them "
-                "published in one message (joint_state_publisher with source_list merges several)"
             )
         fields = self._used_fields(modality, joint_names)
         for field in fields:
@@ -99,13 +94,17 @@ class JointStateAdapter(Adapter):
                     f"{counted(len(getattr(message, field)), 'value')} of {field}; its publisher "
                     f"must fill {listed(fields)}"
                 )
-        places = [index[name] for name in joint_names]
-        values = [getattr(message, field)[place] for field in fields for place in places]
-        return plausible_vector(
-            values,
+        places = [index[joint_names[place]] for place in found]
+        values = plausible_vector(
+            [getattr(message, field)[place] for field in fields for place in places],
             options,
-            lambda place: f"{fields[place // len(places)]} of {joint_names[place % len(places)]}",
+            lambda n: f"{fields[n // len(found)]} of {joint_names[found[n % len(found)]]}",
         )
+        if len(found) == len(joint_names):
+            return values
+        reading = np.full((len(fields), len(joint_names)), np.nan, dtype=np.float32)
+        reading[:, found] = values.reshape(len(fields), -1)
+        return reading.reshape(-1)
 
     def _to_message(
         self, array: np.ndarray, modality: Modality, types: Types, header: Any, options: Options

@@ -27,7 +27,6 @@ from smvae_core.data.logs.recording import (
     absent_rows,
 )
 from smvae_core.modalities import Modality
-from smvae_core.preprocessing import prepare
 from smvae_core.words import counted
 from smvae_ros.bags import BagError, BagReader
 from smvae_ros.bags.files import find_bag, storage_files
@@ -197,11 +196,8 @@ class BagRecording(Recording):
         unusable: Counter[str] = Counter()
         reasons: dict[str, ValueError] = {}
         for name, received_ns, message in read_messages(reader, inputs):
-            modality = self._modalities[name]
             try:
-                value = inputs[name].decode(message)
-                if modality.kind != "series":
-                    value = prepare(modality, value)
+                value = inputs[name].reading(message)
                 stamp = message.stamp_ns or received_ns
                 yield from sampler.add(name, value, stamp, received_ns, message.frame_id)
                 if message.frame_id:

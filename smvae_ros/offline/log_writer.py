@@ -34,7 +34,6 @@ from smvae_core.data.logs.vision_touch import (
 )
 from smvae_core.files import check_output
 from smvae_core.modalities import Modality
-from smvae_core.preprocessing import prepare
 from smvae_ros.bags import BagError, BagReader
 from smvae_ros.messages import ForeignMessage
 from smvae_ros.offline.absences import Absences, strays
@@ -226,11 +225,8 @@ def _steps(
     for name, received_ns, message in tqdm(
         messages, desc=reader.path.name, total=total, unit="message", disable=None
     ):
-        modality, source = MODALITIES[name], sources[name]
         try:
-            value = source.decode(message)
-            if modality.kind != "series":
-                value = prepare(modality, value)
+            value = sources[name].reading(message)
             stamp = message.stamp_ns or received_ns
             yield from sampler.add(name, value, stamp, received_ns, message.frame_id)
         except ValueError as error:

@@ -21,6 +21,7 @@ from smvae_ros.sensors.absence import STUCK, Absence, describe_stuck, explain
 from smvae_ros.sensors.arrivals import Arrivals, Counters
 from smvae_ros.sensors.buffers import nanoseconds
 from smvae_ros.sensors.evidence import Apart
+from smvae_ros.sensors.parts import NewestParts, Part
 from smvae_ros.sensors.series_history import SeriesHistory
 from smvae_ros.sensors.settings import BufferSettings
 
@@ -95,35 +96,50 @@ class StepSampler:
             modality.name: deque() for modality in modalities if modality.kind != "series"
         }
         self._arrivals = {modality.name: Arrivals() for modality in modalities}
+        self._parts = {modality.name: NewestParts() for modality in modalities}
         self._pending: deque[_Moment] = deque()
         self._grid = Grid(rate, self._max_age_ns[leader])
 
     def add(
-        self, name: str, value: np.ndarray, stamp_ns: int, received_ns: int, frame_id: str = ""
+        self,
+        name: str,
+        value: np.ndarray | Part,
+        stamp_ns: int,
+        received_ns: int,
+        frame_id: str = "",
     ) -> list[LogStep]:
         """Takes a usable reading, in order of receipt; returns the steps that are complete now.
 
         Args:
             name: modality.
-            value: array in the log's shape, of a series one reading (channels,).
+            value: array in the log's shape, of a series one reading (channels,); of either the
+                part that a message has.
             stamp_ns: when it was measured.
             received_ns: when it was recorded.
             frame_id: of the message's header.
 
         Raises:
             ForeignMessage: for a reading of another frame than those before it.
+            PartialMessage: while parts of the reading are missing.
             ValueError: for an unusable reading of a series, which is left out.
         """
-        self._arrivals[name].check_frame(frame_id, received_ns)
+        arrivals = self._arrivals[name]
+        if isinstance(value, Part):  # joints are told apart by their names
+            frame_id = arrivals.frame_id or frame_id
+        arrivals.check_frame(frame_id, received_ns)
+        parts, max_age_ns = self._parts[name], self._max_age_ns[name]
+        whole = parts.whole(value, stamp_ns, received_ns, max_age_ns)
+        if whole is None:
+            return []
         steps: list[LogStep] = []
-        reading = _Reading(stamp_ns, received_ns, value)
+        reading = _Reading(stamp_ns, received_ns, whole)
         if name == self._leader:
             steps, ignored = self._lead(reading)
         elif name in self._series:
-            ignored = self._series[name].store(value, stamp_ns, received_ns)
+            ignored = self._series[name].store(whole, stamp_ns, received_ns)
         else:
             ignored = not self._keep(name, reading)
-        self._arrivals[name].store(
+        arrivals.store(
             stamp_ns, received_ns, frame_id, dropped=ignored, ignored=ignored, usable=True
         )
         while self._pending and self._is_complete(self._pending[0], received_ns):

@@ -4,7 +4,8 @@
 Decided and worded here alone: ``~/status`` and ``/diagnostics`` of the live node, ``evaluate`` and
 ``bag_to_log`` say what comes out of :func:`explain`. The first of these that is true is the reason:
 what arrives cannot go into this snapshot (its stamp is another clock's, or does not advance), it is
-unusable or somebody else's, readings of a series make no window, nothing arrives.
+unusable, has some of the joints only, or is somebody else's, readings of a series make no window,
+nothing arrives.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ class Cause(Enum):
     MISMATCH = "cannot be received"
     STOPPED = "stopped"
     UNUSABLE = "unusable"
+    PARTIAL = "joints are missing"
     FOREIGN = "somebody else's messages"
     CLOCK = "stamps of another clock"
     STUCK = "stamps that do not advance"
@@ -67,6 +69,11 @@ def explain(evidence: Evidence, connection: Connection | None = None) -> Absence
         return _explain_stamps(evidence, evidence.apart)
     if evidence.unusable is not None and evidence.unusable.age <= RECENT:
         return Absence(Cause.UNUSABLE, _describe_unusable(evidence.unusable))
+    if evidence.partial is not None and evidence.partial.age <= RECENT and not evidence.live:
+        return Absence(
+            Cause.PARTIAL,
+            f"{evidence.partial.why}: see who publishes it, or correct {evidence.name}.joints",
+        )
     if evidence.foreign is not None and evidence.foreign.age <= RECENT and evidence.age is None:
         return Absence(
             Cause.FOREIGN,

@@ -6,7 +6,7 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass
 
-from smvae_ros.messages.fields import ForeignMessage
+from smvae_ros.messages.fields import ForeignMessage, PartialMessage
 from smvae_ros.messages.serialised import NANOSECONDS
 from smvae_ros.sensors.absence import describe_stray
 from smvae_ros.sensors.evidence import RECENT, Apart, Came, Evidence, Window
@@ -63,6 +63,7 @@ class Arrivals:
         # Since the last usable one: how many, why the latest, and when that was received.
         self._unusable: tuple[int, str, int] | None = None
         self._foreign: tuple[int, str, int] | None = None
+        self._partial: tuple[int, str, int] | None = None
 
     def check_frame(self, frame_id: str, received_ns: int) -> None:
         """Refuses a message of another frame than those before it, as long as the last of these is
@@ -109,7 +110,7 @@ class Arrivals:
         self.frame_id = frame_id
         if usable and not ignored:
             counters.usable += 1
-            self._unusable = self._foreign = None
+            self._unusable = self._foreign = self._partial = None
 
     def use(self, proven: bool) -> None:
         """Counts a snapshot that the modality was part of.
@@ -120,11 +121,15 @@ class Arrivals:
         self.counters.used += 1
         if proven:
             self.counters.usable += 1
-            self._unusable = self._foreign = None
+            self._unusable = self._foreign = self._partial = None
 
     def refuse(self, error: ValueError | str, received_ns: int) -> None:
-        """Counts a message that is unusable, or somebody else's."""
-        if isinstance(error, ForeignMessage):
+        """Counts a message that is unusable, or somebody else's; takes note of one that makes no
+        reading by itself."""
+        if isinstance(error, PartialMessage):
+            count = 0 if self._partial is None else self._partial[0]
+            self._partial = (count + 1, str(error), received_ns)
+        elif isinstance(error, ForeignMessage):
             self.counters.foreign += 1
             count = 0 if self._foreign is None else self._foreign[0]
             self._foreign = (count + 1, str(error), received_ns)
@@ -156,6 +161,7 @@ class Arrivals:
             None if received_ns is None else (now - received_ns) / NANOSECONDS,
             _came(self._unusable, now),
             _came(self._foreign, now),
+            _came(self._partial, now),
             # A driver that has stopped is not to be corrected.
             self.repeated if now - self._received_ns <= RECENT * NANOSECONDS else 0,
             self.apart if live else None,

@@ -42,6 +42,7 @@ class NewestBuffer:
         settings: how it is judged; can be exchanged later with :meth:`configure`.
 
     Attributes:
+        max_age_ns: received longer ago than this, it is not fresh enough to be used.
         max_skew_ns: with a stamp further than this from the trigger's, it is left out of a
             snapshot.
         value: whatever was stored; None before anything was.
@@ -61,7 +62,7 @@ class NewestBuffer:
 
     def configure(self, settings: BufferSettings) -> None:
         """Exchanges the settings."""
-        self._max_age_ns = nanoseconds(settings.max_age)
+        self.max_age_ns = nanoseconds(settings.max_age)
         self.max_skew_ns = nanoseconds(settings.max_skew)
 
     @property
@@ -77,7 +78,7 @@ class NewestBuffer:
     @property
     def live_until_ns(self) -> int:
         """The last moment at which what was received is fresh enough to be used."""
-        return self.received_ns + self._max_age_ns
+        return self.received_ns + self.max_age_ns
 
     def is_live(self, now: int) -> bool:
         """Whether there is something to give out that is fresh enough."""
@@ -110,7 +111,7 @@ class NewestBuffer:
             now: they are still fresh enough then.
             moment_ns: their stamps are not too far from it; None for no matter.
         """
-        oldest, found = now - self._max_age_ns, []
+        oldest, found = now - self.max_age_ns, []
         for message in self._kept[-2::-1]:
             stamp = moment_ns if message.stamp_ns is None else message.stamp_ns
             apart = 0 if stamp is None or moment_ns is None else moment_ns - stamp
@@ -124,7 +125,7 @@ class NewestBuffer:
         self._measure(stamp_ns)
         kept = self._kept
         kept.append(Received(value, stamp_ns, received_ns))
-        while len(kept) > 1 and kept[0].received_ns < received_ns - self._max_age_ns:
+        while len(kept) > 1 and kept[0].received_ns < received_ns - self.max_age_ns:
             del kept[0]
         if len(kept) > 1 + SPARE:
             del kept[1]  # not the first: it may be the only one that is usable

@@ -76,6 +76,7 @@ class Evidence:
         age: seconds since the last usable message was received; None if there never was one.
         unusable: messages since then that could not be used.
         foreign: messages since then that were good, but about something else.
+        partial: messages since then that had some of the joints, and others are missing.
         repeated: how often in a row a stamp was the one before; 0 where no message came lately.
         apart: of the latest snapshot, where it left the modality out because of its stamp.
         window: of a series whose fresh readings are no window (yet).
@@ -86,6 +87,7 @@ class Evidence:
     age: float | None = None
     unusable: Came | None = None
     foreign: Came | None = None
+    partial: Came | None = None
     repeated: int = 0
     apart: Apart | None = None
     window: Window | None = None

@@ -12,6 +12,7 @@ from smvae_ros.messages.serialised import NANOSECONDS
 from smvae_ros.sensors.arrivals import Arrivals
 from smvae_ros.sensors.buffers import NewestBuffer
 from smvae_ros.sensors.evidence import Apart, Evidence
+from smvae_ros.sensors.parts import NewestParts, Part
 from smvae_ros.sensors.series_history import SeriesHistory
 from smvae_ros.sensors.snapshot import Reading
 
@@ -33,10 +34,16 @@ class Sensor:
         self.name = name
         self.arrivals = Arrivals()
         self.buffer = SeriesHistory(modality) if modality.kind == "series" else NewestBuffer()
+        self._parts = NewestParts()
 
     def store(self, value: Any, stamp_ns: int | None, received_ns: int, frame_id: str = "") -> None:
         """Keeps a message; ValueError refuses it, to be counted by whoever hears that."""
+        if isinstance(value, Part):  # joints are told apart by their names
+            frame_id = self.arrivals.frame_id or frame_id
         self.arrivals.check_frame(frame_id, received_ns)
+        value = self._parts.whole(value, stamp_ns, received_ns, self.buffer.max_age_ns)
+        if value is None:
+            return
         dropped = self.buffer.store(value, stamp_ns, received_ns)
         ignored = dropped and isinstance(self.buffer, SeriesHistory)
         usable = isinstance(value, np.ndarray)  # what is decoded later is not known to be

@@ -19,6 +19,7 @@ from smvae_ros.messages.fields import Adapter
 from smvae_ros.messages.serialised import SerialisedMessage
 from smvae_ros.messages.types import Types
 from smvae_ros.sensors.correction import NO_ROTATION, NO_ZERO, Correction, find_correction
+from smvae_ros.sensors.parts import Part
 
 DECODED_LATE = ("image", "depth")  # kinds that are decoded only if a snapshot uses them
 
@@ -76,18 +77,27 @@ class TopicInput:
 
     def incoming(self, message: Any) -> Any:
         """What :meth:`SensorSet.store` is given. Of images, which take long to decode, the message
-        itself, serialised or not, which is decoded only if a snapshot uses it; of a series the
-        reading (channels,); of others the prepared array.
+        itself, serialised or not, which is decoded only if a snapshot uses it; of others the
+        :meth:`reading`.
 
         Raises:
             ForeignMessage: for a message about something else.
             MessageError, ValueError: for an unusable one.
         """
-        kind = self.modality.kind
-        if kind in DECODED_LATE:
-            return message
+        return message if self.modality.kind in DECODED_LATE else self.reading(message)
+
+    def reading(self, message: Any) -> np.ndarray | Part:
+        """The prepared array of a message, of a series the reading (channels,); where it has only
+        some of the joints, those.
+
+        Raises:
+            ForeignMessage: for a message about something else.
+            MessageError, ValueError: for an unusable one.
+        """
         array = self.decode(message)
-        return array if kind == "series" else prepare(self.modality, array)
+        if self.adapter.in_parts and np.isnan(array).any():
+            return Part(array, self.joint_names * (len(array) // len(self.joint_names)))
+        return array if self.modality.kind == "series" else prepare(self.modality, array)
 
     def decode(self, message: Any) -> np.ndarray:
         """The reading in raw units of a message, serialised or not, by the zero and in the axes of

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from smvae_core.modalities import Modality
 from smvae_ros.messages import (
     ADAPTERS,
+    ForeignMessage,
     MessageError,
     adapter,
     bag_types,
@@ -300,8 +301,12 @@ def test_joints_are_found_by_name(types):
     joints = adapter("sensor_msgs/msg/JointState")
     array = joints.to_array(message, PROPRIO, joint_names=JOINTS)
     assert array.tolist() == [1, 2, 3, 4, 10, 20, 30, 40]
-    with pytest.raises(MessageError, match=r"proprio: joint wrist .*gripper.*configured"):
-        joints.to_array(message, PROPRIO, joint_names=("x", "wrist"))
+    partly = joints.to_array(message, PROPRIO, joint_names=("x", "wrist", "y", "foot"))
+    np.testing.assert_array_equal(partly, [1, np.nan, 2, np.nan, 10, np.nan, 20, np.nan])
+    with pytest.raises(
+        ForeignMessage, match=r"proprio: a joint state of gripper, .* none of wrist"
+    ):
+        joints.to_array(message, PROPRIO, joint_names=("wrist",))
     with pytest.raises(MessageError, match="no joint names are configured"):
         joints.to_array(message, PROPRIO)
 

@@ -219,7 +219,7 @@ def test_malformed_messages_are_told_once_and_the_next_good_one_is_used(
         rgb.data = []
         depth.encoding = "bayer_nonsense"
         force.wrench.force.x = float("nan")
-        proprio.name = ["x", "elbow", "wrist", "hand"]
+        proprio.velocity = []
         return {"rgb": rgb, "depth": depth, "force": force, "proprio": proprio}
 
     start_line = len(process.output)
@@ -227,7 +227,7 @@ def test_malformed_messages_are_told_once_and_the_next_good_one_is_used(
         "rgb": "/camera/color/image_raw",
         "depth": "bayer_nonsense",
         "force": "NaN",
-        "proprio": "joint y, z, yaw",
+        "proprio": "0 values of velocity",
     }
 
     def only_the_good() -> bool:
@@ -305,6 +305,30 @@ def test_joint_states_of_a_gripper_on_the_same_topic_change_nothing(robot: Robot
     robot.run(names, READINGS, many, "messages of a gripper")
     assert {status.subset for status in robot.statuses[first:]} == {names}
     assert robot.statuses[-1].values["proprio"]["invalid"] == invalid
+
+
+def test_joints_spread_over_messages_are_one_reading(robot: Robot) -> None:
+    robot.run_until_subset(("rgb",), READINGS)
+
+    def publish(*joints: str) -> None:
+        message = robot.message("proprio", READINGS["proprio"], time.time_ns())
+        places = [list(message.name).index(joint) for joint in joints]
+        message.name = list(joints)
+        message.position = [message.position[place] for place in places]
+        message.velocity = [message.velocity[place] for place in places]
+        robot.publishers["proprio"].publish(message)
+
+    def missing() -> bool:
+        publish("x", "y")
+        return "joint z and yaw " in robot.statuses[-1].messages["proprio"]
+
+    def complete() -> bool:
+        publish("x", "y")
+        publish("z", "yaw")
+        return robot.statuses[-1].subset == ("rgb", "proprio")
+
+    robot.run(("rgb",), READINGS, missing, "the joints that are missing")
+    robot.run(("rgb",), READINGS, complete, "a reading of both messages")
 
 
 def test_a_driver_replaced_by_one_of_another_type_is_named(robot: Robot, domain: int) -> None:
@@ -521,7 +545,9 @@ def test_every_parameter_is_described(robot: Robot) -> None:
     of_a_wrench = {
         f"{n}.{s}" for n in ("action", "proprio") for s in ("zero", "rotation", "frame_id")
     }
-    assert without_defaults == {"action.joints", "force.joints", "proprio.scale"} | of_a_wrench
+    fields = {f"{name}.fields" for name in ("action", "force", "proprio")}
+    others = {"action.joints", "force.joints", "proprio.scale"}
+    assert without_defaults == others | of_a_wrench | fields
 
 
 # -- models ----------------------------------------------------------------------------------------

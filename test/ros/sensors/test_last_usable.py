@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from small_sensors import EPOCH, MS, SECOND
 from smvae_core.modalities import Modality
-from smvae_ros.messages import ForeignMessage, MessageError, adapter, bag_types, make_message
+from smvae_ros.messages import adapter, bag_types, make_message
 from smvae_ros.offline.lockstep import lockstep
 from smvae_ros.sensors.absence import Cause
 from smvae_ros.sensors.buffers import SPARE, NewestBuffer
@@ -81,18 +81,6 @@ def test_joint_states_of_somebody_else_change_nothing(others: tuple[str, ...]) -
     ]
     counters = sensors.counters()["proprio"]
     assert (counters.received, counters.foreign, counters.invalid) == (20, 20, 0)
-
-
-def test_a_joint_state_with_some_of_the_joints_is_unusable_and_says_what_to_do() -> None:
-    source = SOURCES["proprio"]
-    with pytest.raises(MessageError, match=r"joint b is not in.*joint_state_publisher") as caught:
-        source.incoming(joint_state(["a", "c"], 1.0))
-    assert not isinstance(caught.value, ForeignMessage)
-    with pytest.raises(ForeignMessage, match="none of a, b"):
-        source.incoming(joint_state(["c", "d"], 1.0))
-    whole, part = joint_state(JOINTS, 1.0), joint_state(["a"], 2.0)
-    frames, _ = run([(0, "proprio", whole), (10, "proprio", part), (20, "rgb", image(7))])
-    assert frames[-1].arrays["proprio"].tolist() == [1.0, 1.0]
 
 
 def test_only_somebody_else_s_joint_states_are_named() -> None:
