@@ -34,7 +34,7 @@ def open_recording(sources: Sequence[Path], robot: Robot) -> Recording:
 
         return BagRecording(sources, robot.modalities, robot_values(robot), robot.rate or BAG_RATE)
     if is_hdf5(first):
-        if first.is_dir() and len(sources) == 1 and is_vision_touch(robot):
+        if len(sources) == 1 and any(first.glob("*.h5")) and is_vision_touch(robot):
             return VisionTouchRecording(first)
         return Hdf5Recording(sources, robot)
     if not first.exists():
