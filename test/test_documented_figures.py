@@ -116,3 +116,19 @@ def test_smvae_beside_dedicated_networks() -> None:
         for column in list(METHODS)[:2]:
             value = methods[METHODS[column]]["subsets"][subset(row["from"])][key]
             assert_rounded(row[column], value, (row, column))
+
+
+def test_contact_by_heads_on_the_latent_and_on_the_sensors() -> None:
+    entries = json.loads((DOCS / "results/contact_head.json").read_text())["subsets"]
+    columns = {
+        "latent": "latent",
+        "sensors": "raw",
+        "sensors, own head": "raw_dedicated",
+        "sensors, own trees": "trees",
+    }
+    rows = table("how_to/contact.md", *columns)
+    assert len(rows) == len(entries)
+    for row in rows:
+        entry = entries[subset(row["from"])]
+        for column, name in columns.items():
+            assert_rounded(row[column], 100 * entry[name], (row, column))
