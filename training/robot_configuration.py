@@ -15,22 +15,15 @@ from typing import Any
 
 import yaml
 
-from smvae_core.modalities import Kind
+from smvae_core.modalities import Kind, Modality
 from smvae_core.robot import MODALITY_FIELDS, Robot, Sensor
 from smvae_ros.bundled import training_path
 from smvae_ros.parameters.robot_values import load_robot
 
-_IMAGE = {"name": "convolution", "widths": [16, 32, 64, 128]}
-_SERIES = {"name": "temporal_convolution", "widths": [32, 64, 64]}
-_VECTOR = {"name": "mlp", "widths": [128, 128]}
+_COARSEST = 4  # pixels or readings on a side that are left for the last layer
+_CHANNELS = {"image": [16, 32, 64, 128, 128], "depth": [16, 32, 64, 128, 128]}
 # A few numbers are lost beside thousands of pixels unless they weigh more.
-_DEFAULTS: dict[Kind, dict[str, Any]] = {
-    "image": {"embedding": _IMAGE, "decoder": _IMAGE},
-    "depth": {"embedding": _IMAGE, "decoder": _IMAGE},
-    "series": {"embedding": _SERIES, "decoder": _SERIES, "weight": 30.0},
-    "vector": {"embedding": _VECTOR, "decoder": _VECTOR, "weight": 300.0},
-    "categorical": {"embedding": _VECTOR, "decoder": _VECTOR, "weight": 300.0},
-}
+_WEIGHTS: dict[Kind, float] = {"series": 30.0, "vector": 300.0, "categorical": 300.0}
 
 
 def with_robot(arguments: Sequence[str]) -> list[str]:
@@ -76,6 +69,23 @@ def completed(configuration: Mapping[str, Any], robot: Robot) -> dict[str, Any]:
     return {**configuration, "model": model}
 
 
+def _defaults(modality: Modality) -> dict[str, Any]:
+    """Networks and weight for a modality: convolutions that halve its size as often as it goes."""
+    halvings = 0
+    while modality.shape[1:] and all(
+        size % 2 ** (halvings + 1) == 0 and size // 2 ** (halvings + 1) >= _COARSEST
+        for size in modality.shape[1:]
+    ):
+        halvings += 1
+    channels = _CHANNELS.get(modality.kind, [32, 64, 64])
+    network: dict[str, Any] = {"name": "mlp", "widths": [128, 128]}
+    if halvings:
+        name = "convolution" if len(modality.shape) == 3 else "temporal_convolution"
+        network = {"name": name, "widths": channels[:halvings]}
+    weight = _WEIGHTS.get(modality.kind, 1.0)
+    return {"embedding": network, "decoder": network, "weight": weight}
+
+
 def _entry(robot: str, sensor: Sensor, given: Mapping[str, Any]) -> dict[str, Any]:
     modality = sensor.modality
     said = modality.to_dict()
@@ -87,7 +97,7 @@ def _entry(robot: str, sensor: Sensor, given: Mapping[str, Any]) -> dict[str, An
             )
     return {
         **{field: said[field] for field in MODALITY_FIELDS},
-        **_DEFAULTS[modality.kind],
+        **_defaults(modality),
         **given,
     }
 
