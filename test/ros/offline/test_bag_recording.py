@@ -16,6 +16,7 @@ from smvae_ros.bags import BagReader, BagWriter
 from smvae_ros.bundled import bag_path, robot_path
 from smvae_ros.cli.bag_to_log import main as bag_to_log
 from training.convert import main as convert
+from training.export_bag import main as export_bag
 
 WITHOUT_CAMERA = {
     "name": "arm",
@@ -135,3 +136,14 @@ def test_mistakes_in_the_robot_file(
     assert words in said
     assert "Traceback" not in said
     assert not (cache / "cache.yaml").exists()
+
+
+def test_a_trajectory_as_a_bag_and_back(tmp_path: Path) -> None:
+    first, bags, again = (str(tmp_path / name) for name in ("first", "bags", "again"))
+    assert convert([str(bag_path()), first]) == 0
+    assert export_bag([first, bags, "--robot", "vision_touch"]) == 0
+    assert convert([f"{bags}/0", again]) == 0
+    before, after = open_cache(first), open_cache(again)
+    for name in (*before.names, "step"):
+        np.testing.assert_array_equal(before.arrays[name], after.arrays[name])
+    np.testing.assert_array_equal(before.present, after.present)
