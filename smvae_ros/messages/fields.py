@@ -218,7 +218,7 @@ def frame_id(message: Any) -> str:
     return str(getattr(getattr(message, "header", None), "frame_id", ""))[:MAXIMUM_NAME]
 
 
-def make_message(types: Types, type_name: str, **fields: Any) -> Any:
+def make_message(types: Types, type_name: str, /, **fields: Any) -> Any:
     """A message with all its fields given; rosbags' classes have no defaults.
 
     Sequences of numbers are given as NumPy arrays. rclpy keeps those of variable length in an

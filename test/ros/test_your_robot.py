@@ -33,7 +33,6 @@ pytestmark = [pytest.mark.dds, pytest.mark.training]
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "your_robot.md"
 FILE = ROOT / "config" / "robots" / "two_camera_arm.yaml"
-COMMANDS = Path(sys.executable).parent
 PREDICTIONS = {
     "wrist": Image,
     "imu": Imu,
@@ -59,10 +58,11 @@ def blocks(language: str) -> list[str]:
 def words_of(command: str) -> list[str]:
     """A command of the page, for this interpreter, of a training as short as can be."""
     name, *rest = shlex.split(command)
-    name = sys.executable if name == "python" else str(COMMANDS / name)
+    if name != "python":  # a command of the package, which need not be installed
+        rest = ["-m", f"smvae_ros.cli.{name}", *rest]
     if "training.train" in rest:
         rest[rest.index("--trainer.max_epochs") + 1] = "2"
-    return [name, *rest]
+    return [sys.executable, *rest]
 
 
 def run(command: str, folder: Path, environment: dict[str, str]) -> None:
@@ -83,7 +83,8 @@ def test_from_bags_to_the_node(robot: str, tmp_path: Path, domain: int) -> None:
     )
     for number in range(1, 6):
         write_arm_bag(tmp_path / f"run_{number}", seed=number)
-    environment = ros_environment(domain)
+    # The page's folder is the checkout; here it is another.
+    environment = {**ros_environment(domain), "PYTHONPATH": str(ROOT)}
     convert, train, evaluate, node, replay = (
         line for block in blocks("sh") for line in block.splitlines()
     )
