@@ -21,24 +21,9 @@ from smvae_core.data.samples import Samples, TensorColumn
 
 # The 18 "visually distinctive" attributes of Wu & Goodman 2018 (after Perarnau et al. 2016).
 ATTRIBUTES = (
-    "Bald",
-    "Bangs",
-    "Black_Hair",
-    "Blond_Hair",
-    "Brown_Hair",
-    "Bushy_Eyebrows",
-    "Eyeglasses",
-    "Gray_Hair",
-    "Heavy_Makeup",
-    "Male",
-    "Mouth_Slightly_Open",
-    "Mustache",
-    "Pale_Skin",
-    "Receding_Hairline",
-    "Smiling",
-    "Straight_Hair",
-    "Wavy_Hair",
-    "Wearing_Hat",
+    *("Bald", "Bangs", "Black_Hair", "Blond_Hair", "Brown_Hair", "Bushy_Eyebrows", "Eyeglasses"),
+    *("Gray_Hair", "Heavy_Makeup", "Male", "Mouth_Slightly_Open", "Mustache", "Pale_Skin"),
+    *("Receding_Hairline", "Smiling", "Straight_Hair", "Wavy_Hair", "Wearing_Hat"),
 )
 _POINTS = ("lefteye", "righteye", "nose", "leftmouth", "rightmouth")
 _PARTS = ("training", "validation", "test")  # 0, 1, 2 in the partition file

@@ -21,16 +21,8 @@ from smvae_core.modalities import ModalityOptions, Network
 FACE_SIZE = 64  # pixels
 _DIGITS = tuple("0123456789")
 _CLOTHES = (
-    "T-shirt",
-    "Trouser",
-    "Pullover",
-    "Dress",
-    "Coat",
-    "Sandal",
-    "Shirt",
-    "Sneaker",
-    "Bag",
-    "Ankle boot",
+    *("T-shirt", "Trouser", "Pullover", "Dress", "Coat"),
+    *("Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"),
 )
 _VIEW_CHANNELS = {"grey": 1, "edges": 1, "landmarks": 6}  # of the others: 3
 
