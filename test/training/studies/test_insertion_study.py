@@ -32,7 +32,6 @@ from training.studies.insertion.protocol import (
     METHODS,
     Protocol,
     Run,
-    describe_data,
 )
 from training.studies.insertion.study import Insertion
 from training.studies.insertion.table import tabulate, to_markdown, violations
@@ -87,7 +86,7 @@ def study(caches: Caches, tmp_path_factory: pytest.TempPathFactory) -> Path:
     pytest.importorskip("sklearn", reason="scikit-learn is not installed")
     pytest.importorskip("skimage", reason="scikit-image is not installed")
     folder = tmp_path_factory.mktemp("study")
-    data = describe_data(caches.training, caches.test)
+    data = caches.describe()
     run = Run("dedicated", 0, Protocol(**SMALL), data, ALL, "depth")
     own = Insertion(run.protocol, caches)
     assert complete(own, run, folder / "results" / "runs", folder / "work")
@@ -220,7 +219,7 @@ def test_runs_of_other_data_do_not_stand_in_for_these(caches: Caches) -> None:
 
 
 def test_a_dedicated_network_has_only_what_it_uses(study: Path, caches: Caches) -> None:
-    data = describe_data(caches.training, caches.test)
+    data = caches.describe()
     run = Run("dedicated", 0, Protocol(**SMALL), data, ("force", "action"), "rgb")
     model = run.training("cache")["model"]
     assert set(model["modalities"]) == {"force", "action", "rgb"}

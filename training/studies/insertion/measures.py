@@ -43,6 +43,10 @@ class Caches:
     training: LogCache
     test: LogCache
 
+    def describe(self) -> dict[str, Any]:
+        """What tells these two from others."""
+        return {"training": self.training.describe(), "test": self.test.describe()}
+
 
 Stage = Callable[[MultimodalVAE, Run, Caches], dict[str, Any]]
 

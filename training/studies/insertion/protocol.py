@@ -75,7 +75,7 @@ class Run(study.Run):
         method: of :data:`METHODS`, or ``dedicated``.
         seed: of initialisation, subsets, noise and order.
         protocol: see :class:`Protocol`.
-        data: what tells these caches from others, ``training`` and ``test``.
+        data: what tells its caches from others.
         given, target: of a dedicated network.
     """
 

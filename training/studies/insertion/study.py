@@ -52,7 +52,7 @@ class Insertion(Study):
             )
         self.protocol = protocol
         self.caches = caches
-        self.data = {part: getattr(caches, part).describe() for part in ("training", "test")}
+        self.data = caches.describe()
         self.further = {"data": self.data}
         self.identity = {"protocol": asdict(protocol), **self.further}
 
