@@ -1,32 +1,39 @@
 # Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
-"""Adds a gripper (opening and effort) to the modalities of the bundled model's configuration.
+"""Adds a gripper (opening and effort) to the bundled robot: one block of its robot file, no code.
 
     python examples/add_a_modality.py
 
-A modality of a known kind is configuration: one block for training, one for the node. No code.
+`training.convert`, `training.train` and the node read the same file (`--robot`, `robot:=`).
 """
 
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import torch
 import yaml
 
-from smvae_core import SMVAE, Modality
-from smvae_ros.parameters.declarations import modality_parameters
+from smvae_core import SMVAE
+from smvae_ros.parameters.robot_values import load_robot
 
-# For training: write the block into the YAML, or give it on the command line as
-# --model.modalities.gripper '{kind: vector, shape: [2], weight: 300.0}'
-configuration = Path(__file__).parents[1] / "config" / "training" / "insertion.yaml"
-modalities = yaml.safe_load(configuration.read_text())["model"]["modalities"]
-modalities["gripper"] = {"kind": "vector", "shape": [2], "weight": 300.0}
+document = yaml.safe_load((Path(__file__).parents[1] / "config/robots/insertion.yaml").read_text())
+document["modalities"]["gripper"] = {
+    "kind": "vector",
+    "shape": [2],
+    "ros": {
+        "topic": "gripper/joint_states",
+        "type": "sensor_msgs/msg/JointState",
+        "fields": ["position", "effort"],
+        "joints": ["finger"],
+    },
+}
+with TemporaryDirectory() as folder:
+    path = Path(folder, "with_gripper.yaml")
+    path.write_text(yaml.safe_dump(document, sort_keys=False))
+    robot = load_robot(str(path))
 
 # The model is built of whatever modalities there are. This one is not trained.
-model = SMVAE([Modality.from_dict({"name": name, **m}) for name, m in modalities.items()])
+model = SMVAE(robot.modalities)
 posterior = model.encode({"gripper": torch.tensor([[0.04, 0.5]]), "force": torch.zeros(1, 6, 32)})
 expected = model.decode(posterior.mean, ["gripper", "rgb"])
 print({name: tuple(likelihood.mean.shape) for name, likelihood in expected.items()})
-
-# For the node: these parameters come with the checkpoint. Only the topic and its type are needed.
-print("in the parameters file:")
-for parameter in modality_parameters("gripper", "vector"):
-    print(f"  {parameter.name}: {parameter.default!r}  # {parameter.description}")
+print("what the node is given:", robot.parameters())

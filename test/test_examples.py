@@ -56,7 +56,7 @@ def test_a_model_is_trained_on_a_folder_of_logs(tmp_path: Path) -> None:
 def test_a_modality_is_added() -> None:
     said = run("add_a_modality.py")
     assert "'gripper': (1, 2)" in said
-    assert "gripper.topic: '~/input/gripper'" in said
+    assert "'gripper.fields': ['position', 'effort']" in said
 
 
 @pytest.mark.dds
