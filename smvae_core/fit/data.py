@@ -74,10 +74,11 @@ class SplitData(L.LightningDataModule):
         """The description, given means (1, *raw_shape) of the training split in raw units."""
         self._names = [modality.name for modality in modalities]
         tensors = {m.name: to_tensor(m, means[m.name])[0] for m in modalities}
+        rows, needed = self.split["training"], {m.name: components_needed(m) for m in modalities}
         components = {
-            m.name: principal_components(self.store, self.split["training"], m, tensors[m.name])
+            m.name: principal_components(self.store, rows, m, tensors[m.name], needed[m.name])
             for m in modalities
-            if components_needed(m)
+            if needed[m.name]
         }
         batches = len(self.batches("training", shuffle=True))
         return DataDescription(modalities, tensors, components, len(self.store), batches)

@@ -33,16 +33,17 @@ def components_needed(modality: Modality) -> int:
 
 @torch.no_grad()
 def principal_components(
-    store: Store, rows: np.ndarray, modality: Modality, mean: Tensor
+    store: Store, rows: np.ndarray, modality: Modality, mean: Tensor, count: int
 ) -> tuple[Tensor, Tensor]:
-    """As many as the modality's networks need, of at most MAXIMUM_SAMPLES samples evenly spread
-    over the rows; always the same for the same data.
+    """Of at most MAXIMUM_SAMPLES samples evenly spread over the rows; always the same for the same
+    data.
 
     Args:
         store: the data set.
         rows: of the training split.
         modality: with the statistics of the training split.
         mean: (*shape), the training mean, in normalised units.
+        count: K, number of components.
 
     Returns:
         Directions (K, *shape), orthonormal and in the order of falling variance, and the standard
@@ -51,7 +52,6 @@ def principal_components(
     Raises:
         ValueError: where fewer samples are there than components.
     """
-    count = components_needed(modality)
     batch = store.read(rows[:: -(-len(rows) // MAXIMUM_SAMPLES)], [modality.name])
     observed = to_tensor(modality, batch.prepared[modality.name])[batch.present[:, 0]]
     if len(observed) <= count:

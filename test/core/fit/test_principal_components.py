@@ -48,7 +48,7 @@ def test_components_are_those_of_a_singular_value_decomposition() -> None:
     mean = used.mean(0)
     _, values, axes = np.linalg.svd(used - mean)
     directions, scales = principal_components(
-        Pictures(images, present), rows, IMAGE, torch.from_numpy(mean).view(1, 6, 5)
+        Pictures(images, present), rows, IMAGE, torch.from_numpy(mean).view(1, 6, 5), 4
     )
     assert directions.shape == (4, 1, 6, 5)
     np.testing.assert_allclose(scales, values[:4] / np.sqrt(len(used)), rtol=1e-4)
@@ -60,7 +60,7 @@ def test_without_enough_samples_it_is_refused() -> None:
     images = np.ones((4, 6, 5), dtype=np.float32)
     pictures = Pictures(images, np.ones(4, dtype=bool))
     with pytest.raises(ValueError, match=r"'picture': 4 principal components need more samples"):
-        principal_components(pictures, np.arange(4), IMAGE, torch.zeros(1, 6, 5))
+        principal_components(pictures, np.arange(4), IMAGE, torch.zeros(1, 6, 5), 4)
 
 
 def test_only_networks_that_begin_with_components_need_them() -> None:
