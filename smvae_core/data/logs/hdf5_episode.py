@@ -60,6 +60,7 @@ class Episode:
         Raises:
             RecordingError: where it cannot be used; every problem is listed, one a line.
         """
+        self._path = path
         self.place = path / name if name else path
         self.notes: list[Problem] = []
         self.missing: dict[str, Problem] = {}
@@ -69,7 +70,7 @@ class Episode:
         except RecordingError:
             raise
         except READ_ERRORS as error:
-            raise RecordingError(str(unreadable(self.place, error))) from error
+            raise RecordingError(str(unreadable(path, error, name or None))) from error
 
     @property
     def step_bytes(self) -> int:
@@ -87,7 +88,7 @@ class Episode:
             return readings.read(start, stop)
         except (*READ_ERRORS, MemoryError) as error:  # the size of a step is the file's to say
             key = str(readings.dataset.name)
-            raise RecordingError(str(unreadable(self.place, error, key))) from error
+            raise RecordingError(str(unreadable(self._path, error, key))) from error
 
     def _look(
         self, file: h5py.File, name: str, sensors: Mapping[str, Sensor], rate: float | None

@@ -205,6 +205,17 @@ def test_unusable_files_are_named_and_left_out(tmp_path: Path) -> None:
         assert text in report.left_out[name], name
 
 
+def test_the_other_episodes_of_a_damaged_file_are_used(tmp_path: Path) -> None:
+    path = tmp_path / "demos.hdf5"
+    robomimic(path, demos=3)
+    damage_first_chunk(path, "data/demo_1/obs/agentview_image")
+    report = converted(make_robot(tmp_path, ROBOMIMIC, episodes="data/demo_*"), path)
+    assert (report.files, report.steps) == (2, 3 + 5)
+    (reason,) = report.left_out.values()
+    assert "key '/data/demo_1/obs/agentview_image'" in reason
+    assert "it is truncated or damaged: copy it again" in reason
+
+
 def test_what_a_killed_recorder_reserved_is_left_out(tmp_path: Path) -> None:
     images, state = np.zeros((130, 8, 8, 3), np.uint8), np.zeros((130, 7), np.float32)
     images[:70], state[:60] = pictures(70), numbers(60, 7)  # it stood still at the end
