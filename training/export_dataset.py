@@ -97,14 +97,20 @@ def episodes_of(cache: LogCache) -> Iterator[slice]:
 
 
 def robot_file(cache: LogCache, columns: list[Column]) -> dict[str, Any]:
-    """A robot file for the data set: what the cache's sensors are, and their keys."""
+    """A robot file for the data set: what the cache's sensors are, and their keys.
+
+    Pictures of values have been spread from black to white, so that none is given for these any
+    more.
+    """
     keys = {column.name: column.key for column in columns}
     modalities = {}
     for entry in cache.manifest["modalities"]:
         if entry["name"] not in keys:
             continue
-        fields = {name: value for name, value in entry.items() if name not in ("name", "shape")}
-        *size, channels = entry["shape"] if entry["kind"] != "depth" else (*entry["shape"], 1)
+        done = {"name", "shape"} | ({"minimum", "maximum"} if entry["kind"] == "image" else set())
+        fields = {name: value for name, value in entry.items() if name not in done}
+        flat = entry["kind"] in ("depth", "scan")  # whose arrays leave the only channel out
+        *size, channels = (*entry["shape"], 1) if flat else entry["shape"]
         shape = [channels, *size]
         modalities[entry["name"]] = {**fields, "shape": shape, "key": keys[entry["name"]]}
     return {"name": "exported", "modalities": modalities}

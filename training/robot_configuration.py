@@ -23,7 +23,7 @@ from smvae_ros.parameters.robot_values import load_robot
 _COARSEST = 4  # pixels or readings on a side that are left for the last layer
 _CHANNELS = {"image": [16, 32, 64, 128, 128], "depth": [16, 32, 64, 128, 128]}
 # A few numbers are lost beside thousands of pixels unless they weigh more.
-_WEIGHTS: dict[Kind, float] = {"series": 30.0, "vector": 300.0, "categorical": 300.0}
+_WEIGHTS: dict[Kind, float] = {"scan": 30.0, "series": 30.0, "vector": 300.0, "categorical": 300.0}
 
 
 def with_robot(arguments: Sequence[str]) -> list[str]:

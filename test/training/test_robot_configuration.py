@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
+from smvae_core.models.networks import build_decoder, build_embedding
 from training.robot_configuration import with_robot
 from training.train import configured
 
@@ -40,6 +41,29 @@ def test_the_robot_file_is_enough(tmp_path: Path) -> None:
     model = configured(["--trainer.accelerator=cpu", f"--output={tmp_path / 'out'}", *words]).model
     assert [modality.name for modality in model.configured] == ["wrist", "imu", "arm"]
     assert model.configured[1].rate == 200.0
+
+
+@pytest.mark.parametrize(
+    ("entry", "network"),
+    [
+        ({"kind": "scan", "shape": [1, 360], "angles": [-3.1, 3.1]}, "temporal_convolution"),
+        ({"kind": "scan", "shape": [1, 181], "angles": [-1.5, 1.5]}, "mlp"),
+        ({"kind": "image", "shape": [1, 4, 6], "minimum": 0, "maximum": 9}, "mlp"),
+        ({"kind": "image", "shape": [1, 5, 9]}, "mlp"),
+        ({"kind": "image", "shape": [1, 32, 64]}, "convolution"),
+        ({"kind": "series", "shape": [6, 10], "rate": 20.0}, "temporal_convolution"),
+    ],
+)
+def test_networks_of_any_size_can_be_built(
+    tmp_path: Path, entry: dict[str, Any], network: str
+) -> None:
+    robot = write(tmp_path / "robot.yaml", {"modalities": {"sensor": entry}})
+    words = with_robot(["--robot", robot, "--data.cache", "somewhere"])
+    assert modalities(words)["sensor"]["embedding"]["name"] == network
+    command = ["--trainer.accelerator=cpu", f"--output={tmp_path / 'out'}", *words]
+    (modality,) = configured(command).model.configured
+    build_embedding(modality, 8)
+    build_decoder(modality, 8)
 
 
 def test_a_configuration_says_what_is_otherwise(tmp_path: Path) -> None:

@@ -17,7 +17,9 @@ from smvae_core.inference.inference import Inference
 from smvae_ros.cli.evaluate import main as evaluate
 from smvae_ros.offline.evaluation import evaluate as evaluate_bags
 from smvae_ros.parameters.configuration import read_values
+from training.convert import main as convert
 from training.evaluate import main as evaluate_cache
+from training.export_dataset import main as export
 
 pytestmark = pytest.mark.training
 
@@ -122,6 +124,18 @@ def test_evaluation_sees_what_the_cache_holds(cache: Path, model: Path, tmp_path
         for modality in MODALITIES:
             expected = held.arrays[modality.name][step]
             np.testing.assert_array_equal(arrays[modality.name], expected, modality.name)
+
+
+def test_an_exported_data_set_comes_back(cache: Path, tmp_path: Path) -> None:
+    pytest.importorskip("pyarrow", reason="the extra lerobot is not installed (pyarrow)")
+    pytest.importorskip("av", reason="the extra lerobot is not installed (PyAV)")
+    data_set = tmp_path / "set"
+    assert export([str(cache), str(data_set)]) == 0
+    arguments = [str(data_set), str(tmp_path / "cache"), "--robot", str(data_set / "robot.yaml")]
+    assert convert(arguments) == 0
+    back, held = open_cache(tmp_path / "cache"), open_cache(cache)
+    for name in NAMES:
+        np.testing.assert_array_equal(back.arrays[name], held.arrays[name], err_msg=name)
 
 
 def test_rerun_is_given_all_of_them(model: Path, tmp_path: Path) -> None:
