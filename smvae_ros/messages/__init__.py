@@ -38,6 +38,7 @@ from smvae_ros.messages.images import ImageAdapter
 from smvae_ros.messages.joint_states import JointStateAdapter
 from smvae_ros.messages.numbers import NumbersAdapter, UnknownAdapter
 from smvae_ros.messages.scans import LaserScanAdapter
+from smvae_ros.messages.taxels import TaxelsAdapter
 from smvae_ros.messages.types import Types, bag_types, full_type_name, installed_types
 from smvae_ros.messages.usual_fields import USUAL_FIELDS
 
@@ -131,21 +132,23 @@ def _of_numbers(name: str, fields: Sequence[str], definition: Definition) -> Ada
             f"no fields of {name} are named that are the reading; it has "
             f"{', '.join(map(str, definition[name]))}. {_LISTED}"
         )
-    return NumbersAdapter(name, fields, definition)
+    return _class_of(name)(name, fields, definition)
+
+
+def _class_of(name: str) -> type[NumbersAdapter]:
+    return TaxelsAdapter if name in _ARRAYS else NumbersAdapter
 
 
 def can_carry(type_name: str, kind: Kind) -> bool:
     """Whether messages of a type may be readings of a modality of a kind; of types of named fields
     their definition decides."""
-    if full_type_name(type_name) in ADAPTERS:
-        return kind in ADAPTERS[full_type_name(type_name)].kinds
-    return kind in NumbersAdapter.kinds
+    name = full_type_name(type_name)
+    return kind in (ADAPTERS[name] if name in ADAPTERS else _class_of(name)).kinds
 
 
 def known_types(kind: Kind) -> list[str]:
     """The types that can carry a modality of a kind without fields being named."""
-    known = [name for name, known in ADAPTERS.items() if kind in known.kinds]
-    return sorted(known + list(USUAL_FIELDS) if kind in NumbersAdapter.kinds else known)
+    return sorted(name for name in (*ADAPTERS, *USUAL_FIELDS) if can_carry(name, kind))
 
 
 def listed_types(names: Iterable[str]) -> str:
@@ -156,4 +159,5 @@ def listed_types(names: Iterable[str]) -> str:
     return "; ".join(f"{package}/{', '.join(words)}" for package, words in packages.items())
 
 
+_ARRAYS = {name for name in USUAL_FIELDS if name.endswith("MultiArray")}
 _LISTED = f"Without naming fields there are {listed_types((*ADAPTERS, *USUAL_FIELDS))}"

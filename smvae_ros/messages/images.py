@@ -127,7 +127,7 @@ class ImageAdapter(Adapter):
             check_depth(array)
             values = depth_counts(array) if encoding == "16UC1" else array.astype(np.float32)
         elif modality.minimum is not None:
-            values = _values(array, modality)
+            values = values_of(array, modality)
         else:
             check_picture(array, modality)
             values = cv2.cvtColor(array, cv2.COLOR_RGB2BGR) if encoding == "bgr8" else array
@@ -187,8 +187,13 @@ def _grey(message: Any, encoding: str) -> np.ndarray:
     return upper_bits(pixels(message, VALUE_ENCODINGS[encoding], 1))[..., None]
 
 
-def _values(array: np.ndarray, modality: Modality) -> np.ndarray:
-    """float32 (H, W, 1) in the units of a modality's minimum and maximum."""
+def values_of(array: np.ndarray, modality: Modality) -> np.ndarray:
+    """float32 (H, W, 1) in the unit of a modality's minimum and maximum, of a prepared array or of
+    such values.
+
+    Raises:
+        MessageError: for another type or shape.
+    """
     check_picture(array, modality, floating=True)
     if array.dtype != np.uint8:
         return array.astype(np.float32)

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import partial
 from operator import attrgetter, itemgetter
 from typing import Any
@@ -25,7 +25,7 @@ from smvae_ros.messages.filled import fill_message
 from smvae_ros.messages.rotations import check_quaternion, from_six, to_six
 from smvae_ros.messages.types import Types
 
-KINDS = ("categorical", "series", "vector")
+KINDS: Collection[str] = ("categorical", "series", "vector")
 
 
 class NumbersAdapter(Adapter):

@@ -42,6 +42,7 @@ RGB = Modality("rgb", "image", (3, 64, 64))
 DEPTH = Modality("depth", "depth", (1, 64, 64), maximum=100.0)
 GREY = Modality("grey", "image", (1, 64, 64))
 HEAT = Modality("heat", "image", (1, 64, 64), minimum=-40.0, maximum=120.0)
+PAD = Modality("pad", "image", (1, 3, 4), minimum=0.0, maximum=9.0)
 SCAN = Modality("scan", "scan", (1, 37), angles=(-2.0, 1.5))
 IMAGE = "sensor_msgs/msg/Image"
 STAMPS = st.integers(1, 2**31 * 10**9 - 1)
@@ -104,6 +105,11 @@ def one_hot(length: int) -> st.SearchStrategy[np.ndarray]:
     return st.integers(0, length - 1).map(lambda place: np.eye(length, dtype=np.float32)[place])
 
 
+def taxels() -> st.SearchStrategy[np.ndarray]:
+    number = st.floats(-1e6, 1e6, width=32)
+    return arrays.arrays(st.sampled_from(["f4", "f8"]), (3, 4, 1), elements=number)
+
+
 def of(kind: str, length: int) -> Modality:
     shape = (length, 5) if kind == "series" else (length,)
     return Modality("sensor", kind, shape, rate=100.0 if kind == "series" else None)
@@ -141,6 +147,7 @@ READINGS: dict[str, list[tuple[Modality, st.SearchStrategy[np.ndarray], tuple[st
         (of("vector", 7), vector(7), ("",)),
         (of("series", 1), series(1), ("",)),
         (of("categorical", 10), one_hot(10), ("",)),
+        (PAD, taxels(), ("",)),
     ],
 }
 

@@ -203,3 +203,29 @@ def test_motion_jpeg_leaves_its_usual_tables_out(types: Any) -> None:
     assert len(without + jpeg[place:]) < len(jpeg) - 300
     message = make_compressed(types, without + jpeg[place:], "jpeg")
     np.testing.assert_array_equal(adapter(COMPRESSED).to_array(message, RGB), whole)
+
+
+@both_libraries
+@pytest.mark.parametrize("kind", ["Float32", "Float64", "Int16", "UInt16"])
+def test_a_tactile_pad_is_an_array_of_numbers(types: Any, kind: str) -> None:
+    pad = Modality("pad", "image", (1, 2, 3), minimum=0.0, maximum=50000.0)
+    arrays = adapter(f"std_msgs/msg/{kind}MultiArray")
+    arrays.check(pad, ())
+    taxels = np.array([[1, 2, 3], [4, 5, 20000]], np.float32)[..., None]
+    message = arrays.to_message(taxels, pad, types)
+    assert list(message.data) == [1, 2, 3, 4, 5, 20000]
+    found = arrays.to_array(message, pad)
+    assert found.dtype == np.float32
+    np.testing.assert_array_equal(found, taxels)
+    np.testing.assert_array_equal(prepare(pad, found)[..., 0], [[0, 0, 0], [0, 0, 102]])
+    with pytest.raises(MessageError, match="pad: data has 6 values, where 8 are needed"):
+        arrays.to_array(message, Modality("pad", "image", (1, 2, 4), minimum=0.0, maximum=1.0))
+    for other in (RGB, GREY):
+        with pytest.raises(MessageError, match=f"{other.name}: .* only be an image of one channel"):
+            arrays.check(other, ())
+
+
+def test_nan_of_a_pad_is_told() -> None:
+    message = installed_types("std_msgs/msg/Float32MultiArray")(data=[1.0] * 63 + [float("nan")])
+    with pytest.raises(MessageError, match=r"heat: data.* NaN"):
+        adapter("std_msgs/Float32MultiArray").to_array(message, HEAT)

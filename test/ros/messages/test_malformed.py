@@ -44,6 +44,8 @@ NUMBERS = {  # type of named fields → values in its usual ones
 
 def modality(kind: str, type_name: str) -> Modality:
     length = NUMBERS.get(type_name, 8)
+    if kind == "image" and type_name in NUMBERS:
+        return Modality("sensor", kind, (1, 2, length // 2), minimum=0.0, maximum=1.0)
     own = {"series": (length, 8), "vector": (length,), "categorical": (length,)}
     shape = {**SHAPES, **own}[kind]
     rate, angles = (100.0 if kind == "series" else None), ((-1, 1) if kind == "scan" else None)
