@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,7 +15,7 @@ from smvae_core.data.logs.conversion import convert
 from smvae_core.modalities import Modality, Network
 from smvae_core.models.smvae import SMVAE
 from smvae_ros.bags import BagWriter
-from smvae_ros.messages import adapter, bag_types
+from smvae_ros.messages import Types, adapter, bag_types
 from smvae_ros.offline.bag_recording import BagRecording
 from smvae_ros.parameters.configuration import read_values
 
@@ -28,7 +29,7 @@ MODALITIES = (LIDAR, INFRARED, PAD, JOINTS)
 TOPICS = {
     "lidar": ("/scan", "sensor_msgs/msg/LaserScan"),
     "infrared": ("/infrared", "sensor_msgs/msg/Image"),
-    "pad": ("/pad", "sensor_msgs/msg/Image"),
+    "pad": ("/pad", "std_msgs/msg/Float32MultiArray"),
     "joints": ("/joints", "std_msgs/msg/Float64MultiArray"),
 }
 RATE = 10  # steps a second
@@ -38,29 +39,36 @@ _BEAMS = Modality("beams", "scan", (1, 180), angles=(-2.5, 2.5), maximum=30.0)
 def readings(step: int) -> dict[str, np.ndarray]:
     """What its sensors measure, in raw units; the camera's size changes now and then."""
     phase = step / 7
-    side = (16, 24, 41)[step // 5 % 3]
-    rows, columns = np.mgrid[-1 : 1 : side * 1j, -1:1:16j]
-    blob = np.exp(-4 * ((rows - np.sin(phase)) ** 2 + (columns - np.cos(phase)) ** 2))
     beams = (4 + 3 * np.sin(phase + np.linspace(0, 6, 180))).astype(np.float32)
     beams[step % 100 : step % 100 + 30] = np.nan
     return {
         "lidar": beams,
-        "infrared": (255 * blob).astype(np.uint8)[..., None],
-        "pad": (20 * blob[: side // 2, ::2]).astype(np.float32)[..., None],
+        "infrared": (255 * _spot(phase, (16, 24, 41)[step // 5 % 3], 16)).astype(np.uint8),
+        "pad": (20 * _spot(phase, 8, 8)).astype(np.float32),
         "joints": np.sin(phase + np.arange(4)).astype(np.float32),
     }
+
+
+def _spot(phase: float, height: int, width: int) -> np.ndarray:
+    """A spot that wanders over (height, width, 1), 0 to 1."""
+    rows, columns = np.linspace(-1, 1, height)[:, None], np.linspace(-1, 1, width)
+    squared = (rows - np.sin(phase)) ** 2 + (columns - np.cos(phase)) ** 2
+    return np.exp(-4 * squared)[..., None]
+
+
+def message_of(name: str, step: int, types: Types, stamp: int) -> Any:
+    """What a sensor sends at a step."""
+    used, modality = adapter(TOPICS[name][1]), _BEAMS if name == "lidar" else _of(name)
+    return used.to_message(readings(step)[name], modality, types, stamp_ns=stamp)
 
 
 def write_other_bag(path: Path, steps: int, first: int = 0) -> Path:
     """Steps from the ``first`` on."""
     with BagWriter(path) as bag:
         for step in range(first, first + steps):
-            for name, array in readings(step).items():
-                modality = _BEAMS if name == "lidar" else _of(name)
-                stamp = START + step * 10**9 // RATE
-                topic, type_name = TOPICS[name]
-                message = adapter(type_name).to_message(array, modality, bag_types, stamp_ns=stamp)
-                bag.write(topic, message, stamp)
+            stamp = START + step * 10**9 // RATE
+            for name, (topic, _) in TOPICS.items():
+                bag.write(topic, message_of(name, step, bag_types, stamp), stamp)
     return path
 
 
