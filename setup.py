@@ -75,7 +75,7 @@ setup(
             "torch>=2.9",  # for its Muon
         ],
         "report": ["jinja2>=3.0", "matplotlib>=3.7"],
-        "lerobot": ["av>=14", "pyarrow>=15"],
+        "lerobot": ["av>=17", "pyarrow>=17"],
         "rerun": ["rerun-sdk>=0.36"],
         "sim": ["mujoco>=3.2"],
         "benchmarks": [

@@ -148,7 +148,11 @@ def main(arguments: list[str] | None = None) -> int:
     add("cache", metavar="CACHE", type=Path, help="folder that training.convert made")
     add("dataset", metavar="DATASET", type=Path, help="new folder for the data set")
     add("--latents", metavar="MODEL", type=Path, help="checkpoint whose latents are added")
-    add("--video", action="store_true", help="AV1 videos instead of images, which keep them about")
+    add(
+        "--video",
+        action="store_true",
+        help="AV1 videos, which keep pictures about; of 64 pixels on",
+    )
     add("--task", default="unspecified", metavar="TEXT", help="what the robot does, in words")
     add("--device", default="auto", help="of the model: cpu, cuda, cuda:N or auto (%(default)s)")
     options = parser.parse_args(arguments)

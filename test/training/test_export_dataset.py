@@ -91,14 +91,43 @@ def test_other_shapes_come_back_as_well(tmp_path: Path):
     assert back.present[:, cache.names.index("force")].tolist() == [False] * 3 + [True] * 6
 
 
-def test_videos_keep_the_images_about(cache: LogCache, tmp_path: Path):
-    assert main([str(cache.path), str(tmp_path / "set"), "--video", "--task", "insert"]) == 0
+@pytest.fixture(scope="module")
+def filmed(tmp_path_factory) -> LogCache:
+    """Episodes of a camera with enough pixels for a video; the proprioception has gaps."""
+    random = np.random.default_rng(0)
+    episodes = [
+        {
+            "camera": pictures(STEPS, seed, (64, 80)),
+            "joints": random.normal(size=(STEPS, 3)).astype(np.float32),
+            "command": random.normal(size=(STEPS, 2)).astype(np.float32),
+        }
+        for seed in range(4)
+    ]
+    episodes[1]["joints"][2] = np.nan
+    dataset = write_dataset(tmp_path_factory.mktemp("filmed") / "first", episodes)
+    modalities = {
+        "rgb": {"kind": "image", "shape": [3, 64, 80], "key": "camera"},
+        "proprio": {"kind": "vector", "shape": [3], "key": "joints"},
+        "action": {"kind": "vector", "shape": [2], "key": "command"},
+    }
+    (dataset / "robot.yaml").write_text(yaml.safe_dump({"modalities": modalities}))
+    return read_back(dataset, dataset.with_name("cache"))
+
+
+def test_videos_keep_the_images_about(filmed: LogCache, tmp_path: Path):
+    assert main([str(filmed.path), str(tmp_path / "set"), "--video"]) == 0
     assert information(tmp_path / "set")["features"]["observation.images.rgb"]["dtype"] == "video"
     back = read_back(tmp_path / "set", tmp_path / "cache")
-    np.testing.assert_array_equal(back.present, cache.present)
-    np.testing.assert_array_equal(back.arrays["depth"], cache.arrays["depth"])
-    error = back.arrays["rgb"].astype(int) - cache.arrays["rgb"]
-    assert 0 < np.abs(error).mean() < 20  # they are noise, which no video keeps
+    np.testing.assert_array_equal(back.present, filmed.present)
+    for name in ("proprio", "action", "trajectory", "step"):
+        np.testing.assert_array_equal(back.arrays[name], filmed.arrays[name])
+    errors = np.abs(back.arrays["rgb"].astype(int) - filmed.arrays["rgb"]).mean((1, 2, 3))
+    assert errors.max() < 3  # a step later they are brighter by 5
+
+
+def test_images_too_small_for_a_video_stay_images(cache: LogCache, tmp_path: Path):
+    assert main([str(cache.path), str(tmp_path / "set"), "--video"]) == 0
+    assert information(tmp_path / "set")["features"]["observation.images.rgb"]["dtype"] == "image"
 
 
 def test_the_metadata_say_what_there_is(cache: LogCache, tmp_path: Path):
@@ -187,11 +216,11 @@ def test_an_interrupted_export_leaves_nothing(cache: LogCache, tmp_path: Path, m
 
 @pytest.mark.parametrize("video", [False, True], ids=["images", "videos"])
 def test_a_disk_that_fills_is_said_and_leaves_nothing(
-    video: bool, cache: LogCache, full_disk: Path, capsys
+    video: bool, filmed: LogCache, full_disk: Path, capsys
 ):
     (full_disk / "everything").write_bytes(bytes(20_000))  # it fills on the way
     options = ["--video"] if video else []
-    assert main([str(cache.path), str(full_disk / "set"), *options]) == 2
+    assert main([str(filmed.path), str(full_disk / "set"), *options]) == 2
     assert "the disk is full; make room" in capsys.readouterr().err
     assert [path.name for path in full_disk.iterdir()] == ["everything"]
 
@@ -204,10 +233,13 @@ def test_another_folder_is_never_written_into(cache: LogCache, tmp_path: Path, c
 
 
 @pytest.mark.parametrize("video", [False, True], ids=["images", "videos"])
-def test_rerun_reads_what_was_exported(video: bool, cache: LogCache, tmp_path: Path):
+def test_rerun_reads_what_was_exported(
+    video: bool, cache: LogCache, filmed: LogCache, tmp_path: Path
+):
     rerun = pytest.importorskip("rerun.experimental", reason="rerun-sdk is not installed")
     if not hasattr(rerun, "LeRobotReader"):
         pytest.skip("this rerun-sdk has no LeRobotReader")
+    cache = filmed if video else cache
     columns = [column for column in columns_of(cache) if column.name != "force"]  # no 2-D there
     export(cache, tmp_path / "set", columns, "insert", video)
     reader = rerun.LeRobotReader(tmp_path / "set")
@@ -228,6 +260,6 @@ def test_rerun_reads_what_was_exported(video: bool, cache: LogCache, tmp_path: P
         assert len(found["/observation.images.rgb VideoStream:sample"]) == STEPS
     else:
         blobs = found["/observation.images.rgb EncodedImage:blob"]
-        pictures = [cv2.imdecode(np.array(blob[0], np.uint8), cv2.IMREAD_COLOR) for blob in blobs]
-        np.testing.assert_array_equal(np.stack(pictures)[..., ::-1], cache.arrays["rgb"][rows])
-    assert len(found["/observation.images.depth EncodedDepthImage:blob"]) == STEPS
+        shown = [cv2.imdecode(np.array(blob[0], np.uint8), cv2.IMREAD_COLOR) for blob in blobs]
+        np.testing.assert_array_equal(np.stack(shown)[..., ::-1], cache.arrays["rgb"][rows])
+        assert len(found["/observation.images.depth EncodedDepthImage:blob"]) == STEPS

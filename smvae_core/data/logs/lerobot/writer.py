@@ -25,6 +25,7 @@ from smvae_core.data.logs.lerobot.statistics import statistics_of
 _FILES = 1000  # in a folder
 _TABLE_SIZE = 100  # MB, from which on another file is begun
 _ROWS = 256  # written at a time
+_SMALLEST_VIDEO = 64  # pixels; on smaller ones SVT-AV1 of before version 4 hangs
 _EPISODE_LIMIT, _LIMIT = 2**19, 2**23  # numbers that statistics look at
 _CHUNK = "chunk-{chunk_index:03d}/file-{file_index:03d}"
 _DATA = f"data/{_CHUNK}.parquet"
@@ -59,7 +60,7 @@ class Column:
         if self.values.dtype != np.uint8:
             names = [f"{self.name}_{i}" for i in range(shape[0])] if len(shape) == 1 else None
             return {"dtype": "float32", "shape": shape, "names": names}
-        if video and shape[2] == 3:
+        if video and shape[2] == 3 and min(shape[:2]) >= _SMALLEST_VIDEO:
             return {**_picture(shape), "dtype": "video", "info": video_info(shape, rate)}
         return _picture(shape)
 
@@ -94,7 +95,8 @@ class DatasetWriter:
             columns: all sensors.
             rate: steps per second.
             task: what the robot does, in words.
-            video: whether colour images become videos, which only keep them about.
+            video: whether colour images of 64 pixels and more become videos, which only keep them
+                about.
         """
         self._folder, self._columns, self._rate, self._task = folder, columns, rate, task
         self._features = {column.key: column.feature(video, rate) for column in columns}
@@ -181,8 +183,12 @@ class DatasetWriter:
             "features": self._features,
         }
         (self._folder / _EPISODES).parent.mkdir(parents=True)
-        parquet.write_table(pa.Table.from_pylist(self._episodes), self._folder / _EPISODES)
-        parquet.write_table(_tasks(self._task), self._folder / "meta/tasks.parquet")
+        for path, table in (
+            (_EPISODES, pa.Table.from_pylist(self._episodes)),
+            ("meta/tasks.parquet", _tasks(self._task)),
+        ):
+            with open(self._folder / path, "wb") as file:  # see `abandon`
+                parquet.write_table(table, file)
         statistics = self._statistics(slice(0, self._frames), _LIMIT)
         (self._folder / "meta/stats.json").write_text(json.dumps(statistics, indent=2))
         (self._folder / INFO).write_text(json.dumps(info, indent=2))
