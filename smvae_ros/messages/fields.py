@@ -93,6 +93,10 @@ class Adapter(ABC):
         """
         self._check_kind(modality)
 
+    def labels(self, count: int) -> list[str]:
+        """Names of the values of an array of so many; empty where they have none."""
+        return []
+
     @property
     def for_predictions(self) -> Adapter:
         """The adapter of the type in which predictions are published: this one, unless messages of

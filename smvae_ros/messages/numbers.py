@@ -68,6 +68,9 @@ class NumbersAdapter(Adapter):
             chosen = [place for places in self._choosers for place in places]
             self._choose = _getter(itemgetter, chosen)
 
+    def labels(self, count: int) -> list[str]:
+        return [self._name(place) for place in range(count)]
+
     @property
     def for_predictions(self) -> Adapter:
         """Of fields in a sequence of messages, of which only some would be known, the numbers

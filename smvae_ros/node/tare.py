@@ -9,7 +9,13 @@ from __future__ import annotations
 
 from smvae_core.words import counted
 from smvae_ros.node.subscriptions import Subscriptions
-from smvae_ros.sensors.still_second import MeasuredZero, Stillness, StillSecond
+from smvae_ros.sensors.still_second import (
+    NEWTON,
+    NEWTON_METRE,
+    MeasuredZero,
+    Stillness,
+    StillSecond,
+)
 
 WRENCHES = ("geometry_msgs/msg/WrenchStamped", "geometry_msgs/msg/Wrench")
 PATIENCE = 2.0  # seconds; one of them may pass until the first message
@@ -47,9 +53,12 @@ def measure_zeros(
         raise ValueError(f"no message of {silent} within {PATIENCE:g} s")
     zeros = {}
     for name, array in readings.items():
-        correction = inputs[name].correction
-        raw = array / inputs[name].scale if correction is None else correction.measured(array)
-        zeros[name] = MeasuredZero(raw.mean(0), raw.std(0), len(raw))
+        source = inputs[name]
+        correction = source.correction
+        raw = array / source.scale if correction is None else correction.measured(array)
+        labels = source.adapter.labels(raw.shape[1])
+        units = tuple(NEWTON_METRE if "torque" in label else NEWTON for label in labels)
+        zeros[name] = MeasuredZero(raw.mean(0), raw.std(0), units, len(raw))
         if unrest := zeros[name].unrest(limits):
             raise ValueError(
                 f"{name} is not still: {unrest} (tare_force_spread, tare_torque_spread); stop the "

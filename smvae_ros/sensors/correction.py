@@ -13,11 +13,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-_PLANAR_TWIST = 4  # values: linear x y z, angular z
+from smvae_ros.messages.field_names import SIX
+from smvae_ros.messages.rotations import TOLERANCE, to_six
+
 NO_ZERO = (0.0,)
 NO_ROTATION = (0.0, 0.0, 0.0, 1.0)
-# Of a quaternion's length from 1: tf2_echo prints three decimals, as people then paste them.
-_ROUNDING = 0.01
 
 
 class Correction:
@@ -25,7 +25,8 @@ class Correction:
 
     Args:
         name: of the modality, for messages.
-        type_name: of the message type.
+        labels: names of the values of a reading, such as ``wrench.force.x``, which tell vectors;
+            empty where they have none.
         count: of values in a reading.
         zero: in the unit of messages: one value for all, or one for each.
         rotation: quaternion x y z w of the rotation that takes vectors from the sensor's axes to
@@ -39,7 +40,7 @@ class Correction:
     def __init__(
         self,
         name: str,
-        type_name: str,
+        labels: Sequence[str],
         count: int,
         zero: Sequence[float],
         rotation: Sequence[float],
@@ -53,7 +54,7 @@ class Correction:
         self._scale = scale
         self._zero = (scale * np.resize(np.array(zero), count)).astype(np.float32)
         turned = tuple(rotation) != NO_ROTATION
-        self._matrix = _matrix(name, type_name, count, rotation) if turned else None
+        self._matrix = _matrix(name, labels, count, rotation) if turned else None
 
     def apply(self, readings: np.ndarray) -> np.ndarray:
         """Readings (..., count), scaled, as the sensor of the training would have given them."""
@@ -73,7 +74,7 @@ class Correction:
 
 def find_correction(
     name: str,
-    type_name: str,
+    labels: Sequence[str],
     count: int,
     zero: Sequence[float],
     rotation: Sequence[float],
@@ -85,42 +86,47 @@ def find_correction(
     Raises:
         ValueError: as there.
     """
-    correction = Correction(name, type_name, count, zero, rotation, scale)
+    correction = Correction(name, labels, count, zero, rotation, scale)
     return correction if any(zero) or tuple(rotation) != NO_ROTATION else None
 
 
 def check_quaternion(values: Sequence[float]) -> str | None:
     """The fault of a parameter's value, in words, or None."""
-    if len(values) != 4 or not abs(math.hypot(*values) - 1.0) <= _ROUNDING:
+    if len(values) != 4 or not abs(math.hypot(*values) - 1.0) <= TOLERANCE:
         return "must be a quaternion x y z w of length 1, as `ros2 run tf2_ros tf2_echo` prints it"
     return None
 
 
-def _matrix(name: str, type_name: str, count: int, rotation: Sequence[float]) -> np.ndarray:
-    """(count, count) float32, of one vector or two."""
+def _matrix(name: str, labels: Sequence[str], count: int, rotation: Sequence[float]) -> np.ndarray:
+    """(count, count) float32: turns all vectors in a reading."""
     if problem := check_quaternion(rotation):
         raise ValueError(f"{name}.rotation {problem}, but is {list(rotation)}")
-    turn = _rotation_matrix(rotation)
-    if count == _PLANAR_TWIST and type_name.startswith("geometry_msgs/msg/Twist"):
-        if turn[2, 2] < 1.0 - 1e-6:
+    turn, matrix, place = _rotation_matrix(rotation), np.eye(count), 0
+    if count in (3, 6) and labels and all(label.endswith("]") for label in labels):  # of a bare array
+        labels = [f"{place // 3}.{axis}" for place in range(0, count, 3) for axis in "xyz"]
+    while place < count:
+        if _is_vector(labels[place : place + 3]):
+            matrix[place : place + 3, place : place + 3] = turn
+            place += 3
+        elif labels and labels[place].endswith(".z") and turn[2, 2] > 1.0 - 1e-6:
+            place += 1  # about z, it stays as it is without x and y
+        else:
             raise ValueError(
-                f"{name}.rotation: {name} has of a twist only linear x y z and angular z, which "
-                "can be turned about z alone"
+                f"{name}.rotation: {labels[place] if labels else name} is no part of a vector x y "
+                "z that could be turned (a z alone can about z): name whole vectors in "
+                f"{name}.fields, or leave the rotation out"
             )
-        matrix = np.eye(_PLANAR_TWIST)
-        matrix[:3, :3] = turn
-    elif count in (3, 6) and type_name != "sensor_msgs/msg/JointState":
-        matrix = np.kron(np.eye(count // 3), turn)
-    else:
-        raise ValueError(
-            f"{name}.rotation turns one vector or two, 3 or 6 values, and {name} has {count} of "
-            f"{type_name}: leave it out"
-        )
     return matrix.astype(np.float32)
+
+
+def _is_vector(labels: Sequence[str]) -> bool:
+    """Whether three values are x y z of one vector, or a column of a rotation matrix."""
+    stems = {label.removesuffix(f".{axis}") for label, axis in zip(labels, "xyz", strict=False)}
+    ends = all(label.endswith(f".{axis}") for label, axis in zip(labels, "xyz", strict=False))
+    return len(labels) == 3 and len(stems) == 1 and (ends or labels[0].endswith(SIX))
 
 
 def _rotation_matrix(quaternion: Sequence[float]) -> np.ndarray:
     """(3, 3): v in the frame that the quaternion is given in, of v in the one that it describes."""
-    x, y, z, w = np.array(quaternion) / math.hypot(*quaternion)
-    cross = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])
-    return np.eye(3) + 2 * w * cross + 2 * cross @ cross
+    first, second = np.reshape(to_six(quaternion), (2, 3))
+    return np.stack([first, second, np.cross(first, second)], axis=1)

@@ -13,6 +13,7 @@ from smvae_core.words import counted
 from smvae_ros.messages.serialised import NANOSECONDS
 
 SECOND = 1.0  # of readings, by their time of receipt
+NEWTON, NEWTON_METRE = "N", "N m"
 FEWEST = 10  # readings; the mean of less says little
 
 
@@ -36,35 +37,39 @@ class MeasuredZero:
     Attributes:
         mean: of each value.
         spread: standard deviation of each value.
+        units: of each value, N or N m.
         count: of the readings.
     """
 
     mean: np.ndarray
     spread: np.ndarray
+    units: tuple[str, ...]
     count: int
 
     def describe(self) -> str:
         """In words: forces, then torques."""
-        groups = zip(_groups(self.mean), _groups(self.spread), ("N", "N m"), strict=False)
-        parts = [
-            f"{' '.join(f'{value:.3f}' for value in mean)} {unit} (spread {max(spread):.3f})"
-            for mean, spread, unit in groups
-        ]
+        parts = []
+        for unit, largest in self._largest().items():
+            means = (x for x, own in zip(self.mean, self.units, strict=True) if own == unit)
+            numbers = " ".join(f"{x:.3f}" for x in means)
+            parts.append(f"{numbers} {unit} (spread {largest:.3f})")
         return f"{', '.join(parts)}, mean of {counted(self.count, 'reading')}"
 
     def unrest(self, limits: Stillness) -> str:
         """In words, by what it is not still; empty where it is."""
-        pairs = zip(_groups(self.spread), (limits.force, limits.torque), ("N", "N m"), strict=False)
+        known = {NEWTON: limits.force, NEWTON_METRE: limits.torque}
         return " and ".join(
-            f"a spread of {max(spread):.3f} {unit} where {limit:g} {unit} is the limit"
-            for spread, limit, unit in pairs
-            if max(spread) > limit
+            f"a spread of {largest:.3f} {unit} where {known[unit]:g} {unit} is the limit"
+            for unit, largest in self._largest().items()
+            if largest > known[unit]
         )
 
-
-def _groups(values: np.ndarray) -> list[np.ndarray]:
-    """Forces and torques; of less than six values all are taken for forces."""
-    return [values[:3], values[3:]] if len(values) == 6 else [values]
+    def _largest(self) -> dict[str, float]:
+        """The largest spread of the values in each unit."""
+        return {
+            unit: max(x for x, own in zip(self.spread, self.units, strict=True) if own == unit)
+            for unit in dict.fromkeys(self.units)
+        }
 
 
 class StillSecond:

@@ -58,10 +58,11 @@ class TopicInput:
 
     def __post_init__(self) -> None:
         self.adapter.check(self.modality, self.joint_names)
+        count = self.modality.shape[0]
         correction = find_correction(
             self.modality.name,
-            self.adapter.type_name,
-            self.modality.shape[0],
+            self.adapter.labels(count),
+            count,
             self.zero,
             self.rotation,
             self.scale,

@@ -63,16 +63,41 @@ def test_a_twist_without_roll_and_pitch_turns_about_z_alone() -> None:
     twist = np.array([1.0, 2.0, 3.0, 0.4], np.float32)
     source = TopicInput(action, "/action", TWIST, scale=0.05, rotation=ABOUT_Z)
     np.testing.assert_allclose(received(source, twist), [-2.0, 1.0, 3.0, 0.4], atol=1e-6)
-    with pytest.raises(ValueError, match=r"action\.rotation.*about z alone"):
+    with pytest.raises(ValueError, match=r"action\.rotation: twist\.angular\.z is no part"):
         TopicInput(action, "/action", TWIST, rotation=ABOUT_X)
 
 
-def test_what_is_no_vector_cannot_be_turned() -> None:
-    for count, kind in ((4, ARRAY), (7, ARRAY), (6, adapter("sensor_msgs/msg/JointState"))):
-        modality = Modality("arm", "vector", (count,))
-        with pytest.raises(ValueError, match=r"arm\.rotation turns one vector or two"):
-            TopicInput(modality, "/arm", kind, joint_names=("a", "b", "c"), rotation=ABOUT_Z)
-    TopicInput(Modality("arm", "vector", (3,)), "/arm", ARRAY, rotation=ABOUT_Z)
+def test_named_vectors_are_turned_wherever_they_stand() -> None:
+    fields = ("pose.orientation:six", "pose.position")
+    pose = adapter("geometry_msgs/msg/PoseStamped", fields)
+    hand = Modality("hand", "vector", (9,))
+    turned = received(TopicInput(hand, "/hand", pose, rotation=ABOUT_Z), np.eye(3).ravel())
+    expected = [0.0, 1.0, 0.0, -1.0, 0.0, 0.0, 0.0, 0.0, 1.0]
+    np.testing.assert_allclose(turned, expected, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("type_name", "fields", "count", "joints"),
+    [
+        ("std_msgs/msg/Float64MultiArray", (), 4, ()),
+        ("std_msgs/msg/Float64MultiArray", (), 7, ()),
+        ("geometry_msgs/msg/TwistStamped", ("twist.linear.x", "twist.linear.y"), 2, ()),
+        ("geometry_msgs/msg/PoseStamped", ("pose.orientation",), 4, ()),
+        ("sensor_msgs/msg/JointState", (), 6, ("a", "b", "c")),
+    ],
+)
+def test_what_is_no_vector_cannot_be_turned(
+    type_name: str, fields: tuple[str, ...], count: int, joints: tuple[str, ...]
+) -> None:
+    arm, kind = Modality("arm", "vector", (count,)), adapter(type_name, fields)
+    with pytest.raises(ValueError, match=r"arm\.rotation: .* is no part of a vector"):
+        TopicInput(arm, "/arm", kind, joint_names=joints, rotation=ABOUT_Z)
+
+
+def test_a_bare_array_of_three_or_six_is_taken_for_vectors() -> None:
+    source = TopicInput(Modality("arm", "vector", (6,)), "/arm", ARRAY, rotation=ABOUT_Z)
+    turned = received(source, READING)
+    np.testing.assert_allclose(turned, [-2.0, 1.0, 3.0, -0.2, 0.1, 0.3], atol=1e-6)
 
 
 def test_a_zero_of_another_length_is_refused() -> None:

@@ -49,11 +49,12 @@ def test_too_few_readings_are_no_second(count: int, period: int) -> None:
 
 def test_what_moves_is_not_still() -> None:
     def zero(force: float, torque: float) -> MeasuredZero:
-        return MeasuredZero(np.arange(6.0), np.array([force] * 3 + [torque] * 3), 1000)
+        units = ("N",) * 3 + ("N m",) * 3
+        return MeasuredZero(np.arange(6.0), np.array([force] * 3 + [torque] * 3), units, 1000)
 
     assert zero(0.9, 0.09).unrest(LIMITS) == ""
     assert "2.000 N where 1 N" in zero(2.0, 0.09).unrest(LIMITS)
     assert "0.500 N m where 0.1 N m" in zero(0.1, 0.5).unrest(LIMITS)
     assert "0.000 1.000 2.000 N (spread 0.900)" in zero(0.9, 0.09).describe()
-    alone = MeasuredZero(np.zeros(1), np.full(1, 3.0), 10)
-    assert "N where" in alone.unrest(LIMITS)
+    alone = MeasuredZero(np.zeros(1), np.full(1, 0.5), ("N m",), 10)
+    assert "N m where" in alone.unrest(LIMITS)
