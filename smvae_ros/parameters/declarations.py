@@ -8,10 +8,7 @@ the same parameters file.
 
 from __future__ import annotations
 
-import math
-import re
 from array import array
-from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
@@ -19,18 +16,24 @@ from typing import Any
 from smvae_core.health.hysteresis import Thresholds
 from smvae_core.inference.choices import AUTO, PRECISIONS, RUNTIMES
 from smvae_core.modalities import Kind
-from smvae_core.plausibility import LARGEST
-from smvae_ros.messages import can_carry, known_types, listed_types
-from smvae_ros.messages.field_names import MAXIMUM_FIELDS, check_name
-from smvae_ros.messages.joint_states import MAXIMUM_JOINTS
 from smvae_ros.messages.numbers import NumbersAdapter
 from smvae_ros.messages.serialised import MAXIMUM_NAME
-from smvae_ros.sensors.correction import NO_ROTATION, NO_ZERO, check_quaternion
+from smvae_ros.parameters.checks import (
+    Check,
+    at_most,
+    check_device,
+    check_fields,
+    check_joints,
+    check_rotation,
+    check_scale,
+    check_topic,
+    check_type,
+    check_zero,
+)
+from smvae_ros.sensors.correction import NO_ROTATION, NO_ZERO
 from smvae_ros.sensors.settings import TIMER, BufferSettings
 
 MAXIMUM_PATH = 4096  # characters
-
-Check = Callable[[Any], "str | None"]
 
 
 class Changes(Enum):
@@ -108,84 +111,6 @@ class Declaration:
         return self.check(value)
 
 
-def _at_most(characters: int) -> Check:
-    def check(value: str) -> str | None:
-        return None if len(value) <= characters else f"must have at most {characters} characters"
-
-    return check
-
-
-def _check_device(value: str) -> str | None:
-    if re.fullmatch(r"auto|cpu|cuda(:\d{1,3})?", value):
-        return None
-    return "must be auto, cpu, cuda or cuda:N"
-
-
-def _check_topic(value: str) -> str | None:
-    if not value:
-        return None
-    try:
-        from rclpy.exceptions import InvalidTopicNameException
-        from rclpy.validate_topic_name import validate_topic_name
-    except ImportError:  # offline: a name that no bag has is noticed there
-        return None
-    try:
-        validate_topic_name(value)
-    except InvalidTopicNameException as error:
-        return f"is not a valid topic name: {error}"
-    return None
-
-
-def _check_scale(value: float) -> str | None:
-    return None if value and math.isfinite(value) else "must be a finite number other than 0"
-
-
-def _check_joints(value: list[Any]) -> str | None:
-    if len(value) > MAXIMUM_JOINTS:
-        return f"must have at most {MAXIMUM_JOINTS} names"
-    if not all(isinstance(name, str) and len(name) <= MAXIMUM_NAME for name in value):
-        return f"must be a list of names of at most {MAXIMUM_NAME} characters"
-    return None
-
-
-def _check_zero(value: list[Any]) -> str | None:
-    if not 1 <= len(value) <= MAXIMUM_JOINTS:
-        return f"must have 1 to {MAXIMUM_JOINTS} values"
-    if not all(isinstance(x, float) and abs(x) <= LARGEST for x in value):
-        return f"must be a list of numbers of at most {LARGEST:g}"
-    return None
-
-
-def _check_rotation(value: list[Any]) -> str | None:
-    numbers = all(isinstance(x, float) for x in value)
-    return check_quaternion(value if numbers else ())
-
-
-def _check_fields(value: list[Any]) -> str | None:
-    if len(value) > MAXIMUM_FIELDS:
-        return f"must have at most {MAXIMUM_FIELDS} names"
-    if not all(isinstance(name, str) for name in value):
-        return "must be a list of names"
-    problems = (check_name(name) for name in value if name)
-    return next((f"must be names of fields: {problem}" for problem in problems if problem), None)
-
-
-def _check_type(kind: Kind) -> Check:
-    """A check for the message types that can carry a modality of that kind. Those of named fields
-    are as many as there are; whether one is known here is seen when it is configured."""
-
-    def check(value: str) -> str | None:
-        try:
-            if can_carry(value, kind):
-                return None
-        except ValueError as error:
-            return str(error)
-        others = ", or another whose fields are numbers" if kind in NumbersAdapter.kinds else ""
-        return f"must be one of {listed_types(known_types(kind))}{others}"
-
-    return check
-
-
 _POSITIVE_RATE = (0.01, 10_000.0)  # Hz
 _COUNT = (1, 1_000_000)
 _SCORE = (0.5, 1000.0)
@@ -196,7 +121,7 @@ ROBOT = Declaration(
     "Robot file (docs/reference/robot_file.md), or the name of one of config/robots: gives the "
     "parameters that nothing else gives, and says how the readings of each modality are prepared, "
     "which the checkpoint has to agree with.",
-    check=_at_most(MAXIMUM_PATH),
+    check=at_most(MAXIMUM_PATH),
     changes=Changes.AT_START,
 )
 NODE_PARAMETERS = (
@@ -213,7 +138,7 @@ NODE_PARAMETERS = (
         "Directory that a checkpoint must lie in to be set while the node runs "
         "(docs/explanation/security.md). Empty for the one in which the checkpoint stands that the "
         "node is started with.",
-        check=_at_most(MAXIMUM_PATH),
+        check=at_most(MAXIMUM_PATH),
         changes=Changes.AT_START,
     ),
     Declaration(
@@ -222,13 +147,13 @@ NODE_PARAMETERS = (
         "Directory with model.safetensors and model.yaml, in model_folder; empty for the bundled "
         "model. Takes effect on configure, and while the node runs through the service "
         "~/reload_model.",
-        check=_at_most(MAXIMUM_PATH),
+        check=at_most(MAXIMUM_PATH),
     ),
     Declaration(
         "device",
         "auto",
         "Where the model runs: cpu, cuda, cuda:N, or auto: CUDA where there is one.",
-        check=_check_device,
+        check=check_device,
         changes=Changes.UNCONFIGURED,
     ),
     Declaration(
@@ -336,20 +261,20 @@ NODE_PARAMETERS = (
         "frame_id",
         "",
         "frame_id of ~/latent and of predictions that are not images.",
-        check=_at_most(MAXIMUM_NAME),
+        check=at_most(MAXIMUM_NAME),
     ),
     Declaration(
         "camera_frame",
         "camera_color_optical_frame",
         "frame_id of predicted images before any image has arrived.",
-        check=_at_most(MAXIMUM_NAME),
+        check=at_most(MAXIMUM_NAME),
     ),
     Declaration(
         "camera_info_topic",
         "",
         "sensor_msgs/CameraInfo of the camera, which is republished beside the predicted images, "
         "at the model's resolution. Empty for none.",
-        check=_check_topic,
+        check=check_topic,
         changes=Changes.UNCONFIGURED,
     ),
 )
@@ -378,14 +303,14 @@ def modality_parameters(name: str, kind: Kind) -> tuple[Declaration, ...]:
             f"~/input/{name}",
             "Where it comes from, in the node's namespace unless it begins with a slash; empty for "
             "nowhere: the modality is only predicted.",
-            check=_check_topic,
+            check=check_topic,
             changes=Changes.UNCONFIGURED,
         ),
         Declaration(
             f"{name}.type",
             _DEFAULT_TYPES[kind],
             "Message type of the topic.",
-            check=_check_type(kind),
+            check=check_type(kind),
             changes=Changes.UNCONFIGURED,
         ),
         Declaration(
@@ -432,14 +357,14 @@ def modality_parameters(name: str, kind: Kind) -> tuple[Declaration, ...]:
                 f"{name}.scale",
                 1.0,
                 "Readings of a series or vector are multiplied by this.",
-                check=_check_scale,
+                check=check_scale,
                 changes=Changes.UNCONFIGURED,
             ),
             Declaration(
                 f"{name}.joints",
                 [""],
                 "Of sensor_msgs/JointState, the joints in the model's order.",
-                check=_check_joints,
+                check=check_joints,
                 changes=Changes.UNCONFIGURED,
             ),
             Declaration(
@@ -447,15 +372,15 @@ def modality_parameters(name: str, kind: Kind) -> tuple[Declaration, ...]:
                 list(NO_ZERO),
                 "Subtracted from readings before all else, in the messages' unit and axes: one "
                 "value for all, or one for each. ~/tare sets it for wrenches.",
-                check=_check_zero,
+                check=check_zero,
             ),
             Declaration(
                 f"{name}.rotation",
                 list(NO_ROTATION),
-                "Quaternion x y z w that turns readings of one vector or two (force and torque, a "
+                "Quaternion x y z w that turns all vectors of a reading (force and torque, a "
                 "twist) from the sensor's axes to those of the training: what `ros2 run tf2_ros "
                 "tf2_echo TRAINED SENSOR` shows. Predictions are turned back.",
-                check=_check_rotation,
+                check=check_rotation,
                 changes=Changes.UNCONFIGURED,
             ),
             Declaration(
@@ -463,7 +388,7 @@ def modality_parameters(name: str, kind: Kind) -> tuple[Declaration, ...]:
                 "",
                 "frame_id of messages in the training's axes, or whose rotation is given; another "
                 "one is a WARN. Empty for the one that the model was trained on, where it knows.",
-                check=_at_most(MAXIMUM_NAME),
+                check=at_most(MAXIMUM_NAME),
             ),
         ]
     if kind in NumbersAdapter.kinds:
@@ -474,7 +399,7 @@ def modality_parameters(name: str, kind: Kind) -> tuple[Declaration, ...]:
                 "Fields of the message that are the reading, in this order: angular_velocity.x, "
                 "position, axes[0:4], orientation:six (docs/reference/node.md). Empty for the "
                 "usual ones of its type.",
-                check=_check_fields,
+                check=check_fields,
                 changes=Changes.UNCONFIGURED,
             )
         )

@@ -102,7 +102,8 @@ def _matrix(name: str, labels: Sequence[str], count: int, rotation: Sequence[flo
     if problem := check_quaternion(rotation):
         raise ValueError(f"{name}.rotation {problem}, but is {list(rotation)}")
     turn, matrix, place = _rotation_matrix(rotation), np.eye(count), 0
-    if count in (3, 6) and labels and all(label.endswith("]") for label in labels):  # of a bare array
+    bare = all(label.endswith("]") for label in labels)  # of an array, without names
+    if labels and bare and count in (3, 6):
         labels = [f"{place // 3}.{axis}" for place in range(0, count, 3) for axis in "xyz"]
     while place < count:
         if _is_vector(labels[place : place + 3]):
