@@ -67,7 +67,10 @@ def test_other_shapes_come_back_as_well(tmp_path: Path):
         "gripper": random.normal(size=9).astype(np.float32),
         "force": random.normal(size=(9, 3)).astype(np.float32),
         "tool": np.eye(4, dtype=np.float32)[random.integers(0, 4, 9)],
+        "laser": random.uniform(-1, 20, (9, 12)).astype(np.float32),  # negative is no reading
+        "pad": random.uniform(0, 50, (9, 5, 4)).astype(np.float32),
     }
+    angles, pressure = [-1.0, 1.0], {"minimum": 0.0, "maximum": 50.0}
     dataset = write_dataset(tmp_path / "first", [episode])
     (dataset / "robot.yaml").write_text(
         yaml.safe_dump(
@@ -78,6 +81,8 @@ def test_other_shapes_come_back_as_well(tmp_path: Path):
                     "proprio": {"kind": "vector", "shape": [2], "key": "force", "columns": [2, 0]},
                     "force": {"kind": "series", "shape": [3, 4], "rate": RATE, "key": "force"},
                     "tool": {"kind": "categorical", "shape": [4], "key": "tool"},
+                    "laser": {"kind": "scan", "shape": [1, 12], "angles": angles, "key": "laser"},
+                    "pad": {"kind": "image", "shape": [1, 5, 4], **pressure, "key": "pad"},
                 }
             }
         )

@@ -17,6 +17,7 @@ from smvae_core.data.logs.lerobot.tables import numbers
 from smvae_core.data.logs.lerobot.video import Video
 from smvae_core.data.logs.pictures import Format, decode
 from smvae_core.data.logs.recording import Notes, Problem
+from smvae_core.modalities import Modality
 from smvae_core.robot import Sensor
 
 _METRES = {"m": 1.0, "mm": 0.001}  # depth_unit of a feature
@@ -68,22 +69,27 @@ def check_feature(sensor: Sensor, feature: Feature, rate: float) -> None:
         if modality.kind == "image" and modality.shape[0] not in (1, 3):
             raise ValueError(f"pictures have 1 or 3 channels, its shape is {modality.shape}")
         return
-    if modality.kind == "image":
-        raise ValueError(f"{stored}, numbers: its kind cannot be image")
+    if modality.kind == "image" and not _is_map(modality):
+        raise ValueError(
+            f"{stored}, numbers: its kind cannot be image without minimum and maximum, between "
+            "which they are black to white"
+        )
     try:
         number = np.dtype(feature.dtype).kind in "fiub"
     except TypeError:
         number = False
     if not number:
         raise ValueError(f"{stored}: neither numbers nor pictures")
-    if modality.kind == "depth":
+    if _is_map(modality):
         if len(shape) not in (2, 3) or (len(shape) == 3 and 1 not in (shape[0], shape[2])):
-            raise ValueError(f"{stored}; depth is (height, width) with or without one channel")
+            raise ValueError(f"{stored}; expected (height, width) with or without one channel")
         return
     columns = _columns(sensor, feature)
     chosen = len(columns) if sensor.columns else shape[-1]
     expected = modality.raw_shape
-    if modality.kind == "series" and len(shape) == 1 and modality.rate == rate:
+    if modality.kind == "scan":
+        fits = len(shape) == 1 and chosen > 1  # they are brought to the model's angles
+    elif modality.kind == "series" and len(shape) == 1 and modality.rate == rate:
         fits = chosen == expected[1]  # one reading a step; the window is made of steps
     elif modality.kind == "series":
         fits = len(shape) == 2 and shape[0] >= expected[0] and chosen == expected[1]
@@ -137,7 +143,7 @@ class _Numbers(Readings):
             values = values[..., self._columns]
         if self._sensor.unit != 1:
             values = values * self._sensor.unit
-        if kind == "depth":
+        if _is_map(self._sensor.modality):
             if values.ndim == 4:
                 values = values[:, 0] if values.shape[1] == 1 else values[..., 0]
             return values
@@ -156,7 +162,8 @@ class _Pictures(Readings):
         self._damaged: list[str] = []
 
     def read(self, rows: pa.RecordBatch, times: np.ndarray) -> Iterable[np.ndarray | None]:
-        wanted = _format(self._sensor)
+        # What is brought between black and white by a range may have more than 8 bits.
+        wanted = "depth" if _is_map(self._sensor.modality) else _format(self._sensor)
         for cell in rows[self._feature.key]:
             try:
                 content = content_of(cell.as_py(), self._folder)
@@ -164,7 +171,7 @@ class _Pictures(Readings):
             except ValueError as error:
                 self._damaged.append(str(error))
                 picture = None
-            if picture is not None and wanted == "depth":
+            if picture is not None and self._sensor.modality.kind == "depth":
                 picture = picture * np.float32(self._metres(picture.dtype))
             yield picture
 
@@ -224,6 +231,13 @@ class _Frames(Readings):
                     usable=True,
                 )
             )
+
+
+def _is_map(modality: Modality) -> bool:
+    """True where readings are one number for each pixel: depth, or an image with a range."""
+    return modality.kind == "depth" or (
+        modality.kind == "image" and modality.shape[0] == 1 and modality.minimum is not None
+    )
 
 
 def _format(sensor: Sensor) -> Format:

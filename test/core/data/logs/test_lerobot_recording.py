@@ -346,6 +346,31 @@ def test_depth_videos_are_decoded_to_metres(spacing: str, tmp_path: Path):
     np.testing.assert_allclose(found[:, 8:], distances[:, 8:], atol=4e-3)
 
 
+@pytest.mark.parametrize("stored", ["numbers", "16-bit picture"])
+def test_a_tactile_pad_becomes_an_image_between_its_limits(stored: str, tmp_path: Path):
+    pad = np.random.default_rng(0).integers(100, 4000, (3, 12, 16)).astype(np.uint16)
+    values = pad.astype(np.float32)[..., :9, None] if stored == "numbers" else pad
+    modality = Modality("sensor", "image", (1, *values.shape[1:3]), minimum=0.0, maximum=4000.0)
+    depth = {} if stored == "numbers" else {"pad": ""}
+    dataset = write_dataset(tmp_path / "set", one(values, "pad"), depth=depth)
+    path = dataset / "meta/info.json"
+    path.write_text(path.read_text().replace("is_depth_map", "is_tactile"))
+    cache = converted(dataset, {"sensor": Sensor(modality, "pad")})
+    for row, reading in enumerate(values):
+        np.testing.assert_array_equal(cache.arrays["sensor"][row], prepare(modality, reading))
+
+
+def test_a_scan_is_brought_to_the_models_angles(tmp_path: Path):
+    ranges = np.linspace(0.5, 20, 5 * 90).reshape(5, 90).astype(np.float32)
+    ranges[:, 3] = np.inf  # nothing there
+    modality = Modality("sensor", "scan", (1, 30), angles=(-1.5, 1.5))
+    dataset = write_dataset(tmp_path / "set", one(ranges, "laser"))
+    cache = converted(dataset, {"sensor": Sensor(modality, "laser")})
+    assert cache.present.all()
+    for row, reading in enumerate(ranges):
+        np.testing.assert_array_equal(cache.arrays["sensor"][row], prepare(modality, reading))
+
+
 def test_a_sensor_is_absent_where_the_data_set_says_so(tmp_path: Path):
     values = np.arange(12, dtype=np.float32).reshape(4, 3)
     there = np.array([True, False, True, False])
