@@ -1,7 +1,12 @@
 # Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
-"""Converts a recorded bag into Vision&Touch logs, so that a model trains on one's own robot.
+"""Converts a recorded bag into Vision&Touch logs.
 
     ros2 run smvae_ros bag_to_log BAG OUTPUT --params my_perception.yaml
+
+These hold the sensors of that robot's kind: a camera, depth, force, commands of four numbers, joint
+states of eight. To train a model on bags of any robot, no logs are needed:
+
+    python -m training.convert BAG CACHE --robot my_robot.yaml
 
 Topics, types, scales and ages are those of the node's parameters file, so that training sees what
 the node will see. Each step takes the newest usable image, depth, command and joint state that are
