@@ -272,16 +272,19 @@ def plausible_vector(
     """
     scale, largest = options.scale, options.largest
     scaled = [float(value) * scale for value in values]
-    if not all(-largest <= value <= largest for value in scaled):
-        bad = [place for place, value in enumerate(scaled) if not math.isfinite(value)]
-        if bad:
-            others = f" and {len(bad) - 1} more" if len(bad) > 1 else ""
-            raise MessageError(
-                f"{name(bad[0])}{others} has NaN or infinite values; check the sensor or its driver"
-            )
-        worst = max(range(len(scaled)), key=lambda place: abs(scaled[place]))
-        raise MessageError(describe_implausible(name(worst), scaled[worst], largest))
+    for value in scaled:
+        if not -largest <= value <= largest:
+            raise MessageError(_describe_bad(scaled, name, largest))
     return np.array(scaled, dtype=np.float32)
+
+
+def _describe_bad(values: Sequence[float], name: Callable[[int], str], largest: float) -> str:
+    bad = [place for place, value in enumerate(values) if not math.isfinite(value)]
+    if bad:
+        others = f" and {len(bad) - 1} more" if len(bad) > 1 else ""
+        return f"{name(bad[0])}{others} has NaN or infinite values; check the sensor or its driver"
+    worst = max(range(len(values)), key=lambda place: abs(values[place]))
+    return describe_implausible(name(worst), values[worst], largest)
 
 
 def newest_reading(array: np.ndarray, length: int, scale: float) -> list[float]:

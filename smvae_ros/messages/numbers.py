@@ -64,9 +64,9 @@ class NumbersAdapter(Adapter):
         self._readers = [(field, _reader(field)) for field in self._fields]
         self.values, self._choosers = _find_values(self._fields, definition, type_name)
         self._rotates = any(field.quaternions for field in self._fields)
-        if self.values and not self._rotates:
-            chosen = [place for places in self._choosers for place in places]
-            self._choose = _getter(itemgetter, chosen)
+        chosen = [place for places in self._choosers for place in places]
+        is_all = chosen == list(range(self.values))
+        self._choose = tuple if is_all else _getter(itemgetter, chosen)
 
     def labels(self, count: int) -> list[str]:
         return [self._name(place) for place in range(count)]

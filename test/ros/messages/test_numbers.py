@@ -384,3 +384,32 @@ def test_a_type_that_only_the_bag_defines(tmp_path: Path) -> None:
             make_topic_inputs({"tactile": tactile}, misspelt, definitions=reader.definition)
     with pytest.raises(MessageError, match="tactile: nobody here knows the message type my_hand_"):
         make_topic_inputs({"tactile": tactile}, values)
+
+
+def test_a_type_of_a_sourced_workspace_is_written_and_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As the bag tools do it, without its Python package."""
+    folder = tmp_path / "prefix" / "share" / "my_wheel_msgs" / "msg"
+    folder.mkdir(parents=True)
+    (folder / "Odometer.msg").write_text(
+        "std_msgs/Header header\nfloat32 metres\nint64 ticks\nWheel[] wheels\n"
+    )
+    (folder / "Wheel.msg").write_text("float64 speed\nbool slips\n")
+    monkeypatch.setenv("AMENT_PREFIX_PATH", str(tmp_path / "prefix"))
+    type_name, modality = "my_wheel_msgs/msg/Odometer", vector(2, "wheels")
+    used = adapter(type_name, ("ticks", "metres"))
+    with BagWriter(tmp_path / "bag") as writer:
+        message = used.to_message(np.array([1e6, 2.5]), modality, bag_types, stamp_ns=7)
+        writer.write("/wheels", message, 10)
+    values = {
+        "wheels.topic": "/wheels",
+        "wheels.type": "my_wheel_msgs/Odometer",
+        "wheels.fields": ["ticks", "metres"],
+    }
+    with BagReader(tmp_path / "bag") as reader:
+        sources = make_topic_inputs({"wheels": modality}, values, definitions=reader.definition)
+        ((_, _, read),) = read_messages(reader, sources)
+        assert read.stamp_ns == 7
+        assert sources["wheels"].incoming(read).tolist() == [1e6, 2.5]
+        assert reader.definition(type_name) == known_definition(type_name)
