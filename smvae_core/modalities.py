@@ -179,7 +179,7 @@ class Modality(ModalityOptions, _Named):
         expected = "two ascending numbers in rad, at most one turn apart"
         self._require(self.angles is not None and len(self.angles) == 2, "angles", expected)
         first, last = self.angles or (0.0, 0.0)
-        object.__setattr__(self, "angles", (float(first), float(last)))
+        object.__setattr__(self, "angles", (first, last))
         self._require(0 < last - first <= math.tau + 1e-3 and abs(first) < 10, "angles", expected)
 
     def _require(self, condition: bool, field: str, expected: str) -> None:

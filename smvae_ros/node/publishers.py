@@ -11,7 +11,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray
@@ -177,7 +177,7 @@ class Publishers:
         camera_info = predictions.snapshot.camera_info
         if camera_info is None:
             return
-        modality = self.inputs[self._images[0]].modality
+        modality = camera_of([self.inputs[name].modality for name in self._images])
         try:
             scaled = scale_camera_info(
                 camera_info, modality, installed_types, stamp_nanoseconds=predictions.stamp_ns
@@ -186,6 +186,12 @@ class Publishers:
             self._warn("camera info", str(error))
             return
         self._prediction_info.publish(scaled)
+
+
+def camera_of(images: Sequence[Modality]) -> Modality:
+    """What the camera that is described sees: the first in colour; where there is none, the first
+    that is no picture of values, as of a tactile pad."""
+    return max(images, key=lambda m: (m.shape[0], m.kind == "depth" or m.minimum is None))
 
 
 def _is_heard(publisher: Publisher) -> bool:

@@ -15,14 +15,33 @@ pytest.importorskip("rclpy", reason="rclpy is not installed (pip install ros-rcl
 
 from sensor_msgs.msg import Image, LaserScan
 
-from other_robot import LIDAR, TOPICS, message_of, other_model, write_parameters
+from other_robot import (
+    INFRARED,
+    LIDAR,
+    PAD,
+    TOPICS,
+    message_of,
+    other_model,
+    write_parameters,
+)
 from patience import PATIENCE
 from robot import Robot as OtherEnd
 from ros_processes import ros_environment, start
 from smvae_core.checkpoint import save_checkpoint
+from smvae_core.modalities import Modality
 from smvae_ros.messages import installed_types
+from smvae_ros.node.publishers import camera_of
 
 pytestmark = pytest.mark.dds
+
+
+def test_a_camera_is_what_has_colours_and_no_tactile_pad() -> None:
+    rgb, second = (Modality(name, "image", (3, 8, 8)) for name in ("rgb", "second"))
+    depth = Modality("depth", "depth", (1, 8, 8))
+    assert camera_of([PAD, depth, INFRARED, rgb, second]) is rgb
+    assert camera_of([PAD, depth, INFRARED]) is depth
+    assert camera_of([PAD, INFRARED, depth]) is INFRARED
+    assert camera_of([PAD]) is PAD
 
 
 @pytest.fixture
