@@ -17,7 +17,7 @@ from std_srvs.srv import Trigger
 
 from patience import PATIENCE
 from robot import NODE, Robot, observations
-from ros_processes import Process, start_node
+from ros_processes import Process, start_node, unique_domain_id
 from small_models import small_model
 from smvae_core.checkpoint import save_checkpoint
 from smvae_core.inference.inference import Inference
@@ -174,3 +174,17 @@ def test_another_frame_than_that_of_the_training_is_told(robot: Robot, process: 
     assert robot.set("force.frame_id", "force_frame") == ""
     robot.run(["force"], READINGS, lambda: warned() == "", "no WARN any more")
     assert robot.diagnostics.values["force"]["frame_id"] == "force_frame"
+
+
+def test_sensors_are_subscribed_for_it_where_nobody_listens(checkpoint: Path) -> None:
+    domain = unique_domain_id()
+    with start_node(domain, f"checkpoint:={checkpoint}") as process:
+        process.wait_for_line("nobody listens: sensors are not subscribed")
+        robot = Robot(domain, listening=False, diagnosing=False)
+        try:
+            # On a machine with much else to do, the second may pass before they find each other.
+            answers = (tare(robot, READINGS["force"]) for _ in range(10))
+            assert any(answer.success for answer in answers), process.text
+            np.testing.assert_allclose(robot.get("force.zero"), READINGS["force"], rtol=1e-3)
+        finally:
+            robot.close()

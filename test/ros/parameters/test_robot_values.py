@@ -174,3 +174,16 @@ def test_a_model_of_other_readings_is_refused(
 def test_networks_statistics_and_weights_are_the_models_own(tmp_path: Path) -> None:
     trained = replace(WRIST, mean=(0.5,), std=(0.1,), weight=3.0, scale=0.2)
     load_robot(write_arm(tmp_path)).check({"wrist": trained})
+
+
+def test_a_robot_file_says_how_a_sensor_is_mounted(tmp_path: Path) -> None:
+    path = tmp_path / "turned.yaml"
+    path.write_text(
+        "name: turned\nmodalities:\n  force: {kind: series, shape: [6, 32], rate: 1000.0, "
+        "ros: {topic: /wrench, rotation: [0, 0, 1, 0], frame_id: my_sensor}}\n"
+    )
+    values = read_values(None, [FORCE], robot=str(path))
+    source = make_topic_inputs({"force": FORCE}, values, {"force": "tool_flange"})["force"]
+    assert source.rotation == (0.0, 0.0, 1.0, 0.0)
+    assert source.frame_id == "my_sensor"
+    assert source.correction is not None
