@@ -36,8 +36,13 @@ from tqdm import tqdm
 from benchmarks.results import publish, run_command
 from smvae_core.data.batches import Batches
 from smvae_core.data.logs.dataset import open_cache
-from smvae_core.data.logs.vision_touch import DATASETS, STEPS_PER_FILE, log_file_name, write_log
-from smvae_core.data.logs.vision_touch_recording import convert_logs
+from smvae_core.data.logs.vision_touch.layout import (
+    DATASETS,
+    STEPS_PER_FILE,
+    log_file_name,
+    write_log,
+)
+from smvae_core.data.logs.vision_touch.recording import convert_logs
 from smvae_core.robot import read_robot
 from smvae_ros.bundled import robot_path
 

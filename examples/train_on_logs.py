@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 from smvae_core import Modality, load_checkpoint
-from smvae_core.data.logs.vision_touch_recording import convert_logs
+from smvae_core.data.logs.vision_touch.recording import convert_logs
 from training.train import train
 
 MODALITIES = {

@@ -16,7 +16,7 @@ from log_files import write_logs
 from places import HELPERS, PYTHONPATH, ROOT
 from ros_processes import ros_environment, start_node, start_script, unique_domain_id
 from smvae_core.checkpoint import load_checkpoint
-from smvae_core.data.logs.vision_touch_recording import convert_logs
+from smvae_core.data.logs.vision_touch.recording import convert_logs
 from smvae_ros.bundled import model_path
 from training import encode
 

@@ -26,7 +26,7 @@ from tqdm.contrib.logging import logging_redirect_tqdm
 from smvae_core.data.logs.cache_folder import CacheError
 from smvae_core.data.logs.conversion import ConversionReport, convert
 from smvae_core.data.logs.recording import Problem
-from smvae_core.data.logs.validation import validate_log
+from smvae_core.data.logs.vision_touch.validation import validate_log
 from smvae_ros.cli.programs import interruptible, number, parser_of
 from smvae_ros.parameters.robot_values import load_robot
 from training.recordings import open_recording

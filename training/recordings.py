@@ -6,9 +6,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from smvae_core.data.logs.hdf5_recording import SUFFIXES, Hdf5Recording
+from smvae_core.data.logs.hdf5.recording import SUFFIXES, Hdf5Recording
 from smvae_core.data.logs.recording import Recording, RecordingError
-from smvae_core.data.logs.vision_touch_recording import SOURCES, VisionTouchRecording
+from smvae_core.data.logs.vision_touch.recording import SOURCES, VisionTouchRecording
 from smvae_core.robot import Robot
 
 BAG_RATE = 20.0  # steps per second of bags whose robot file does not say

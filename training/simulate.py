@@ -33,8 +33,8 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from smvae_core.data.logs.hdf5 import READ_ERRORS, Hdf5Error, open_hdf5
-from smvae_core.data.logs.vision_touch import STEPS_PER_FILE, log_file_name, write_log
+from smvae_core.data.logs.hdf5.files import READ_ERRORS, Hdf5Error, open_hdf5
+from smvae_core.data.logs.vision_touch.layout import STEPS_PER_FILE, log_file_name, write_log
 from smvae_core.files import check_output
 from smvae_ros.bags import BagError, BagWriter
 from smvae_ros.cli.programs import number, parser_of, run_command

@@ -27,7 +27,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from smvae_core.data.logs.vision_touch import CONTROL_RATE
+from smvae_core.data.logs.vision_touch.layout import CONTROL_RATE
 from smvae_ros.bags import BagError
 from smvae_ros.cli.programs import number, parser_of, run_command
 from smvae_ros.offline.absences import describe_strayed, describe_unusable

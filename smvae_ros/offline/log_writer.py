@@ -20,8 +20,8 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from smvae_core.data.logs.hdf5 import READ_ERRORS, Hdf5Error, open_hdf5
-from smvae_core.data.logs.vision_touch import (
+from smvae_core.data.logs.hdf5.files import READ_ERRORS, Hdf5Error, open_hdf5
+from smvae_core.data.logs.vision_touch.layout import (
     CONTROL_RATE,
     DATASETS,
     FORCE_RATE,

@@ -14,7 +14,7 @@ import yaml
 
 from smvae_core.data.logs.conversion import ConversionReport, convert
 from smvae_core.data.logs.dataset import open_cache
-from smvae_core.data.logs.hdf5_recording import Hdf5Recording
+from smvae_core.data.logs.hdf5.recording import Hdf5Recording
 from smvae_core.robot import Robot, read_robot
 
 RANDOM = np.random.default_rng(0)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from smvae_core.data.logs.vision_touch import log_file_name, write_log
+from smvae_core.data.logs.vision_touch.layout import log_file_name, write_log
 from smvae_core.modalities import Modality
 
 STAMP = "20190408_183047"

@@ -9,8 +9,8 @@ import numpy as np
 
 from log_files import STAMP, log_arrays
 from small_models import small_modalities
-from smvae_core.data.logs.vision_touch import log_file_name, write_log
-from smvae_core.data.logs.vision_touch_recording import convert_logs
+from smvae_core.data.logs.vision_touch.layout import log_file_name, write_log
+from smvae_core.data.logs.vision_touch.recording import convert_logs
 
 
 def make_cache(

@@ -16,9 +16,9 @@ from patience import PATIENCE
 from places import ROOT
 from small_models import save_small_checkpoint, small_modalities
 from small_simulation import record
-from smvae_core.data.logs.validation import validate_log
-from smvae_core.data.logs.vision_touch import DATASETS, log_file_name, parse_log_name
-from smvae_core.data.logs.vision_touch_recording import convert_logs
+from smvae_core.data.logs.vision_touch.layout import DATASETS, log_file_name, parse_log_name
+from smvae_core.data.logs.vision_touch.recording import convert_logs
+from smvae_core.data.logs.vision_touch.validation import validate_log
 from smvae_core.modalities import Modality
 from smvae_ros.bags import BagReader
 from smvae_ros.cli import evaluate

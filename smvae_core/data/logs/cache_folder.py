@@ -23,6 +23,7 @@ FORMAT_VERSION = 1
 MANIFEST_NAME = "cache.yaml"
 PLAN_NAME = "plan.json"  # only there while a conversion is unfinished
 JOURNAL_NAME = "journal.jsonl"
+UNSAID_RATE = 20.0  # Hz, of caches from before they said how many steps a second they have
 _LOCK_NAME = "convert.lock"
 Mode = Literal["r", "c"]
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)

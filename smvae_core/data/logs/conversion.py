@@ -34,6 +34,7 @@ from smvae_core.data.logs.cache_folder import (
     JOURNAL_NAME,
     MANIFEST_NAME,
     PLAN_NAME,
+    UNSAID_RATE,
     CacheError,
     alone,
     clear,
@@ -48,7 +49,6 @@ from smvae_core.data.logs.cache_plan import check_same, make_plan, nothing_usabl
 from smvae_core.data.logs.cache_writer import RowWriter, allocate
 from smvae_core.data.logs.dataset import open_cache
 from smvae_core.data.logs.recording import Notes, Recording, RecordingError
-from smvae_core.data.logs.vision_touch import CONTROL_RATE
 from smvae_core.files import write_text
 from smvae_core.modalities import Modality, check_names
 
@@ -72,7 +72,7 @@ class ConversionReport:
     """
 
     steps: int = 0
-    rate: float = CONTROL_RATE
+    rate: float = UNSAID_RATE
     trajectories: int = 0
     files: int = 0
     left_out: dict[str, str] = field(default_factory=dict)
@@ -339,7 +339,7 @@ def _report(manifest: dict[str, Any], already_complete: bool = False) -> Convers
         files=manifest["files"],
         left_out=manifest["left_out"],
         # Caches from before these were there hold nothing of them.
-        rate=manifest.get("rate", CONTROL_RATE),
+        rate=manifest.get("rate", UNSAID_RATE),
         strange=manifest.get("strange", {}),
         absent=manifest["absent"],
         modalities=tuple(entry["name"] for entry in manifest["modalities"]),

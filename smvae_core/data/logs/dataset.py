@@ -22,13 +22,13 @@ import torch
 from smvae_core.data.batches import Batch
 from smvae_core.data.logs.cache_folder import (
     MANIFEST_NAME,
+    UNSAID_RATE,
     CacheError,
     changed_sources,
     describe_modality,
     open_array,
     read_manifest,
 )
-from smvae_core.data.logs.vision_touch import CONTROL_RATE
 from smvae_core.modalities import Modality
 
 log = logging.getLogger(__name__)
@@ -64,7 +64,7 @@ class LogCache:
     @property
     def rate(self) -> float:
         """Steps per second; caches of before it was kept count as 20 Hz."""
-        return float(self.manifest.get("rate", CONTROL_RATE))
+        return float(self.manifest.get("rate", UNSAID_RATE))
 
     @property
     def frame_ids(self) -> dict[str, str]:
@@ -182,7 +182,7 @@ def open_cache(
             "%s was made before caches said how many steps a second they have, and counts as %g "
             "Hz: if its logs have another rate (bag_to_log --rate), convert them again with "
             "--restart, or give training.calibrate --rate",
-            *(path, CONTROL_RATE),
+            *(path, UNSAID_RATE),
         )
     if changed:
         log.warning(

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from smvae_core.data.logs.dataset import open_cache
-from smvae_core.data.logs.vision_touch_recording import convert_logs
+from smvae_core.data.logs.vision_touch.recording import convert_logs
 from smvae_core.robot import Robot, read_robot
 from smvae_ros.bags import BagReader, BagWriter
 from smvae_ros.bundled import bag_path, robot_path

@@ -25,13 +25,13 @@ from smvae_core.checkpoint import load_checkpoint
 from smvae_core.data.batches import Batches
 from smvae_core.data.logs.cache_folder import CacheError
 from smvae_core.data.logs.dataset import open_cache
-from smvae_core.data.logs.log_file import open_log
-from smvae_core.data.logs.validation import validate_log
-from smvae_core.data.logs.vision_touch import (
+from smvae_core.data.logs.vision_touch.layout import (
     LogError,
     parse_log_name,
 )
-from smvae_core.data.logs.vision_touch_recording import convert_logs
+from smvae_core.data.logs.vision_touch.log_file import open_log
+from smvae_core.data.logs.vision_touch.recording import convert_logs
+from smvae_core.data.logs.vision_touch.validation import validate_log
 from smvae_core.inference.inference import Inference
 from smvae_core.metrics.subset_errors import SubsetErrors
 from smvae_core.residuals.calibrate import calibrate

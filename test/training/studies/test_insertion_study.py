@@ -347,8 +347,8 @@ def test_the_long_smvae_differs_in_nothing_but_its_epochs() -> None:
 def touching(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A cache of one trajectory of 40 steps with contact in the last ten."""
     from log_files import STAMP, log_arrays
-    from smvae_core.data.logs.vision_touch import log_file_name, write_log
-    from smvae_core.data.logs.vision_touch_recording import convert_logs
+    from smvae_core.data.logs.vision_touch.layout import log_file_name, write_log
+    from smvae_core.data.logs.vision_touch.recording import convert_logs
 
     folder = tmp_path_factory.mktemp("touching")
     logs = folder / "logs"

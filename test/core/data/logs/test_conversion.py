@@ -23,8 +23,8 @@ from places import ROOT
 from recorder import damage_first_chunk
 from smvae_core.data.logs.cache_folder import CacheError
 from smvae_core.data.logs.dataset import open_cache
-from smvae_core.data.logs.vision_touch import log_file_name, write_log
-from smvae_core.data.logs.vision_touch_recording import convert_logs
+from smvae_core.data.logs.vision_touch.layout import log_file_name, write_log
+from smvae_core.data.logs.vision_touch.recording import convert_logs
 from smvae_core.modalities import Modality
 from smvae_core.preprocessing import prepare
 from training.convert import main

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from log_files import STAMP, log_arrays, log_modalities, write_logs
 from smvae_core.data.logs.dataset import LogCache, open_cache, split_by_trajectory
 from smvae_core.data.logs.statistics import statistics
-from smvae_core.data.logs.vision_touch import log_file_name, write_log
-from smvae_core.data.logs.vision_touch_recording import convert_logs
+from smvae_core.data.logs.vision_touch.layout import log_file_name, write_log
+from smvae_core.data.logs.vision_touch.recording import convert_logs
 
 NAMES = ("rgb", "depth", "force", "action", "proprio")
 

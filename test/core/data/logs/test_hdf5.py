@@ -18,15 +18,15 @@ from log_files import STAMP, log_arrays, log_modalities
 from places import PYTHONPATH, ROOT
 from recorder import writing
 from smvae_core.data.logs.cache_folder import CacheError
-from smvae_core.data.logs.hdf5 import Hdf5Error, explained, open_hdf5
-from smvae_core.data.logs.log_file import open_log
-from smvae_core.data.logs.validation import validate_log
-from smvae_core.data.logs.vision_touch import (
+from smvae_core.data.logs.hdf5.files import Hdf5Error, explained, open_hdf5
+from smvae_core.data.logs.vision_touch.layout import (
     LogError,
     log_file_name,
     write_log,
 )
-from smvae_core.data.logs.vision_touch_recording import convert_logs
+from smvae_core.data.logs.vision_touch.log_file import open_log
+from smvae_core.data.logs.vision_touch.recording import convert_logs
+from smvae_core.data.logs.vision_touch.validation import validate_log
 
 
 @pytest.fixture
@@ -122,7 +122,7 @@ def test_a_filter_of_hdf5plugin_is_used_where_it_is_installed(path: Path) -> Non
     # In a process that has not imported it.
     program = (
         "import sys\n"
-        "from smvae_core.data.logs.validation import validate_log\n"
+        "from smvae_core.data.logs.vision_touch.validation import validate_log\n"
         "assert 'hdf5plugin' not in sys.modules\n"
         "print(validate_log(sys.argv[1]))\n"
     )

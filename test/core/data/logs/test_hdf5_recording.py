@@ -31,7 +31,7 @@ from hdf5_files import (
 )
 from smvae_core.data.logs.conversion import convert
 from smvae_core.data.logs.dataset import open_cache
-from smvae_core.data.logs.hdf5_recording import Hdf5Recording
+from smvae_core.data.logs.hdf5.recording import Hdf5Recording
 from training.convert import main
 
 

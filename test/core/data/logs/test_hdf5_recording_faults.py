@@ -29,7 +29,7 @@ from recorder import damage_first_chunk, writing
 from smvae_core.data.logs.cache_folder import CacheError
 from smvae_core.data.logs.conversion import convert
 from smvae_core.data.logs.dataset import open_cache
-from smvae_core.data.logs.hdf5_recording import Hdf5Recording
+from smvae_core.data.logs.hdf5.recording import Hdf5Recording
 
 
 @pytest.mark.parametrize(

@@ -15,17 +15,17 @@ from hypothesis import strategies as st
 from log_files import STAMP, log_arrays, log_modalities
 from smvae_core.data.logs.conversion import ConversionReport
 from smvae_core.data.logs.dataset import open_cache
-from smvae_core.data.logs.log_file import open_log
 from smvae_core.data.logs.plausibility import plausible_steps
 from smvae_core.data.logs.statistics import statistics
-from smvae_core.data.logs.validation import validate_log
-from smvae_core.data.logs.vision_touch import (
+from smvae_core.data.logs.vision_touch.layout import (
     DATASETS,
     LogError,
     log_file_name,
     write_log,
 )
-from smvae_core.data.logs.vision_touch_recording import convert_logs
+from smvae_core.data.logs.vision_touch.log_file import open_log
+from smvae_core.data.logs.vision_touch.recording import convert_logs
+from smvae_core.data.logs.vision_touch.validation import validate_log
 from training.convert import main
 
 STEPS = 12

@@ -17,9 +17,7 @@ from hypothesis import strategies as st
 from log_files import STAMP, log_arrays
 from places import PYTHONPATH, ROOT
 from recorder import damage_first_chunk
-from smvae_core.data.logs.log_file import open_log
-from smvae_core.data.logs.validation import validate_log
-from smvae_core.data.logs.vision_touch import (
+from smvae_core.data.logs.vision_touch.layout import (
     DATASETS,
     REQUIRED_KEYS,
     LogError,
@@ -27,6 +25,8 @@ from smvae_core.data.logs.vision_touch import (
     parse_log_name,
     write_log,
 )
+from smvae_core.data.logs.vision_touch.log_file import open_log
+from smvae_core.data.logs.vision_touch.validation import validate_log
 
 
 @pytest.fixture
@@ -127,7 +127,7 @@ def test_a_full_disk_is_one_error(small_disk: Path, compression: str | None):
     program = (
         "import sys\n"
         "from log_files import STAMP, log_arrays\n"
-        "from smvae_core.data.logs.vision_touch import log_file_name, write_log\n"
+        "from smvae_core.data.logs.vision_touch.layout import log_file_name, write_log\n"
         "folder, compression = sys.argv[1], sys.argv[2] or None\n"
         "for part in range(9):\n"
         "    name = f'{folder}/{log_file_name(STAMP, 0, part)}'\n"

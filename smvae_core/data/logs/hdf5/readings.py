@@ -64,7 +64,8 @@ class Readings:
         window reaches back beyond the first step, it holds NaN.
 
         Raises:
-            OSError: and others of :data:`smvae_core.data.logs.hdf5.READ_ERRORS`, for damaged data.
+            OSError: and others of :data:`smvae_core.data.logs.hdf5.files.READ_ERRORS`, for damaged
+                data.
         """
         sensor, modality = self._sensor, self._sensor.modality
         if self._is_encoded:

@@ -15,7 +15,6 @@ from tqdm import tqdm
 
 from smvae_core.data.logs.cache_folder import describe_modality, list_sources, read_ahead
 from smvae_core.data.logs.conversion import ConversionReport, convert
-from smvae_core.data.logs.log_file import EXPECTED, LogFile, open_log
 from smvae_core.data.logs.plausibility import PartCheck, finite_steps
 from smvae_core.data.logs.recording import (
     BLOCK,
@@ -27,13 +26,14 @@ from smvae_core.data.logs.recording import (
     absent_rows,
     prepare_rows,
 )
-from smvae_core.data.logs.vision_touch import (
+from smvae_core.data.logs.vision_touch.layout import (
     DATASETS,
     FORCE_RATE,
     STEPS_PER_FILE,
     LogError,
     parse_log_name,
 )
+from smvae_core.data.logs.vision_touch.log_file import EXPECTED, LogFile, open_log
 from smvae_core.modalities import Modality
 
 log = logging.getLogger(__name__)
@@ -81,7 +81,7 @@ def convert_logs(
 
 
 class VisionTouchRecording(Recording):
-    """All *.h5 of a folder, see :mod:`smvae_core.data.logs.vision_touch`."""
+    """All *.h5 of a folder, see :mod:`smvae_core.data.logs.vision_touch.layout`."""
 
     kind = "*.h5 files"
 

@@ -16,9 +16,15 @@ from typing import Any
 import h5py
 import numpy as np
 
-from smvae_core.data.logs.hdf5 import READ_ERRORS, broken_link, missing_data, open_hdf5, unreadable
-from smvae_core.data.logs.hdf5_readings import Readings, misfit
-from smvae_core.data.logs.recorded_steps import blank_from, never_written, still_recorded
+from smvae_core.data.logs.hdf5.files import (
+    READ_ERRORS,
+    broken_link,
+    missing_data,
+    open_hdf5,
+    unreadable,
+)
+from smvae_core.data.logs.hdf5.readings import Readings, misfit
+from smvae_core.data.logs.hdf5.recorded_steps import blank_from, never_written, still_recorded
 from smvae_core.data.logs.recording import Problem, RecordingError
 from smvae_core.robot import Sensor
 from smvae_core.words import listed

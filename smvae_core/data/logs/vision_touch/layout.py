@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 import h5py
 import numpy as np
 
-from smvae_core.data.logs.hdf5 import broken_link, missing_data
+from smvae_core.data.logs.hdf5.files import broken_link, missing_data
 from smvae_core.data.logs.recording import Problem, RecordingError
 from smvae_core.files import whole_file
 

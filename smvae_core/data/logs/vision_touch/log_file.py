@@ -12,11 +12,11 @@ from typing import Any
 import h5py
 import numpy as np
 
-from smvae_core.data.logs.hdf5 import READ_ERRORS, Hdf5Error, open_hdf5, unreadable
+from smvae_core.data.logs.hdf5.files import READ_ERRORS, Hdf5Error, open_hdf5, unreadable
+from smvae_core.data.logs.hdf5.recorded_steps import blank_from, never_written, still_recorded
 from smvae_core.data.logs.plausibility import Expected
-from smvae_core.data.logs.recorded_steps import blank_from, never_written, still_recorded
 from smvae_core.data.logs.recording import Problem
-from smvae_core.data.logs.vision_touch import (
+from smvae_core.data.logs.vision_touch.layout import (
     CONTROL_RATE,
     DATASETS,
     SQUARE,

@@ -18,14 +18,14 @@ import numpy as np
 from tqdm import tqdm
 
 from smvae_core.data.logs.cache_folder import read_ahead, source
-from smvae_core.data.logs.hdf5_episode import (
+from smvae_core.data.logs.hdf5.episode import (
     Episode,
     NoRateError,
     find_episodes,
     natural,
     open_file,
 )
-from smvae_core.data.logs.hdf5_readings import expected_of
+from smvae_core.data.logs.hdf5.readings import expected_of
 from smvae_core.data.logs.plausibility import PartCheck
 from smvae_core.data.logs.recording import (
     BLOCK,

@@ -9,15 +9,15 @@ from pathlib import Path
 
 import numpy as np
 
-from smvae_core.data.logs.log_file import EXPECTED, LogFile, open_log
 from smvae_core.data.logs.plausibility import PartCheck, finite_steps
 from smvae_core.data.logs.recording import Problem
-from smvae_core.data.logs.vision_touch import (
+from smvae_core.data.logs.vision_touch.layout import (
     DATASETS,
     STEPS_PER_FILE,
     LogError,
     parse_log_name,
 )
+from smvae_core.data.logs.vision_touch.log_file import EXPECTED, LogFile, open_log
 
 
 def validate_log(path: str | os.PathLike[str]) -> list[Problem]:
