@@ -124,8 +124,8 @@ class StepSampler:
             ValueError: for an unusable reading of a series, which is left out.
         """
         arrivals = self._arrivals[name]
-        if isinstance(value, Part):  # joints are told apart by their names
-            frame_id = arrivals.frame_id or frame_id
+        if isinstance(value, Part) and arrivals.frame_id is not None:
+            frame_id = arrivals.frame_id  # joints are told apart by their names
         arrivals.check_frame(frame_id, received_ns)
         parts, max_age_ns = self._parts[name], self._max_age_ns[name]
         whole = parts.whole(value, stamp_ns, received_ns, max_age_ns)

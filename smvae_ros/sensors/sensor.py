@@ -38,8 +38,8 @@ class Sensor:
 
     def store(self, value: Any, stamp_ns: int | None, received_ns: int, frame_id: str = "") -> None:
         """Keeps a message; ValueError refuses it, to be counted by whoever hears that."""
-        if isinstance(value, Part):  # joints are told apart by their names
-            frame_id = self.arrivals.frame_id or frame_id
+        if isinstance(value, Part) and self.arrivals.frame_id is not None:
+            frame_id = self.arrivals.frame_id  # joints are told apart by their names
         self.arrivals.check_frame(frame_id, received_ns)
         value = self._parts.whole(value, stamp_ns, received_ns, self.buffer.max_age_ns)
         if value is None:

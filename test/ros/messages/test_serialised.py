@@ -28,6 +28,8 @@ SIZES = {
     "geometry_msgs/msg/Wrench": FORCE,
     "geometry_msgs/msg/TwistStamped": ACTION,
     "geometry_msgs/msg/Twist": ACTION,
+    "geometry_msgs/msg/PoseStamped": Modality("pose", "vector", (9,)),
+    "sensor_msgs/msg/Imu": Modality("imu", "vector", (6,)),
 }
 
 

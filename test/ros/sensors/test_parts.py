@@ -192,7 +192,10 @@ def test_a_joint_that_is_no_number_is_named() -> None:
         source.incoming(message)
 
 
-def test_a_bag_of_two_publishers_is_converted_by_the_same_rule(tmp_path: Path) -> None:
+@pytest.mark.parametrize("arm_frame", ["base", ""])
+def test_a_bag_of_two_publishers_is_converted_by_the_same_rule(
+    tmp_path: Path, arm_frame: str
+) -> None:
     bag = tmp_path / "arm"
     with BagWriter(bag) as writer:
         for i in range(100):
@@ -200,7 +203,7 @@ def test_a_bag_of_two_publishers_is_converted_by_the_same_rule(tmp_path: Path) -
                 if names == GRIPPER and i < 40:
                     continue
                 time = START + (10 * i + late) * MS
-                frame = "base" if names == ARM else "hand"
+                frame = arm_frame if names == ARM else "hand"
                 writer.write("/joint_states", joint_state(names, value, time, frame), time)
     given = {
         "proprio.topic": "/joint_states",
