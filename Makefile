@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 # The distribution whose wheels are installed, jazzy or kilted: README.md says why.
-ROS ?= kilted
+ROS ?= jazzy
 READY := $(VENV)/.ready-$(ROS)
 EXTRAS := sim,train,report,lerobot,benchmarks,test,check,docs
 # Pinned: README.md says how to choose another build.
