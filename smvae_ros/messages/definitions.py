@@ -118,7 +118,10 @@ def stored_definition(store: Any, type_name: str) -> Definition:
 
 def _installed_definition(type_name: str) -> Definition:
     def fields(name: str) -> list[Field]:
-        kinds = installed_types(name).get_fields_and_field_types()
+        message_class = installed_types(name)
+        if not hasattr(message_class, "get_fields_and_field_types"):  # a service, or anything
+            raise ValueError(f"{name} is no message type")
+        kinds = message_class.get_fields_and_field_types()
         return [_installed(field, kind) for field, kind in kinds.items()]
 
     return _collect(type_name, fields)

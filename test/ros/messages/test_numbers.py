@@ -251,6 +251,8 @@ def test_the_number_that_is_none_is_named(types: Any, bad: float) -> None:
         ("geometry_msgs/msg/Polygon", ("points",), r"it is points \(geometry_msgs/msg/Point32\[\]"),
         ("geometry_msgs/msg/Polygon", ("points.x",), "points has no fields"),
         ("geometry_msgs/msg/Polygon", (), "no fields of geometry_msgs/msg/Polygon are named"),
+        ("sensor_msgs/srv/SetCameraInfo", ("data",), "nobody here knows the message type sensor_"),
+        ("smvae_core/models/smvae", ("data",), "nobody here knows the message type smvae_core/"),
         ("no_msgs/msg/Such", (), "nobody here knows the message type no_msgs/msg/Such: install"),
         ("no_msgs/msg/Such", ("data",), "Without naming fields there are .*sensor_msgs/.*Imu"),
         ("sensor_msgs/msg/JointState", ("positions",), "some of position, velocity, effort, each"),
