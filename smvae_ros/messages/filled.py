@@ -34,23 +34,25 @@ def fill_message(
     """
     has_defaults = hasattr(types(type_name), "get_fields_and_field_types")
     values = {} if header is None else {"header": header}
+    parts: dict[str | int, dict[Steps, float]] = {}
+    for steps, value in given.items():
+        parts.setdefault(steps[0], {})[steps[1:]] = value
     for field in definition[type_name]:
-        inside = {steps[1:]: value for steps, value in given.items() if steps[0] == field.name}
-        if field.name in values or (has_defaults and not inside):
-            continue
-        values[field.name] = _value(types, definition, field, inside)
+        if field.name not in values and (field.name in parts or not has_defaults):
+            part = parts.get(field.name, {})
+            values[field.name] = _value(types, definition, field, part)
     if type_name == QUATERNION and not given:
         values["w"] = 1.0
     return make_message(types, type_name, **values)
 
 
-def _value(
-    types: Types, definition: Definition, field: Field, inside: Mapping[Steps, float]
-) -> Any:
+def _value(types: Types, definition: Definition, field: Field, part: Mapping[Steps, float]) -> Any:
     if field.kind in NUMBERS:
-        return _numbers(field, inside)
+        if field.length is None:
+            return _number(part.get((), 0.0), field.kind)
+        return _numbers(field, {int(place): value for (place,), value in part.items()})
     if field.is_message and field.length is None:
-        return fill_message(types, definition, field.kind, inside)
+        return fill_message(types, definition, field.kind, part)
     single = (
         fill_message(types, definition, field.kind, {})
         if field.is_message and field.length
@@ -59,15 +61,17 @@ def _value(
     return single if field.length is None else [single] * field.length
 
 
-def _numbers(field: Field, inside: Mapping[Steps, float]) -> Any:
-    """A number, or an array of them in the type of their field."""
-    placed = {int(steps[0]) if steps else 0: value for steps, value in inside.items()}
-    shortest = 1 if field.length is None else field.length
-    values = np.zeros(max(shortest, *(place + 1 for place in placed), 0))
-    values[list(placed)] = list(placed.values())
-    kind = np.dtype(field.kind)
-    if kind.kind in "iu":
-        limits = np.iinfo(kind)
-        values = np.clip(np.rint(values), limits.min, limits.max)
-    array = values > 0.5 if kind.kind == "b" else values.astype(kind)
-    return array[0].item() if field.length is None else array
+def _number(value: float, kind: str) -> float | int | bool:
+    if "float" in kind:
+        return float(value)
+    if kind == "bool":
+        return value > 0.5
+    limits = np.iinfo(kind)
+    return min(max(round(value), int(limits.min)), int(limits.max))
+
+
+def _numbers(field: Field, placed: Mapping[int, float]) -> np.ndarray:
+    """An array in the type of its field: as long as that says, or as it must be."""
+    length = field.length or max(placed, default=-1) + 1
+    values = [_number(placed.get(place, 0.0), field.kind) for place in range(length)]
+    return np.array(values, dtype=field.kind)
