@@ -17,8 +17,8 @@ from smvae_core.data.logs.pictures import Format
 
 T = TypeVar("T")
 _PIXELS = {"rgb": "rgb24", "grey": "gray", "depth": "gray12le"}
-_CHUNK = 2**23  # bytes of frames that the thread decodes at a time, about
-_AHEAD = 2  # chunks
+_CHUNK = 2**20  # bytes of frames that the thread decodes at a time, about
+_AHEAD = 8  # chunks
 
 
 class Video:
