@@ -115,8 +115,8 @@ def read_metadata(folder: Path) -> Metadata:
         if isinstance(error, RecordingError):
             raise
         raise RecordingError(
-            f"{path.parent}: damaged, or not of {version} ({type(error).__name__}: {error}); download "
-            "the folder again"
+            f"{path.parent}: damaged, or not of {version} ({type(error).__name__}: {error}); "
+            "download the folder again"
         ) from error
     return Metadata(version, rate, features, dict(sorted(episodes.items())))
 
