@@ -30,7 +30,7 @@ import yaml
 
 import smvae_core
 from smvae_core.files import whole_file
-from smvae_core.modalities import Modality
+from smvae_core.modalities import MAXIMUM_MODALITIES, Modality
 from smvae_core.models.multimodal_vae import MultimodalVAE
 from smvae_core.models.registry import find_method
 from smvae_core.residuals.calibration import Calibration
@@ -41,7 +41,6 @@ DESCRIPTION = "model.yaml"
 HEALTH = "health.safetensors"
 MAXIMUM_BYTES = {DESCRIPTION: 2**20, WEIGHTS: 2**32, HEALTH: 2**26}
 MAXIMUM_HEADER = 2**20  # bytes of names and shapes before the weights; ours take a few kilobytes
-MAXIMUM_MODALITIES = 32
 
 
 class CheckpointError(RuntimeError):

@@ -11,8 +11,10 @@ from __future__ import annotations
 import dataclasses
 import functools
 import math
-from collections.abc import Mapping, Sequence
+import sys
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any, Literal
 
 from smvae_core.plausibility import largest_reading
@@ -21,7 +23,11 @@ Kind = Literal["image", "depth", "scan", "series", "vector", "categorical"]
 LikelihoodName = Literal["bernoulli", "categorical", "gaussian", "laplace"]
 Aspect = Literal["stretch", "crop"]
 
+MAXIMUM_MODALITIES = 32  # of a model
 _RANK = {"image": 3, "depth": 3, "scan": 2, "series": 2, "vector": 1, "categorical": 1}
+_CHANNELS = {"image": (1, 3), "depth": (1,), "scan": (1,)}
+_LARGEST = sys.float_info.max
+_NUMBERS = ("scale", "weight", "rate", "minimum", "maximum")
 # Of kinds with holes: minimum and maximum where nothing is said, in metres.
 _LIMITS = {"depth": (1e-7, 2.0), "scan": (1e-7, 30.0)}
 
@@ -116,16 +122,17 @@ class Modality(ModalityOptions, _Named):
     std: tuple[float, ...] = (1.0,)
 
     def __post_init__(self) -> None:
-        for field in ("shape", "mean", "std"):
-            object.__setattr__(self, field, tuple(getattr(self, field)))
+        self._check_types()
         self._complete_limits()
         self._require(self.name.isidentifier(), "name", "a word of letters, digits and _")
-        self._require(self.kind in _RANK, "kind", f"one of {', '.join(_RANK)}")
         self._require(
             len(self.shape) == _RANK[self.kind] and all(n > 0 for n in self.shape),
             "shape",
             f"{_RANK[self.kind]} positive numbers for kind {self.kind}",
         )
+        channels = _CHANNELS.get(self.kind, self.shape[:1])
+        expected = f"of {' or '.join(map(str, channels))} channels, which come first"
+        self._require(self.shape[0] in channels, "shape", expected)
         families = ("bernoulli", "categorical", "gaussian", "laplace")
         self._require(self.likelihood in families, "likelihood", f"one of {', '.join(families)}")
         self._require(self.scale is None or self.scale > 0, "scale", "positive, or null to learn")
@@ -139,7 +146,7 @@ class Modality(ModalityOptions, _Named):
         for field in ("mean", "std"):
             values = getattr(self, field)
             self._require(
-                len(values) in (1, self.shape[0]) and all(math.isfinite(v) for v in values),
+                len(values) in (1, self.shape[0]),
                 field,
                 f"1 or {self.shape[0]} finite numbers",
             )
@@ -149,6 +156,24 @@ class Modality(ModalityOptions, _Named):
         is_image = self.kind in ("image", "depth")
         self._require(is_image or self.aspect == "stretch", "aspect", "left out: it is no image")
         self._check_angles()
+
+    def _check_types(self) -> None:
+        """What a file may hold in place of a number, or of a list of them."""
+        self._require(
+            isinstance(self.kind, str) and self.kind in _RANK, "kind", f"one of {', '.join(_RANK)}"
+        )
+        for field in _NUMBERS:
+            value = getattr(self, field)
+            self._require(value is None or _is_number(value), field, "a finite number")
+        for field in ("shape", "mean", "std"):
+            value = getattr(self, field)
+            is_list = isinstance(value, Iterable) and not isinstance(value, str | Mapping)
+            self._require(is_list, field, "a list of numbers")
+            object.__setattr__(self, field, tuple(value))
+        is_whole = all(isinstance(n, int) and not isinstance(n, bool) for n in self.shape)
+        self._require(is_whole, "shape", "whole numbers")
+        for field in ("mean", "std"):
+            self._require(all(map(_is_number, getattr(self, field))), field, "finite numbers")
 
     def _complete_limits(self) -> None:
         """Fills in those of a kind that needs some. Earlier versions gave depth's to all kinds, of
@@ -165,7 +190,6 @@ class Modality(ModalityOptions, _Named):
         for field in given:
             expected = "left out: only depth, scans and images of one channel have it"
             self._require(self.has_holes or grey, field, expected)
-            self._require(math.isfinite(getattr(self, field)), field, "finite")
             self._require(len(given) == 2, field, "left out, as minimum or maximum is")
         if given:
             low, high = self.limits
@@ -175,9 +199,10 @@ class Modality(ModalityOptions, _Named):
         if self.kind != "scan":
             self._require(self.angles is None, "angles", "left out: it is no scan")
             return
-        self._require(self.shape[0] == 1 and self.shape[1] > 1, "shape", "(1, angles)")
+        self._require(self.shape[1] > 1, "shape", "(1, angles)")
         expected = "two ascending numbers in rad, at most one turn apart"
-        self._require(self.angles is not None and len(self.angles) == 2, "angles", expected)
+        is_pair = isinstance(self.angles, list | tuple) and len(self.angles) == 2
+        self._require(is_pair and all(map(_is_number, self.angles or ())), "angles", expected)
         first, last = self.angles or (0.0, 0.0)
         object.__setattr__(self, "angles", (first, last))
         self._require(0 < last - first <= math.tau + 1e-3 and abs(first) < 10, "angles", expected)
@@ -298,6 +323,10 @@ class Modality(ModalityOptions, _Named):
             return cls(**values)
         except (TypeError, AttributeError) as error:
             raise ValueError(f"modality {entry.get('name')!r}: {error}") from error
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, Real) and not isinstance(value, bool) and abs(value) <= _LARGEST
 
 
 def check_names(modalities: Sequence[Modality]) -> None:

@@ -22,6 +22,8 @@ Conversion, training and node read the same file (``--robot``, launch argument `
 from __future__ import annotations
 
 import math
+import re
+import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
@@ -30,13 +32,16 @@ from typing import Any
 
 import yaml
 
-from smvae_core.modalities import Modality, check_names
+from smvae_core.modalities import MAXIMUM_MODALITIES, Modality, check_names
 
 # Fields of a modality that the file gives: those that decide how a reading is prepared, and the
 # likelihood, which a sensor's nature decides.
 MODALITY_FIELDS = ("kind", "shape", "rate", "minimum", "maximum", "aspect", "angles", "likelihood")
 SENSOR_FIELDS = (*MODALITY_FIELDS, "key", "columns", "unit", "ros")
 ROBOT_FIELDS = ("name", "rate", "episodes", "ros", "modalities")
+_MAXIMUM_BYTES = 2**20
+_MAXIMUM_VALUES = 20_000
+_MAXIMUM_ELEMENTS = 2**24  # of one reading: an image of 2364 pixels a side
 
 
 class RobotError(ValueError):
@@ -145,13 +150,7 @@ def read_robot(path: Path) -> Robot:
     Raises:
         RobotError: for a file that is none, and for fields that are unknown, missing or wrong.
     """
-    try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise RobotError(f"{path}: not readable as YAML: {error}") from error
-    except OSError as error:
-        raise RobotError(f"cannot read the robot file {path}: {error.strerror}") from error
-    top = _mapping(document, f"{path}")
+    top = _mapping(_read(path), f"{path}")
     _check_known(top, ROBOT_FIELDS, f"{path}")
     sensors = {
         str(name): _sensor(str(name), entry, f"{path}: modalities.{name}")
@@ -162,6 +161,8 @@ def read_robot(path: Path) -> Robot:
     except ValueError as error:
         raise RobotError(f"{path}: {error}") from error
     rate = top.get("rate")
+    if len(sensors) > MAXIMUM_MODALITIES:
+        raise RobotError(f"{path}: {len(sensors)} modalities; at most {MAXIMUM_MODALITIES} fit")
     if rate is not None and not _is_positive(rate):
         raise RobotError(f"{path}: rate must be a number of steps per second, not {rate!r}")
     name, episodes = top.get("name", path.stem), top.get("episodes", "")
@@ -172,6 +173,40 @@ def read_robot(path: Path) -> Robot:
     return Robot(name, sensors, None if rate is None else float(rate), episodes, ros)
 
 
+class _Loader(yaml.SafeLoader):
+    """Refuses a name that a mapping has twice, of which YAML silently forgets the first."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        """As SafeLoader does."""
+        names = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
+        twice = next((name for name in names if names.count(name) > 1), None)
+        if twice is not None:
+            raise yaml.MarkedYAMLError(problem=f"{twice!r} twice", problem_mark=node.start_mark)
+        return super().construct_mapping(node, deep)
+
+
+def _read(path: Path) -> Any:
+    """The file's content: plain values, few enough to be told in a message."""
+    try:
+        if path.stat().st_size > _MAXIMUM_BYTES:
+            raise RobotError(f"{path}: too large for a robot file")
+        document = yaml.load(path.read_text(encoding="utf-8"), _Loader)  # a SafeLoader
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise RobotError(f"{path}: not readable as YAML: {error}") from error
+    except RecursionError as error:
+        raise RobotError(f"{path}: not readable as YAML: nested too deeply") from error
+    except OSError as error:
+        raise RobotError(f"cannot read the robot file {path}: {error.strerror}") from error
+    waiting, count = [document], 0
+    while waiting:  # an alias (*name) stands for as many values as what it means
+        value, count = waiting.pop(), count + 1
+        if count > _MAXIMUM_VALUES:
+            raise RobotError(f"{path}: too much for a robot file; are there aliases (*name) in it?")
+        if isinstance(value, dict | list):
+            waiting.extend(value.values() if isinstance(value, dict) else value)
+    return document
+
+
 def _sensor(name: str, entry: Any, place: str) -> Sensor:
     values = _mapping(entry, place)
     _check_known(values, SENSOR_FIELDS, place)
@@ -179,10 +214,14 @@ def _sensor(name: str, entry: Any, place: str) -> Sensor:
         if needed not in values:
             raise RobotError(f"{place}: {needed} is missing")
     fields = {key: values[key] for key in MODALITY_FIELDS if key in values}
+    if not re.fullmatch(r"[A-Za-z]\w{0,63}", name, re.ASCII):
+        raise RobotError(f"{place}: a name is of the letters a-z, digits and _, as ROS has it")
     try:
         modality = Modality.from_dict({"name": name, **fields})
     except ValueError as error:
         raise RobotError(f"{place}: {error}") from error
+    if math.prod(modality.shape) > _MAXIMUM_ELEMENTS:
+        raise RobotError(f"{place}: shape {list(modality.shape)} is too large for networks")
     key, unit, columns = values.get("key", ""), values.get("unit", 1.0), values.get("columns", [])
     if not isinstance(key, str):
         raise RobotError(f"{place}: key must be text, not {key!r}")
@@ -195,7 +234,7 @@ def _sensor(name: str, entry: Any, place: str) -> Sensor:
 
 
 def _is_positive(value: Any) -> bool:
-    return type(value) in (int, float) and 0 < value < math.inf
+    return type(value) in (int, float) and 0 < value <= sys.float_info.max
 
 
 def _mapping(value: Any, place: str) -> dict[str, Any]:
