@@ -326,7 +326,8 @@ class Modality(ModalityOptions, _Named):
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, Real) and not isinstance(value, bool) and abs(value) <= _LARGEST
+    is_real = isinstance(value, Real) and not isinstance(value, bool)
+    return is_real and -_LARGEST <= value <= _LARGEST
 
 
 def check_names(modalities: Sequence[Modality]) -> None:

@@ -27,7 +27,6 @@ from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCL
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 
 from smvae_core.checkpoint import (
-    MAXIMUM_MODALITIES,
     CheckpointError,
     load_checkpoint,
     save_calibration,
@@ -40,6 +39,7 @@ from smvae_core.fit.data import LogData
 from smvae_core.fit.module import SetFitting
 from smvae_core.inference.inference import find_device
 from smvae_core.metrics.subset_errors import SubsetErrors, nothing_learned, skills_of
+from smvae_core.modalities import MAXIMUM_MODALITIES
 from smvae_core.models.multimodal_vae import MultimodalVAE
 from smvae_core.precision import precision_advice
 from smvae_core.residuals.calibrate import calibrate
