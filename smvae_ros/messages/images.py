@@ -1,5 +1,6 @@
 # Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
-"""sensor_msgs/Image ↔ arrays of colours, of one channel and of depth, in all encodings of cameras.
+"""sensor_msgs/Image ↔ arrays of colours, of one channel and of depth, in all encodings of cameras;
+cv_bridge is asked for the rest.
 
 Depth follows REP 118: 16UC1 counts millimetres with 0 for "no reading", 32FC1 holds metres; mono16
 is what some drivers call 16UC1. OpenCV's own names of types (8UC3, ...) say nothing about colours:
@@ -20,6 +21,7 @@ import numpy as np
 
 from smvae_core.modalities import Modality
 from smvae_ros.messages.fields import Adapter, MessageError, Options, make_message
+from smvae_ros.messages.other_encodings import through_cv_bridge
 from smvae_ros.messages.serialised import SerialisedMessage
 from smvae_ros.messages.types import Types
 from smvae_ros.messages.yuv_planes import PLANAR_ENCODINGS, planes_to_rgb
@@ -76,6 +78,7 @@ VALUE_ENCODINGS: dict[str, type[np.generic]] = {
     "32FC1": np.float32,
     "64FC1": np.float64,
 }
+_READ = frozenset((*COLOUR_ENCODINGS, *PLANAR_ENCODINGS, *VALUE_ENCODINGS))
 _OPENCV_TYPE = re.compile(r"(8|16|32|64)[USF]C\d*")
 
 
@@ -92,7 +95,11 @@ class ImageAdapter(Adapter):
     kinds = ("depth", "image")
 
     def _open(self, message: SerialisedMessage) -> Any:
-        return message.image() if message.is_plain else message.message()
+        if message.is_plain:
+            image = message.image()
+            if image.encoding in _READ:
+                return image
+        return message.message()  # cv_bridge wants the real one
 
     def _to_array(self, message: Any, modality: Modality, options: Options) -> np.ndarray:
         encoding = str(message.encoding)
@@ -166,13 +173,11 @@ def _colours(message: Any, encoding: str) -> np.ndarray:
             f"encoding {encoding!r} is a depth image, expected colour or grey. "
             "Check which topic is configured for this modality"
         )
-    problem = f"encoding {encoding!r} is unknown" if encoding else "no encoding"
-    if _OPENCV_TYPE.fullmatch(encoding):
-        problem = f"encoding {encoding!r} names no colours"
-    raise MessageError(
-        f"{problem}; have the image's publisher name what it is, one of "
-        f"{', '.join((*COLOUR_ENCODINGS, *PLANAR_ENCODINGS))}"
-    )
+    known = ", ".join((*COLOUR_ENCODINGS, *PLANAR_ENCODINGS))
+    if encoding and not _OPENCV_TYPE.fullmatch(encoding):
+        return through_cv_bridge(message, known)
+    problem = f"encoding {encoding!r} names no colours" if encoding else "no encoding"
+    raise MessageError(f"{problem}; have the image's publisher name what it is, one of {known}")
 
 
 def _grey(message: Any, encoding: str) -> np.ndarray:
