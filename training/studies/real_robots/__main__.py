@@ -42,7 +42,7 @@ from training.studies.real_robots.trivial import trivial_skills
 from training.studies.tables import write_table
 
 PROGRAM = "training.studies.real_robots"
-_RECORDED = ("command", "commit", "epochs", "steps")  # of the model's training
+_RECORDED = ("commit", "epochs", "steps")  # of the model's training
 
 
 def parser() -> argparse.ArgumentParser:
