@@ -118,8 +118,13 @@ class SetFitting(L.LightningModule):
         start_posteriors(self.model, options.initial_log_variance)
         for name, mean in data.means.items():
             self.model.set_training_mean(name, mean)
-        for name, (directions, scales) in data.components.items():
-            self.model.set_principal_components(name, directions, scales)
+        # Each modality that has some begins in its own share of z.
+        ends = [
+            options.latent_size * k // len(data.components) for k in range(len(data.components))
+        ]
+        shares = map(slice, ends, [*ends[1:], None])
+        for (name, components), share in zip(data.components.items(), shares, strict=True):
+            self.model.set_principal_components(name, *components, share)
         self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._batches = data.batches
         count = len(data.modalities)

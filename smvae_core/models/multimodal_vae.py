@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from smvae_core.distributions import Gaussian, Likelihood, Mixture, Posterior
 from smvae_core.modalities import Modality, check_names
 from smvae_core.models.networks import (
+    ALL,
     build_decoder,
     build_embedding,
     initialise,
@@ -114,14 +115,16 @@ class MultimodalVAE(nn.Module):
         """Stores the mean of the training split, in normalised units, of the modality's shape."""
         self.training_mean(name).copy_(mean)
 
-    def set_principal_components(self, name: str, directions: Tensor, scales: Tensor) -> None:
+    def set_principal_components(
+        self, name: str, directions: Tensor, scales: Tensor, share: slice = ALL
+    ) -> None:
         """Gives a modality's networks the principal components of the training split, in normalised
         units; after :meth:`set_training_mean`. Arguments as
         :func:`smvae_core.models.networks.set_principal_components`."""
         for networks in (self.embeddings, self.decoders):
             if name in networks:
                 mean = self.training_mean(name)
-                set_principal_components(networks[name], directions, scales, mean)
+                set_principal_components(networks[name], directions, scales, mean, share)
 
     def embed(self, observations: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """E_i(x_i) for the observations given, each (B, d), in their order.

@@ -38,6 +38,7 @@ def initialise(layer: nn.Module) -> None:
     nn.init.zeros_(layer.bias)
 
 
+ALL = slice(None)
 SMALL = 0.1  # of what shall not matter much yet as training begins
 
 
@@ -136,7 +137,7 @@ def components_of(network: Network) -> int:
 
 @torch.no_grad()
 def set_principal_components(
-    network: nn.Module, directions: Tensor, scales: Tensor, mean: Tensor
+    network: nn.Module, directions: Tensor, scales: Tensor, mean: Tensor, share: slice = ALL
 ) -> None:
     """Gives an embedding network or a decoder the components that it has to be given, and lets it
     begin as a principal component analysis: what it puts out are the coefficients, or what it gets.
@@ -147,6 +148,7 @@ def set_principal_components(
             as the network needs.
         scales: (K,) standard deviations along them.
         mean: (*shape), the training mean, which is added to what decoders put out.
+        share: places of the first coefficients in the embedding and in z.
     """
     layers = list(network.children())
     for axes in (layer for layer in layers if isinstance(layer, PrincipalAxes)):
@@ -159,7 +161,10 @@ def set_principal_components(
             axes.weight.copy_((along * deviations).T)
             axes.bias.zero_()
         for residual in (layer for layer in layers if isinstance(layer, ResidualMLP)):
-            nn.init.eye_(residual.linear.weight)
+            weight = residual.linear.weight
+            weight.zero_()
+            # Coefficients come in to an embedding network, and out of a decoder.
+            nn.init.eye_(weight[share] if axes.out_features == count else weight[:, share])
             for parameter in residual.deep[-1].parameters():
                 parameter.mul_(SMALL)
 

@@ -15,6 +15,7 @@ from torch import Tensor
 from smvae_core.distributions import CorrelatedGaussian, Gaussian
 from smvae_core.modalities import Modality
 from smvae_core.models.multimodal_vae import MultimodalVAE
+from smvae_core.models.networks import ALL
 from smvae_core.models.set_encoder import AttentionSetEncoder, build_set_encoder
 
 
@@ -50,9 +51,11 @@ class SMVAE(MultimodalVAE):
         own = {"heads": self.heads, "set_encoder": self.set_encoder_name}
         return {**super().architecture, **own}
 
-    def set_principal_components(self, name: str, directions: Tensor, scales: Tensor) -> None:
+    def set_principal_components(
+        self, name: str, directions: Tensor, scales: Tensor, share: slice = ALL
+    ) -> None:
         """As the base's; the set encoder begins by passing them on to z."""
-        super().set_principal_components(name, directions, scales)
+        super().set_principal_components(name, directions, scales, share)
         if isinstance(self.set_encoder, AttentionSetEncoder):
             self.set_encoder.pass_on()
 

@@ -89,6 +89,27 @@ def test_a_model_begins_as_a_principal_component_analysis() -> None:
     assert (predicted - pictures).square().mean() < 0.2 * pictures.square().mean()
 
 
+def test_modalities_with_components_begin_apart() -> None:
+    """What one camera shows says nothing of another's pictures yet."""
+    network = Network("principal", (4, 9))
+    names = ("left", "right")
+    modalities = [
+        Modality(name, "image", (3, 4, 4), embedding=network, decoder=network) for name in names
+    ]
+    torch.manual_seed(0)
+    model = SMVAE(modalities, latent_size=4, embedding_size=8, heads=2)
+    start_posteriors(model, -4.0)
+    directions = torch.linalg.qr(torch.randn(48, 4)).Q.T.unflatten(1, (3, 4, 4))
+    scales = torch.ones(4)
+    for name, share in zip(names, (slice(0, 2), slice(2, None)), strict=True):
+        model.set_principal_components(name, directions, scales, share)
+    pictures = torch.einsum("bk,kchw->bchw", torch.randn(50, 4), directions)
+    with torch.inference_mode():
+        predicted = model.predict(model.encode({"left": pictures}))
+    power = {name: x.square().mean() for name, x in predicted.items()}
+    assert power["right"] < 0.3 * power["left"]
+
+
 @pytest.mark.training
 def test_axes_are_those_of_the_data_when_trained_and_loaded(tmp_path: Path) -> None:
     cache = make_cache(tmp_path / "logs", parts=1, steps=8)
