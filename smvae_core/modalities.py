@@ -282,6 +282,13 @@ class Modality(ModalityOptions, _Named):
         return self.likelihood in ("gaussian", "laplace")
 
     @property
+    def is_wrench(self) -> bool:
+        """True for a series of forces and torques, which its name has to say: six channels can be an
+        inertial sensor's, too."""
+        says = "force" in self.name or "wrench" in self.name
+        return self.kind == "series" and self.shape[0] == 6 and says
+
+    @property
     def window(self) -> float:
         """Seconds that a series covers, from its oldest to its newest reading; 0 for others."""
         return 0.0 if self.rate is None else (self.shape[1] - 1) / self.rate

@@ -94,8 +94,8 @@ class SubsetErrors:
         """Subset (names joined by +) → measure → value. ``training_mean`` is the floor.
 
         Measures of a modality NAME: ``NAME_skill_vs_mean``; ``NAME_psnr_db`` for images,
-        ``NAME_rmse_m`` for depth and scans, ``NAME_rmse_n`` and ``NAME_rmse_nm`` for a series of
-        six channels (forces and torques), ``NAME_rmse`` for others.
+        ``NAME_rmse_m`` for depth and scans, ``NAME_rmse_n`` and ``NAME_rmse_nm`` for forces
+        and torques (:attr:`Modality.is_wrench`), ``NAME_rmse`` for others.
         """
         labels = ["+".join(subset) for subset in self.subsets] + ["training_mean"]
         table: dict[str, dict[str, float]] = {}
@@ -127,7 +127,7 @@ def _raw_errors(modality: Modality, mean_squares: Tensor) -> dict[str, float]:
         return {f"{name}_psnr_db": -20 * math.log10(max(rmse(channels), 1e-12))}
     if modality.has_holes:
         return {f"{name}_rmse_m": rmse(channels)}
-    if modality.kind == "series" and len(channels) == 6:
+    if modality.is_wrench:
         return {f"{name}_rmse_n": rmse(channels[:3]), f"{name}_rmse_nm": rmse(channels[3:])}
     return {f"{name}_rmse": rmse(channels)}
 

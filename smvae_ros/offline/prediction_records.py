@@ -129,11 +129,7 @@ def unit_of(modality: Modality) -> str:
         return "of full scale"
     if modality.has_holes:
         return "mm"
-    return "N" if _is_force(modality) else "std"
-
-
-def _is_force(modality: Modality) -> bool:
-    return modality.kind == "series" and modality.shape[0] == 6
+    return "N" if modality.is_wrench else "std"
 
 
 def _rmse(modality: Modality, guess: np.ndarray | None, truth: np.ndarray | None) -> float:
@@ -145,7 +141,7 @@ def _rmse(modality: Modality, guess: np.ndarray | None, truth: np.ndarray | None
         difference /= 255
     elif modality.has_holes:
         difference *= 1000
-    elif _is_force(modality):
+    elif modality.is_wrench:
         difference = difference[:, :3]  # forces; torques are far smaller
     else:
         difference /= np.array(modality.std)

@@ -274,3 +274,11 @@ def test_options_are_all_that_is_configured_of_a_modality() -> None:
     assert fields == ["name", *options, "mean", "std"]
     made = Modality("rgb", **vars(ModalityOptions("image", (3, 8, 8), aspect="crop")))
     assert made == Modality("rgb", "image", (3, 8, 8), aspect="crop")
+
+
+@pytest.mark.parametrize(
+    ("name", "channels", "expected"),
+    [("force", 6, True), ("wrist_wrench", 6, True), ("imu", 6, False), ("force", 3, False)],
+)
+def test_an_inertial_sensor_is_no_wrench(name: str, channels: int, expected: bool) -> None:
+    assert Modality(name, "series", (channels, 8), rate=100.0).is_wrench is expected
