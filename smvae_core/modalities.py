@@ -283,8 +283,8 @@ class Modality(ModalityOptions, _Named):
 
     @property
     def is_wrench(self) -> bool:
-        """True for a series of forces and torques, which its name has to say: six channels can be an
-        inertial sensor's, too."""
+        """True for a series of forces and torques, which its name has to say: an inertial sensor
+        has six channels, too."""
         says = "force" in self.name or "wrench" in self.name
         return self.kind == "series" and self.shape[0] == 6 and says
 
