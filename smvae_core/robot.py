@@ -39,6 +39,8 @@ from smvae_core.modalities import MAXIMUM_MODALITIES, Modality, check_names
 MODALITY_FIELDS = ("kind", "shape", "rate", "minimum", "maximum", "aspect", "angles", "likelihood")
 SENSOR_FIELDS = (*MODALITY_FIELDS, "key", "columns", "unit", "ros")
 ROBOT_FIELDS = ("name", "rate", "episodes", "ros", "modalities")
+_RATES = (1e-3, 1e6)  # Hz
+_STEPS = f"a number from {_RATES[0]:g} to {_RATES[1]:g} Hz"
 _MAXIMUM_BYTES = 2**20
 _MAXIMUM_VALUES = 20_000
 _MAXIMUM_ELEMENTS = 2**24  # of one reading: an image of 2364 pixels a side
@@ -163,8 +165,8 @@ def read_robot(path: Path) -> Robot:
     rate = top.get("rate")
     if len(sensors) > MAXIMUM_MODALITIES:
         raise RobotError(f"{path}: {len(sensors)} modalities; at most {MAXIMUM_MODALITIES} fit")
-    if rate is not None and not _is_positive(rate):
-        raise RobotError(f"{path}: rate must be a number of steps per second, not {rate!r}")
+    if rate is not None and not _is_rate(rate):
+        raise RobotError(f"{path}: rate must be {_STEPS}, not {rate!r}")
     name, episodes = top.get("name", path.stem), top.get("episodes", "")
     for field_name, value in (("name", name), ("episodes", episodes)):
         if not isinstance(value, str):
@@ -220,6 +222,8 @@ def _sensor(name: str, entry: Any, place: str) -> Sensor:
         modality = Modality.from_dict({"name": name, **fields})
     except ValueError as error:
         raise RobotError(f"{place}: {error}") from error
+    if modality.rate is not None and not _is_rate(modality.rate):
+        raise RobotError(f"{place}: rate must be {_STEPS}, not {modality.rate!r}")
     if math.prod(modality.shape) > _MAXIMUM_ELEMENTS:
         raise RobotError(f"{place}: shape {list(modality.shape)} is too large for networks")
     key, unit, columns = values.get("key", ""), values.get("unit", 1.0), values.get("columns", [])
@@ -235,6 +239,10 @@ def _sensor(name: str, entry: Any, place: str) -> Sensor:
 
 def _is_positive(value: Any) -> bool:
     return type(value) in (int, float) and 0 < value <= sys.float_info.max
+
+
+def _is_rate(value: Any) -> bool:
+    return _is_positive(value) and _RATES[0] <= value <= _RATES[1]
 
 
 def _mapping(value: Any, place: str) -> dict[str, Any]:

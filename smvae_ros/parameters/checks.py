@@ -64,7 +64,8 @@ def check_joints(value: list[Any]) -> str | None:
         return f"must have at most {MAXIMUM_JOINTS} names"
     if not all(isinstance(name, str) and len(name) <= MAXIMUM_NAME for name in value):
         return f"must be a list of names of at most {MAXIMUM_NAME} characters"
-    return None
+    twice = next((name for name in value if name and value.count(name) > 1), None)
+    return None if twice is None else f"must have each name once, and has {twice} twice"
 
 
 def check_zero(value: list[Any]) -> str | None:

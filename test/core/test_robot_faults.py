@@ -26,6 +26,11 @@ def refusal(path: Path, text: str) -> str:
         ("rate: 20\nrate: 30", "'rate' twice"),
         (f"modalities:\n  arm: {ARM}\n  arm: {ARM}", "'arm' twice"),
         (f"modalities: {{arm: {ARM}}}\nrate: 1{'0' * 400}", "rate must be a number"),
+        (f"modalities: {{arm: {ARM}}}\nrate: 1.0e-300", "rate must be a number from 0.001"),
+        (
+            "modalities: {a: {kind: series, shape: [1, 2], rate: 1.0e+9}}",
+            "a: rate must be a number",
+        ),
         ("modalities: {arm: {kind: vector, shape: [10000000000]}}", "too large for networks"),
         ("[" * 3000, "nested too deeply"),
         ("modalities: &all {arm: *all}", "too much for a robot file"),

@@ -98,14 +98,9 @@ def check_same(
 ) -> None:
     """Compare what a plan or a manifest was made for with what is asked for now."""
     if before["requested"] != wanted:
-        different = [
-            f"{old} instead of {new}"
-            for old, new in zip(before["requested"], wanted, strict=False)
-            if old != new
-        ] or [f"{len(before['requested'])} modalities instead of {len(wanted)}"]
         raise CacheError(
-            f"{folder}: was converted with {different[0]}; use another folder, or convert again "
-            "with --restart"
+            f"{folder}: was converted with {_difference(before['requested'], wanted)}; use another "
+            "folder, or convert again with --restart"
         )
     changed = compare_sources(before["sources"], sources)
     if changed:
@@ -114,6 +109,19 @@ def check_same(
             f"changed since, the first is {changed[0]}; use another folder, or convert again with "
             "--restart"
         )
+
+
+def _difference(before: list[dict[str, Any]], wanted: list[dict[str, Any]]) -> str:
+    """What was asked for otherwise: the names of modalities, or the fields of the first that
+    differs."""
+    names, now = ([entry["name"] for entry in entries] for entries in (before, wanted))
+    if names != now:
+        return f"the modalities {', '.join(names)} instead of {', '.join(now)}"
+    old, new = next(pair for pair in zip(before, wanted, strict=True) if pair[0] != pair[1])
+    fields = [field for field in {**old, **new} if old.get(field) != new.get(field)]
+    return ", ".join(
+        f"{old['name']}.{field} {old.get(field)} instead of {new.get(field)}" for field in fields
+    )
 
 
 def nothing_usable(recording: Recording, left_out: dict[str, str]) -> str:

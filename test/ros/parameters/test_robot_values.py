@@ -105,6 +105,13 @@ def test_what_the_node_would_not_take_is_named(
         read_values(None, [WRIST, JOINTS], robot=path)
 
 
+def test_a_joint_that_is_named_twice_is_named(tmp_path: Path) -> None:
+    path = Path(write_arm(tmp_path))
+    path.write_text(path.read_text().replace("j7", "j1"))
+    with pytest.raises(RobotError, match=r"must have each name once, and has j1 twice"):
+        load_robot(str(path))
+
+
 def test_a_robot_that_there_is_not_is_named_with_those_that_there_are(tmp_path: Path) -> None:
     with pytest.raises(RobotError, match=r"no robot 'g2': name a file, or one of .*g1, "):
         load_robot("g2")

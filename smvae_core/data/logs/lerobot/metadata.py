@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -111,7 +112,7 @@ def read_metadata(folder: Path) -> Metadata:
         videos = [key for key, feature in features.items() if feature.dtype == "video"]
         find = _episodes_of_v3 if version == "v3.0" else _episodes_of_v2
         episodes = {episode.index: episode for episode in find(folder, info, videos)}
-    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
         if isinstance(error, RecordingError):
             raise
         raise RecordingError(
@@ -186,7 +187,10 @@ def _episodes_of_v3(folder: Path, info: dict[str, Any], videos: list[str]) -> It
 
 
 def _inside(template: str, place: Mapping[str, Any]) -> str:
-    """The path of a template of info.json, relative to the data set; ValueError outside of it."""
+    """The path of a template of info.json, relative to the data set; ValueError outside of it, and
+    for a template of more than names and widths, which Python would follow anywhere."""
+    if not re.fullmatch(r"([^{}]|\{\w+(:0?\dd)?\})*", template):
+        raise ValueError(f"{template!r} is no template of a path")
     path = PurePosixPath(template.format(**place))
     if path.is_absolute() or ".." in path.parts:
         raise ValueError(f"the path {path} leads out of the data set")

@@ -223,7 +223,9 @@ def test_converting_again_does_nothing_or_says_what_changed(
     assert convert(logs, cache).already_complete
     assert times == {path: path.stat().st_mtime_ns for path in cache.glob("*.npy")}
 
-    with pytest.raises(CacheError, match=r"\[16, 16, 3\].*instead of.*\[32, 32, 3\].*--restart"):
+    with pytest.raises(
+        CacheError, match=r"rgb.shape \[16, 16, 3\] instead of \[32, 32, 3\].*--restart"
+    ):
         convert(logs, cache, image_size=32)
     with pytest.raises(CacheError, match=r"'rgb'.*\[32, 32, 3\].*--image-size"):
         open_cache(cache, log_modalities(32))

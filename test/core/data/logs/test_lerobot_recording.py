@@ -208,6 +208,8 @@ def test_rows_of_another_shape_than_the_metadata_say(tmp_path: Path):
         ({"data_path": "../{episode_index}.parquet"}, "leads out of the data set"),
         ({"data_path": "{nothing}.parquet"}, "damaged, or not of v2.1 (KeyError: 'nothing')"),
         ({"features": 3}, "damaged, or not of v2.1 (AttributeError"),
+        ({"chunks_size": 0}, "damaged, or not of v2.1 (ZeroDivisionError"),
+        ({"data_path": "{episode_index:0999999999d}"}, "is no template of a path"),
     ],
 )
 def test_metadata_that_cannot_be_used(changed, message: str, tmp_path: Path):
