@@ -17,8 +17,9 @@ import numpy as np
 from tqdm import tqdm
 
 from smvae_core.data.logs.dataset import LogCache, open_cache
+from smvae_core.files import check_output
 from smvae_core.modalities import Modality
-from smvae_ros.bags import BagWriter
+from smvae_ros.bags import BagError, BagWriter
 from smvae_ros.cli.programs import parser_of
 from smvae_ros.messages import bag_types
 from smvae_ros.messages.serialised import NANOSECONDS
@@ -96,6 +97,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         cache = open_cache(options.cache, robot.modalities)
         inputs = make_topic_inputs({m.name: m for m in robot.modalities}, robot_values(robot))
         inputs = {name: source for name, source in inputs.items() if source.topic}
+        count = len(cache.trajectories)
+        for number in options.trajectories or ():
+            if not 0 <= number < count:
+                raise ValueError(f"{options.cache} has {count} trajectories, from 0; not {number}")
+        check_output(options.bags, folder=True)
         options.bags.mkdir(parents=True, exist_ok=True)
         for number in options.trajectories or range(len(cache.trajectories)):
             path = options.bags / str(number)
@@ -106,7 +112,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(f"{path}: {count} messages of {cache.trajectories[number][0]}")
         return 0
 
-    return run_program("training.export_bag", program, "bags that were written are kept")
+    return run_program(
+        "training.export_bag", program, "bags that were written are kept", (BagError,)
+    )
 
 
 if __name__ == "__main__":

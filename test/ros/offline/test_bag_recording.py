@@ -142,6 +142,8 @@ def test_a_trajectory_as_a_bag_and_back(tmp_path: Path) -> None:
     first, bags, again = (str(tmp_path / name) for name in ("first", "bags", "again"))
     assert convert([str(bag_path()), first]) == 0
     assert export_bag([first, bags, "--robot", "vision_touch"]) == 0
+    assert export_bag([first, bags, "--robot", "vision_touch", "--trajectories", "99"]) == 2
+    assert export_bag([first, "/dev/null/bags", "--robot", "vision_touch"]) == 2
     assert convert([f"{bags}/0", again]) == 0
     before, after = open_cache(first), open_cache(again)
     for name in (*before.names, "step"):
