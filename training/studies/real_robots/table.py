@@ -46,14 +46,17 @@ def to_markdown(robots: Mapping[str, Any]) -> str:
 def _skills(robot: Mapping[str, Any]) -> str:
     """A row for each subset, a column for each modality: model, dedicated network, best trivial."""
     names = list(robot["kinds"])
-    rows = [[label, *(_cell(entry, n) for n in names)] for label, entry in robot["subsets"].items()]
+    rows = [
+        [label, *(_cell(entry, name, robot["dedicated_epochs"] > 0) for name in names)]
+        for label, entry in robot["subsets"].items()
+    ]
     return grid(["from", *names], rows)
 
 
-def _cell(entry: Mapping[str, Any], name: str) -> str:
+def _cell(entry: Mapping[str, Any], name: str, with_dedicated: bool) -> str:
     ours, trivial = entry[f"{name}_skill_vs_mean"], entry[f"{name}_skill_trivial"]
     dedicated = entry.get(f"{name}_skill_dedicated")
     behind = ours < trivial or (dedicated is not None and ours < dedicated - ALLOWED)
     shown = f"**{number(ours, 3)}**" if behind else number(ours, 3)
-    known = [number(dedicated, 3)] if dedicated is not None else []
+    known = [number(dedicated, 3)] if with_dedicated else []
     return " / ".join([shown, *known, f"{number(trivial, 3)} {entry[f'{name}_trivial']}"])
