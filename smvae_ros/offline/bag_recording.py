@@ -57,6 +57,9 @@ class BagRecording(Recording):
             that leads; where a bag lacks it, and by default, the first in order that the bag has
             does, series last.
         rate: steps per second.
+
+    Raises:
+        ValueError: for a trigger that is none of them, and values that do not fit them.
     """
 
     kind = "bags"
@@ -72,6 +75,8 @@ class BagRecording(Recording):
         self.folder = Path(os.path.commonpath([path.resolve().parent for path in paths]))
         self._modalities = {modality.name: modality for modality in modalities}
         self._values, self._rate = values, rate
+        if (trigger := values["trigger"]) not in ("", TIMER, *self._modalities):
+            raise ValueError(f"trigger is {trigger!r}; there are {', '.join(self._modalities)}")
         # What can be said without a bag, which may define types that are not known here.
         make_topic_inputs(self._modalities, values, definitions=known_definition)
 

@@ -115,6 +115,7 @@ def test_no_camera_is_needed_and_a_topic_can_serve_twice(tmp_path: Path) -> None
         (("modalities", "joints", "ros", "max_age"), -1.0, "joints.max_age must be from"),
         (("modalities", "joints", "ros", "joints"), ["x"], "joints has 1"),
         (("modalities", "wrench", "ros", "topic"), "/action", "holds geometry_msgs/msg/TwistStam"),
+        (("ros",), {"trigger": "nix"}, "trigger is 'nix'; there are "),
         (("rate",), 0, "rate must be a number from 0.001"),
     ],
 )

@@ -87,6 +87,11 @@ class LeRobotRecording(Recording):
         return described
 
     def check(self, modalities: Sequence[Modality]) -> None:
+        if not self._sensors:
+            raise RecordingError(
+                f"{self.folder}: the robot file names no `key:` of any sensor, by which readings "
+                f"are found; the data set has {', '.join(self._metadata.features)}"
+            )
         rate, problems = self._metadata.rate, []
         for modality in modalities:
             sensor = self._sensors.get(modality.name)

@@ -163,6 +163,7 @@ def test_more_rows_than_the_metadata_say_are_used_and_said(tmp_path: Path):
 @pytest.mark.parametrize(
     ("sensors", "message"),
     [
+        ({"rgb": Sensor(RGB)}, "names no `key:` of any sensor, .* the data set has"),
         ({"rgb": Sensor(RGB, "observation.images.wrst")}, "no key 'observation.images.wrst'; the "),
         ({"proprio": Sensor(PROPRIO, CAMERA)}, "holds image (24, 32, 3), pictures: its kind must"),
         ({"rgb": Sensor(RGB, STATE)}, "holds float32 (3,), numbers: its kind cannot be image"),
