@@ -163,7 +163,6 @@ def test_more_rows_than_the_metadata_say_are_used_and_said(tmp_path: Path):
 @pytest.mark.parametrize(
     ("sensors", "message"),
     [
-        ({"rgb": Sensor(RGB)}, "names no `key:` of any sensor, .* the data set has"),
         ({"rgb": Sensor(RGB, "observation.images.wrst")}, "no key 'observation.images.wrst'; the "),
         ({"proprio": Sensor(PROPRIO, CAMERA)}, "holds image (24, 32, 3), pictures: its kind must"),
         ({"rgb": Sensor(RGB, STATE)}, "holds float32 (3,), numbers: its kind cannot be image"),
@@ -184,6 +183,12 @@ def test_a_robot_file_that_does_not_fit_is_told_what_there_is(sensors, message, 
         converted(dataset, sensors)
     assert message in str(error.value)
     assert not (tmp_path / "cache").exists()
+
+
+def test_a_robot_file_without_keys_is_told_what_there_is(tmp_path: Path):
+    dataset = write_dataset(tmp_path / "set", small_episodes((3,)))
+    with pytest.raises(ValueError, match=f"names no `key:` of any sensor, .* has .*{STATE}"):
+        converted(dataset, {"rgb": Sensor(RGB)})
 
 
 def test_rows_of_another_shape_than_the_metadata_say(tmp_path: Path):
