@@ -18,7 +18,7 @@ from smvae_core.checkpoint import save_checkpoint
 from smvae_core.distributions import CorrelatedGaussian, Gaussian
 from smvae_core.inference.inference import Inference
 from smvae_core.metrics.importance_sampling import ImportanceSampler
-from smvae_core.models.objectives import OBJECTIVES, draw_subsets
+from smvae_core.models.objectives import OBJECTIVES, Inputs, draw_subsets
 from smvae_core.models.smvae import SMVAE
 from smvae_core.preprocessing import to_tensor
 
@@ -117,7 +117,9 @@ def test_bounds_of_a_model_with_it(model: SMVAE, objective: str) -> None:
     present = torch.ones(8, 5, dtype=torch.bool)
     subsets = draw_subsets(present, torch.rand(8, 6, generator=generator), 2)
     noise = torch.randn(3, 8, 6, generator=generator)
-    bound = OBJECTIVES[objective](model, observations, present, subsets, noise, 0.5)
+    bound = OBJECTIVES[objective](
+        model, Inputs(observations, present, torch.empty(0), noise, 0.5), subsets
+    )
     full = torchs(model.encode(observations, present))
     prior = MultivariateNormal(torch.zeros(6), torch.eye(6)).expand((8,))
     kl = torch.zeros(8)

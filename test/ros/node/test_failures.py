@@ -26,7 +26,14 @@ from rosgraph_msgs.msg import Clock
 
 from patience import PATIENCE
 from robot import ALL, MS, Robot, Status, observations
-from ros_processes import Process, ros_environment, start_node, start_script, unique_domain_id
+from ros_processes import (
+    Process,
+    ros_environment,
+    start_node,
+    start_script,
+    surviving_kills,
+    unique_domain_id,
+)
 from small_models import save_small_checkpoint
 from smvae_ros.cli.perception_node import SHUTDOWN_SECONDS
 from smvae_ros.node.transport import LARGE_DATA, VARIABLE
@@ -61,7 +68,8 @@ def kill_9(*processes: Process) -> None:
 def test_kill_9_of_the_publisher_the_node_and_both(
     domain: int, checkpoint: Path, robot: Robot
 ) -> None:
-    environment = ros_environment(domain)
+    transports = surviving_kills()
+    environment = {**ros_environment(domain), **transports}
 
     def expect_frames() -> None:
         """From now on, of all sensors."""
@@ -78,7 +86,9 @@ def test_kill_9_of_the_publisher_the_node_and_both(
     with ExitStack() as processes:
 
         def new_node() -> Process:
-            return processes.enter_context(start_node(domain, f"checkpoint:={checkpoint}"))
+            return processes.enter_context(
+                start_node(domain, f"checkpoint:={checkpoint}", variables=transports)
+            )
 
         def new_publisher() -> Process:
             return processes.enter_context(start_script(PUBLISHER, env=environment))

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -136,7 +137,11 @@ def test_a_second_call_replaces_the_first_and_a_new_pipeline_keeps_it(robot: Rob
 
 def test_an_arm_that_moves_is_not_still(robot: Robot) -> None:
     before = list(robot.get("force.zero"))
-    answer = tare(robot, READINGS["force"], READINGS["force"] + np.float32(20.0))
+    moving = READINGS["force"], READINGS["force"] + np.float32(20.0)
+    end = time.monotonic() + PATIENCE
+    # Where this process had to wait for its turn, all of a second's readings are of one of the two.
+    while (answer := tare(robot, *moving)).success and time.monotonic() < end:
+        assert robot.set("force.zero", before) == ""
     assert not answer.success
     assert "nothing was tared: force is not still: a spread of" in answer.message
     assert "where 1 N is the limit" in answer.message
@@ -166,7 +171,8 @@ def test_another_frame_than_that_of_the_training_is_told(robot: Robot, process: 
         known = robot.diagnostics
         if known is None or known.levels.get("force") != DiagnosticStatus.WARN:
             return ""
-        return known.messages["force"]
+        text = known.messages["force"]
+        return text if "frame_id" in text else ""  # a busy machine makes others
 
     text = robot.run(["force"], READINGS, warned, "a WARN of the frame")
     assert f"its frame_id is 'force_frame', and the model was trained on '{TRAINED}'" in text
