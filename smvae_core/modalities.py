@@ -25,7 +25,6 @@ Aspect = Literal["stretch", "crop"]
 
 MAXIMUM_MODALITIES = 32  # of a model
 _RANK = {"image": 3, "depth": 3, "scan": 2, "series": 2, "vector": 1, "categorical": 1}
-_CHANNELS = {"image": (1, 3), "depth": (1,), "scan": (1,)}
 _LARGEST = sys.float_info.max
 _NUMBERS = ("scale", "weight", "rate", "minimum", "maximum")
 # Of kinds with holes: minimum and maximum where nothing is said, in metres.
@@ -130,9 +129,8 @@ class Modality(ModalityOptions, _Named):
             "shape",
             f"{_RANK[self.kind]} positive numbers for kind {self.kind}",
         )
-        channels = _CHANNELS.get(self.kind, self.shape[:1])
-        expected = f"of {' or '.join(map(str, channels))} channels, which come first"
-        self._require(self.shape[0] in channels, "shape", expected)
+        one = self.shape[0] == 1 or not self.has_holes
+        self._require(one, "shape", "of 1 channels, which come first")
         families = ("bernoulli", "categorical", "gaussian", "laplace")
         self._require(self.likelihood in families, "likelihood", f"one of {', '.join(families)}")
         self._require(self.scale is None or self.scale > 0, "scale", "positive, or null to learn")

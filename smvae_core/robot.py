@@ -222,6 +222,11 @@ def _sensor(name: str, entry: Any, place: str) -> Sensor:
         modality = Modality.from_dict({"name": name, **fields})
     except ValueError as error:
         raise RobotError(f"{place}: {error}") from error
+    if modality.kind == "image" and modality.shape[0] not in (1, 3):
+        raise RobotError(
+            f"{place}: shape of a camera's image must be of 1 or 3 channels, which come first, not "
+            f"{list(modality.shape)}"
+        )
     if modality.rate is not None and not _is_rate(modality.rate):
         raise RobotError(f"{place}: rate must be {_STEPS}, not {modality.rate!r}")
     if math.prod(modality.shape) > _MAXIMUM_ELEMENTS:

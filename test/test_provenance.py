@@ -43,11 +43,12 @@ def commits(value: object) -> Iterator[object]:
 @pytest.mark.parametrize("path", sorted(RESULTS.glob("*.json")), ids=lambda path: path.stem)
 def test_published_results_name_commit_and_command(path: Path) -> None:
     result = json.loads(path.read_text())
-    assert "python -m " in result["command"]
-    if result["commit"] is None:  # measured before it was recorded
-        assert result["commit_unknown"]
-    else:
-        assert "dirty" not in result["commit"]
+    for entry in result.get("robots", {"": result}).values():
+        assert "python -m " in entry["command"]
+        if entry["commit"] is None:  # measured before it was recorded
+            assert entry["commit_unknown"]
+        else:
+            assert "dirty" not in entry["commit"]
 
 
 @pytest.mark.parametrize("path", sorted((RESULTS / "runs").glob("*.json")), ids=lambda p: p.stem)

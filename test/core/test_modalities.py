@@ -53,7 +53,6 @@ def test_window_reaches_from_the_oldest_to_the_newest_reading() -> None:
         ("shape", (3, 16)),
         ("shape", (3, 0, 16)),
         ("shape", (3, -16, 16)),
-        ("shape", (2, 16, 16)),
         ("shape", (3, 16.0, 16)),
         ("shape", (3, True, 16)),
         ("shape", (3, "16", 16)),

@@ -32,6 +32,7 @@ def refusal(path: Path, text: str) -> str:
             "a: rate must be a number",
         ),
         ("modalities: {arm: {kind: vector, shape: [10000000000]}}", "too large for networks"),
+        ("modalities: {eye: {kind: image, shape: [2, 16, 16]}}", "1 or 3 channels"),
         ("[" * 3000, "nested too deeply"),
         ("modalities: &all {arm: *all}", "too much for a robot file"),
     ],

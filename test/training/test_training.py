@@ -17,6 +17,7 @@ from small_training import column, metrics, refused, train, write_config
 from smvae_core.checkpoint import load_checkpoint
 from smvae_core.data.logs.dataset import open_cache, split_by_trajectory
 from smvae_core.inference.inference import Inference
+from smvae_core.robot import read_robot
 from training.train import main
 
 pytestmark = pytest.mark.training
@@ -250,7 +251,9 @@ def test_bundled_configurations_are_valid(
     assert exit_.value.code == 0
     printed = yaml.safe_load(capsys.readouterr().out)
     assert printed["data"]["cache"] == str(cache)
-    assert set(printed["model"]["modalities"]) <= set(NAMES)
+    robots = (ROOT / "config" / "robots").glob(f"{file.stem}.yaml")  # of which the recipe is
+    sensors = [name for path in robots for name in read_robot(path).sensors]
+    assert set(printed["model"]["modalities"]) <= {*NAMES, *sensors}
 
 
 def test_help_explains(capsys: pytest.CaptureFixture[str]) -> None:
