@@ -42,7 +42,12 @@ setup(
     packages=find_packages(include=["smvae_core*", "smvae_ros*"]),
     package_data={
         "smvae_core": ["py.typed"],
-        "smvae_ros": ["py.typed", "reports/templates/*.html", "resources/**/*", "simulation/*.xml"],
+        "smvae_ros": [
+            "py.typed",
+            "reports/templates/*.html",
+            "resources/**/*",
+            "simulation/*.mjcf",
+        ],
     },
     data_files=[
         ("share/ament_index/resource_index/packages", [f"resource/{package_name}"]),

@@ -70,6 +70,15 @@ class Sensor:
     unit: float = 1.0
     ros: Mapping[str, Any] = field(default_factory=dict)
 
+    def describe(self) -> dict[str, Any]:
+        """What of it decides which stored values are its readings, as plain values."""
+        described = {
+            "key": self.key,
+            "columns": list(self.columns),
+            "unit": self.unit if self.unit != 1 else None,
+        }
+        return {field: value for field, value in described.items() if value}
+
 
 @dataclass(frozen=True)
 class Robot:

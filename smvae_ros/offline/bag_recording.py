@@ -168,7 +168,7 @@ class BagRecording(Recording):
 
     def _leader(self, inputs: Mapping[str, TopicInput]) -> str:
         trigger = self._values["trigger"]
-        if trigger in inputs and trigger != TIMER:
+        if trigger in inputs:
             return str(trigger)
         return min(inputs, key=lambda name: self._modalities[name].kind == "series")
 

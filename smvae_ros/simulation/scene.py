@@ -35,7 +35,7 @@ CAMERA_TARGET = np.array([0.0, 0.0, 0.085])
 # with 20 N.
 STIFFNESS = (2000.0, 2000.0, 2000.0, 20.0)
 
-SCENE = Path(__file__).with_name("scene.xml").read_text(encoding="utf-8")  # a model with gaps
+SCENE = Path(__file__).with_name("scene.mjcf").read_text(encoding="utf-8")  # a model with gaps
 # What has a texture, and how many pictures of it there are in a metre.
 TEXTURED = {"table": 1.0, "wall": 0.8, "box": 5.0}
 

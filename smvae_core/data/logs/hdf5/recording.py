@@ -86,15 +86,9 @@ class Hdf5Recording(Recording):
     def describe(self, name: str) -> dict[str, Any]:
         if name not in self._sensors:
             return {}
-        sensor, robot = self._sensors[name], self._robot
-        described = {
-            "key": sensor.key,
-            "columns": list(sensor.columns),
-            "unit": sensor.unit if sensor.unit != 1 else None,
-            "episodes": robot.episodes,
-            "steps_per_second": robot.rate,
-        }
-        return {field: value for field, value in described.items() if value}
+        of_files = {"episodes": self._robot.episodes, "steps_per_second": self._robot.rate}
+        said = {field: value for field, value in of_files.items() if value}
+        return {**self._sensors[name].describe(), **said}
 
     def check(self, modalities: Sequence[Modality]) -> None:
         if not any(modality.name in self._sensors for modality in modalities):

@@ -77,14 +77,7 @@ class LeRobotRecording(Recording):
 
     def describe(self, name: str) -> dict[str, Any]:
         sensor = self._sensors.get(name)
-        if sensor is None:
-            return {}
-        described: dict[str, Any] = {"key": sensor.key}
-        if sensor.columns:
-            described["columns"] = list(sensor.columns)
-        if sensor.unit != 1:
-            described["unit"] = sensor.unit
-        return described
+        return {} if sensor is None else sensor.describe()
 
     def check(self, modalities: Sequence[Modality]) -> None:
         if not self._sensors:
