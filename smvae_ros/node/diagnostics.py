@@ -274,13 +274,8 @@ def _judge(
         return DiagnosticStatus.WARN, f"{message}, but {describe_stuck(evidence.repeated)}"
     judgement, other = health.judgement, health.other_frame
     if judgement is None or judgement.level == Level.OK:
-        return (
-            (DiagnosticStatus.WARN, f"{message}, but {other}")
-            if other
-            else (
-                DiagnosticStatus.OK,
-                message,
-            )
-        )
+        if other:
+            return DiagnosticStatus.WARN, f"{message}, but {other}"
+        return DiagnosticStatus.OK, message
     also = f"; {other}" if other else ""  # which may be why
     return _LEVELS[judgement.level], f"{message}, but it {judgement.reason}{also}"
