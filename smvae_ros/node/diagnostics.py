@@ -21,7 +21,7 @@ from smvae_core.words import counted
 from smvae_ros.node.key_values import make_status
 from smvae_ros.node.stage_times import Times
 from smvae_ros.node.worker import Progress
-from smvae_ros.sensors.absence import STUCK, Cause, describe_stuck, explain
+from smvae_ros.sensors.absence import STUCK, Cause, describe_shared, describe_stuck, explain
 from smvae_ros.sensors.arrivals import Counters
 from smvae_ros.sensors.evidence import Connection, Evidence
 
@@ -187,9 +187,13 @@ class HealthReport:
         usable = max(0, counters.usable - before.usable)
         invalid = max(0, counters.invalid - before.invalid)
         used = max(0, counters.used - before.used)
-        strayed = counters.strayed > before.strayed
+        others = ""
+        if counters.strayed > before.strayed:
+            others = counters.last_stray
+        elif counters.shared > before.shared and (health.connection.publishers or 0) > 1:
+            others = describe_shared(counters.last_shared, health.connection)
         level, message = _judge(
-            health, arrived, used, bool(usable or used), invalid, strayed, seconds
+            health, arrived, used, bool(usable or used), invalid, others, seconds
         )
         age = health.evidence.age
         values = {
@@ -246,12 +250,12 @@ def _judge(
     used: int,
     usable: bool,
     invalid: int,
-    strayed: bool,
+    others: str,
     seconds: float,
 ) -> tuple[bytes, str]:
     """Level and message of one modality, of which ``arrived`` messages were kept and ``invalid``
     found to be unusable, and which ``used`` snapshots had; ``usable`` where any is known to be so,
-    ``strayed`` where others were of another frame."""
+    ``others`` says what else comes on its topic and should not, or is empty."""
     evidence = health.evidence
     if not health.connection.topic:
         return DiagnosticStatus.OK, explain(evidence, health.connection).text
@@ -268,8 +272,8 @@ def _judge(
             f"{counted(came.count, 'unusable message')} since the last usable one: {came.why}",
         )
     message = f"live at {arrived / seconds:.1f} Hz"
-    if strayed:
-        return DiagnosticStatus.WARN, f"{message}, but {health.counters.last_stray}"
+    if others:
+        return DiagnosticStatus.WARN, f"{message}, but {others}"
     if evidence.repeated >= STUCK:
         return DiagnosticStatus.WARN, f"{message}, but {describe_stuck(evidence.repeated)}"
     judgement, other = health.judgement, health.other_frame

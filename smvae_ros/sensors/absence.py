@@ -104,6 +104,15 @@ def describe_stray(frame_id: str, other: str) -> str:
     )
 
 
+def describe_shared(joint: str, connection: Connection) -> str:
+    """What is wrong with a topic on which two publishers send one joint, and what to do."""
+    return (
+        f"joint {joint} comes in messages of different joints, and {connection.topic} has "
+        f"{connection.publishers} publishers: the newest value counts, whosever it is; see who "
+        "sends it (`ros2 topic info -v`), and let only one do so"
+    )
+
+
 def _describe_unusable(came: Came) -> str:
     return f"unusable messages ({came.count} since the last usable one): {came.why}"
 

@@ -25,9 +25,11 @@ class Counters:
         invalid: unusable; of images those, too, that had been stored before a snapshot noticed.
         foreign: good, but about something else, such as another arm's joints.
         strayed: of these, messages of another frame_id than that of the messages that count.
+        shared: messages with a joint that came last in one of other joints.
         skewed: snapshots that the modality was left out of because of its stamp.
         last_error: why the latest invalid one was unusable.
         last_stray: of which two frames messages come.
+        last_shared: the joint.
     """
 
     received: int = 0
@@ -38,9 +40,11 @@ class Counters:
     invalid: int = 0
     foreign: int = 0
     strayed: int = 0
+    shared: int = 0
     skewed: int = 0
     last_error: str = ""
     last_stray: str = ""
+    last_shared: str = ""
 
 
 class Arrivals:

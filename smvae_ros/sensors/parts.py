@@ -30,9 +30,16 @@ class Part(NamedTuple):
 
 
 class NewestParts:
-    """The newest value of each joint; of one modality. Times are integer nanoseconds."""
+    """The newest value of each joint; of one modality. Times are integer nanoseconds.
+
+    Attributes:
+        shared: a joint of the latest message that came last in one of other joints, as where two
+            publishers send it; or empty.
+    """
 
     def __init__(self) -> None:
+        self.shared = ""
+        self._company: list[bytes] = []  # of each value, which others its message had
         self._values = np.empty(0, dtype=np.float32)  # before the first part; NaN before a joint's
         self._received_ns = np.empty(0, dtype=np.int64)
         self._stamp_ns: int | None = None  # of the newest part
@@ -55,13 +62,14 @@ class NewestParts:
         Raises:
             PartialMessage: while values are missing or too old; says whose.
         """
+        self.shared = ""
         if not isinstance(value, Part):
             self._all = (value, received_ns)
             return value
         if self._all is not None:
             self._keep(*self._all)
             self._all = None
-        self._keep(value.values, received_ns)
+        self._keep(value.values, received_ns, value.joints)
         self._check(value.joints, received_ns, max_age_ns)
         before, self._stamp_ns = self._stamp_ns, stamp_ns
         if stamp_ns is None or before is None or not -max_age_ns < stamp_ns - before <= 0:
@@ -69,11 +77,17 @@ class NewestParts:
         self._stamp_ns = before
         return None
 
-    def _keep(self, values: np.ndarray, received_ns: int) -> None:
+    def _keep(self, values: np.ndarray, received_ns: int, joints: Sequence[str] = ()) -> None:
         if not len(self._values):
             self._values = np.full_like(values, np.nan)
             self._received_ns = np.zeros(len(values), dtype=np.int64)
+            self._company = [b""] * len(values)
         given = ~np.isnan(values)
+        company = given.tobytes()
+        for place in np.flatnonzero(given):
+            if joints and self._company[place] not in (b"", company):
+                self.shared = joints[place]
+            self._company[place] = company
         self._values[given] = values[given]
         self._received_ns[given] = received_ns
 

@@ -42,6 +42,9 @@ class Sensor:
             frame_id = self.arrivals.frame_id  # joints are told apart by their names
         self.arrivals.check_frame(frame_id, received_ns)
         value = self._parts.whole(value, stamp_ns, received_ns, self.buffer.max_age_ns)
+        if self._parts.shared:
+            self.arrivals.counters.shared += 1
+            self.arrivals.counters.last_shared = self._parts.shared
         if value is None:
             return
         dropped = self.buffer.store(value, stamp_ns, received_ns)

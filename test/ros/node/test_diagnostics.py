@@ -228,6 +228,18 @@ def test_messages_of_a_second_frame_are_a_warning_as_long_as_they_come() -> None
     assert status(2 * SECOND, **later).level == OK
 
 
+@pytest.mark.parametrize("publishers", [1, 2])
+def test_a_joint_of_two_publishers_is_a_warning(publishers: int) -> None:
+    connection = Connection("/joint_states", publishers)
+    shared = {"usable": 20, "used": 20, "shared": 9, "last_shared": "elbow"}
+    sensor = dataclasses.replace(sensor_health(**shared), connection=connection)
+    status = report(arm=sensor)["arm"]
+    assert status.level == (WARN if publishers == 2 else OK)
+    if publishers == 2:
+        assert "joint elbow comes in messages of different joints" in status.message
+        assert "/joint_states has 2 publishers" in status.message
+
+
 def test_messages_about_something_else_are_no_fault() -> None:
     status = report(rgb=sensor_health(used=20, foreign=100))["rgb"]
     assert status.level == OK

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -145,8 +146,57 @@ def test_a_trajectory_as_a_bag_and_back(tmp_path: Path) -> None:
     assert export_bag([first, bags, "--robot", "vision_touch"]) == 0
     assert export_bag([first, bags, "--robot", "vision_touch", "--trajectories", "99"]) == 2
     assert export_bag([first, "/dev/null/bags", "--robot", "vision_touch"]) == 2
+    assert export_bag([first, bags, "--robot", "vision_touch"]) == 0, "goes on"
     assert convert([f"{bags}/0", again]) == 0
     before, after = open_cache(first), open_cache(again)
     for name in (*before.names, "step"):
         np.testing.assert_array_equal(before.arrays[name], after.arrays[name])
     np.testing.assert_array_equal(before.present, after.present)
+
+
+def test_bags_are_written_beside_nothing_else(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cache, bags = str(tmp_path / "cache"), tmp_path / "bags"
+    assert convert([str(bag_path()), cache]) == 0
+    bags.mkdir()
+    (bags / "0").write_text("mine")
+    command = [cache, str(bags), "--robot"]
+    assert export_bag([*command, "vision_touch"]) == 2
+    assert "holds other things; give a new or empty folder" in capsys.readouterr().err
+    assert [path.read_text() for path in bags.iterdir()] == ["mine"]
+
+    (bags / "0").unlink()
+    (bags / "0.partial").mkdir()
+    assert export_bag([*command, "vision_touch"]) == 2, "nor beside what a killed recording left"
+    (bags / "0.partial").rmdir()
+    assert export_bag([*command, "vision_touch"]) == 0
+    other = yaml.safe_load(robot_path("vision_touch").read_text())
+    other["modalities"]["rgb"]["ros"]["topic"] = "/elsewhere"
+    (tmp_path / "other.yaml").write_text(yaml.safe_dump(other))
+    capsys.readouterr()
+    assert export_bag([*command, str(tmp_path / "other.yaml")]) == 2
+    assert "bags of another cache, or by another robot file" in capsys.readouterr().err
+
+
+def test_an_export_that_ends_early_leaves_no_half_bag(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache, bags = str(tmp_path / "cache"), tmp_path / "bags"
+    assert convert([str(bag_path()), cache]) == 0
+    write, written = BagWriter.write, []
+
+    def interrupted(self: BagWriter, *message: Any) -> None:
+        if len(written) == 100:
+            raise KeyboardInterrupt
+        written.append(message)
+        write(self, *message)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(BagWriter, "write", interrupted)
+        assert export_bag([cache, str(bags), "--robot", "vision_touch"]) == 130
+    assert len(written) == 100
+    assert [path.name for path in bags.iterdir()] == [".exported.json"]
+    (bags / "0.partial").mkdir()  # as after kill -9
+    assert export_bag([cache, str(bags), "--robot", "vision_touch"]) == 0
+    assert sorted(path.name for path in bags.iterdir()) == [".exported.json", "0"]

@@ -156,6 +156,22 @@ def test_a_part_that_is_behind_counts_with_the_next_reading() -> None:
         parts.whole(gripper, 200, 200, 50)
 
 
+def test_a_joint_that_comes_beside_different_joints_is_noticed() -> None:
+    arrivals = [(10 * i, ARM, float(i)) for i in range(40)]
+    both = [(10 * i + 3, ("elbow", "finger"), 100.0 + i) for i in range(40)]
+    snapshots, sensors = run([*arrivals, *both])
+    seen = {s.taken_ns // MS: values(s) for s in snapshots}
+    assert seen[55] == [5, 105, 105], "the newest value counts"
+    counters = sensors.counters()["proprio"]
+    assert (counters.shared, counters.last_shared) == (79, "elbow")
+
+    apart = [(time, GRIPPER, value) for time, _, value in both]
+    whole = [(10 * i + 5, JOINTS, 1.0) for i in range(40)]
+    assert run([*arrivals, *apart])[1].counters()["proprio"].shared == 0
+    assert run(whole)[1].counters()["proprio"].shared == 0
+    assert run([*arrivals, *whole])[1].counters()["proprio"].last_shared == "elbow"
+
+
 @pytest.mark.parametrize(
     ("fields", "length", "expected"),
     [
