@@ -247,6 +247,9 @@ def _sensor(name: str, entry: Any, place: str) -> Sensor:
         raise RobotError(f"{place}: unit must be a number above 0, not {unit!r}")
     if not isinstance(columns, list) or not all(type(c) in (int, str) for c in columns):
         raise RobotError(f"{place}: columns must be a list of numbers or names, not {columns!r}")
+    twice = next((column for column in columns if columns.count(column) > 1), None)
+    if twice is not None:
+        raise RobotError(f"{place}: columns has {twice!r} twice; name each value once")
     ros = _mapping(values.get("ros", {}), f"{place}.ros")
     return Sensor(modality, key, tuple(columns), float(unit), ros)
 

@@ -33,6 +33,10 @@ def refusal(path: Path, text: str) -> str:
         ),
         ("modalities: {arm: {kind: vector, shape: [10000000000]}}", "too large for networks"),
         ("modalities: {eye: {kind: image, shape: [2, 16, 16]}}", "1 or 3 channels"),
+        (
+            "modalities: {arm: {kind: vector, shape: [2], key: state, columns: [3, 3]}}",
+            "arm: columns has 3 twice; name each value once",
+        ),
         ("[" * 3000, "nested too deeply"),
         ("modalities: &all {arm: *all}", "too much for a robot file"),
     ],

@@ -105,9 +105,10 @@ def check_feature(sensor: Sensor, feature: Feature, rate: float) -> None:
 
 
 def _columns(sensor: Sensor, feature: Feature) -> list[int]:
-    """Places of the sensor's columns. Raises ValueError for one that there is not."""
-    places = []
-    for column in sensor.columns:
+    """Places of the sensor's columns. Raises ValueError for one that there is not, or twice."""
+    places: list[int] = []
+    for given in sensor.columns:
+        column = given
         if isinstance(column, str):
             if column not in feature.names:
                 names = ", ".join(feature.names) or "no names"
@@ -115,6 +116,9 @@ def _columns(sensor: Sensor, feature: Feature) -> list[int]:
             column = feature.names.index(column)
         if not 0 <= column < feature.shape[-1]:
             raise ValueError(f"{feature.key!r} has no column {column}; it has {feature.shape[-1]}")
+        if column in places:
+            first = sensor.columns[places.index(column)]
+            raise ValueError(f"columns {first!r} and {given!r} are the same value; name it once")
         places.append(column)
     return places
 

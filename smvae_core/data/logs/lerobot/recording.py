@@ -39,6 +39,7 @@ from smvae_core.robot import Sensor
 log = logging.getLogger(__name__)
 
 _TIME = "timestamp"
+_TOLERANCE = 0.05  # of the time between steps; clocks and dropped frames differ by less
 
 
 class LeRobotRecording(Recording):
@@ -165,6 +166,7 @@ class LeRobotRecording(Recording):
                 )
             )
         done = 0
+        all_times = []
         readings = {
             m.name: open_readings(
                 self.folder,
@@ -179,6 +181,7 @@ class LeRobotRecording(Recording):
             for batch in self._rows.read(path, part["first"], part["steps"]):
                 count = batch.num_rows
                 times = self._times(batch, done)
+                all_times.append(times)
                 rows, present = {}, {}
                 for modality in modalities:
                     name = modality.name
@@ -186,6 +189,7 @@ class LeRobotRecording(Recording):
                     rows[name], present[name] = prepare_rows(modality, raw, usable)
                 yield Block(rows, present, np.arange(done, done + count))
                 done += count
+            self._check_rate(path, np.concatenate([*all_times, ()]), notes)
         except ValueError as error:
             if isinstance(error, RecordingError):
                 raise
@@ -207,6 +211,25 @@ class LeRobotRecording(Recording):
         if _TIME in rows.schema.names:
             return numbers(rows[_TIME], (1,))[:, 0]
         return np.arange(done, done + rows.num_rows) / self._metadata.rate
+
+    def _check_rate(self, path: Path, times: np.ndarray, notes: Notes) -> None:
+        """Says where the rows of an episode are not as far apart as ``fps`` has it."""
+        rate = self._metadata.rate
+        if len(times) < 2:
+            return
+        apart = float(np.median(np.diff(times)))
+        if abs(apart * rate - 1) > _TOLERANCE:
+            notes.strange.append(
+                Problem(
+                    path,
+                    _TIME,
+                    f"a row every {1 / rate:.4g} s, as fps {rate:g} of {INFO} says",
+                    f"one every {apart:.4g} s",
+                    "the cache has the rate of fps, and what depends on time is wrong where that "
+                    "is: correct whichever is wrong and convert again",
+                    usable=True,
+                )
+            )
 
     def _usable(self, name: str, rows: pa.RecordBatch) -> np.ndarray:
         """False where the data set itself says that a sensor has no reading."""

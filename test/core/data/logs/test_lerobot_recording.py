@@ -160,6 +160,19 @@ def test_more_rows_than_the_metadata_say_are_used_and_said(tmp_path: Path):
     assert "expected 39 rows, as meta/ says, found 40" in said
 
 
+@pytest.mark.parametrize("version", ["v2.1", "v3.0"])
+def test_timestamps_that_contradict_fps_are_said_once(version: str, tmp_path: Path, caplog):
+    episodes = small_episodes()
+    dataset = write_dataset(tmp_path / "set", episodes, version, changed={"fps": 25})
+    cache = converted(dataset)
+    (said,) = cache.manifest["strange"]
+    assert "expected a row every 0.04 s, as fps 25 of meta/info.json says, found one every" in said
+    assert "one every 0.1 s" in said
+    assert caplog.text.count("correct whichever is wrong") == 1
+    near = write_dataset(tmp_path / "near", episodes, version, changed={"fps": 10.01})
+    assert not converted(near, cache="near_cache").manifest["strange"]
+
+
 @pytest.mark.parametrize(
     ("sensors", "message"),
     [
@@ -172,6 +185,7 @@ def test_more_rows_than_the_metadata_say_are_used_and_said(tmp_path: Path):
             "'observation.state' has no column 'yaw'; it has x, y, z",
         ),
         (sensor_of("vector", (1,), columns=(7,)), "has no column 7; it has 3"),
+        (sensor_of("vector", (2,), columns=("z", 2)), "columns 'z' and 2 are the same value"),
         (sensor_of("depth", (1, 8, 8), CAMERA), "a colour video, which holds no depth"),
     ],
 )
