@@ -84,7 +84,7 @@ class NewestParts:
             self._company = [b""] * len(values)
         given = ~np.isnan(values)
         company = given.tobytes()
-        for place in np.flatnonzero(given):
+        for place in np.flatnonzero(given).tolist():
             if joints and self._company[place] not in (b"", company):
                 self.shared = joints[place]
             self._company[place] = company
