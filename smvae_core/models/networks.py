@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn.modules.conv import _ConvNd
 
 from smvae_core.modalities import Modality, Network
+from smvae_core.models.network_checks import check_network, coarsest
 
 
 def initialise(layer: nn.Module) -> None:
@@ -176,7 +177,7 @@ def convolution_embedding(modality: Modality, size: int) -> nn.Module:
     layers: list[nn.Module] = []
     for inputs, outputs in zip((modality.shape[0], *widths[:-1]), widths, strict=True):
         layers += [convolution(inputs, outputs, kernel_size=4, stride=2, padding=1), nn.SiLU()]
-    values = widths[-1] * math.prod(_coarsest(modality, len(widths)))
+    values = widths[-1] * math.prod(coarsest(modality, len(widths)))
     return nn.Sequential(*layers, nn.Flatten(), nn.Linear(values, size))
 
 
@@ -185,26 +186,11 @@ def convolution_decoder(modality: Modality, latent_size: int) -> nn.Module:
     of space."""
     widths = modality.decoder.widths[::-1]
     convolution = nn.ConvTranspose2d if len(modality.shape) == 3 else nn.ConvTranspose1d
-    coarsest = (widths[0], *_coarsest(modality, len(widths)))
-    layers: list[nn.Module] = [
-        nn.Linear(latent_size, math.prod(coarsest)),
-        nn.Unflatten(1, coarsest),
-    ]
+    shape = (widths[0], *coarsest(modality, len(widths)))
+    layers: list[nn.Module] = [nn.Linear(latent_size, math.prod(shape)), nn.Unflatten(1, shape)]
     for inputs, outputs in zip(widths, (*widths[1:], modality.shape[0]), strict=True):
         layers += [nn.SiLU(), convolution(inputs, outputs, kernel_size=4, stride=2, padding=1)]
     return nn.Sequential(*layers)
-
-
-def _coarsest(modality: Modality, halvings: int) -> tuple[int, ...]:
-    """Spatial size after that many halvings; ValueError where it does not come out even."""
-    factor = 2**halvings
-    if any(length % factor for length in modality.shape[1:]):
-        raise ValueError(
-            f"modality {modality.name!r}: {halvings} convolutions halve the size {halvings} times, "
-            f"but {modality.shape[1:]} is not divisible by {factor}; choose fewer widths or "
-            "another size"
-        )
-    return tuple(length // factor for length in modality.shape[1:])
 
 
 Builder = Callable[[Modality, int], nn.Module]
@@ -223,9 +209,6 @@ DECODERS: dict[str, Builder] = {
     "convolution": convolution_decoder,
     "temporal_convolution": convolution_decoder,
 }
-_RANKS = {"convolution": 3, "temporal_convolution": 2}
-MAXIMUM_LAYERS = 64
-MAXIMUM_VALUES = 2**26  # of one layer's output, 256 MiB: a few weights can ask for terabytes
 
 
 def build_embedding(modality: Modality, size: int) -> nn.Module:
@@ -245,44 +228,5 @@ def build_decoder(modality: Modality, latent_size: int) -> nn.Module:
 def _build(
     builders: dict[str, Builder], network: Network, modality: Modality, size: int
 ) -> nn.Module:
-    name, widths = network.name, network.widths
-    if name not in builders:
-        raise ValueError(
-            f"modality {modality.name!r}: unknown network {name!r}; known are {', '.join(builders)}"
-        )
-    if (name in _RANKS or name == "principal") and not widths:
-        raise ValueError(f"modality {modality.name!r}: network {name!r} needs at least one width")
-    _check_layers(network, modality)
-    if name == "principal" and widths[0] > math.prod(modality.shape):
-        raise ValueError(
-            f"modality {modality.name!r}: {widths[0]} principal components of "
-            f"{math.prod(modality.shape)} values; the first width is their number, at most that"
-        )
-    if name == "principal" and not modality.is_continuous:
-        raise ValueError(
-            f"modality {modality.name!r}: network 'principal' is for likelihoods gaussian and "
-            "laplace"
-        )
-    if len(modality.shape) != _RANKS.get(name, len(modality.shape)):
-        raise ValueError(
-            f"modality {modality.name!r}: network {name!r} needs a shape of "
-            f"{_RANKS[name]} numbers, not {modality.shape}"
-        )
-    return builders[name](modality, size)
-
-
-def _check_layers(network: Network, modality: Modality) -> None:
-    """ValueError for a network that would take an absurd amount of memory when it runs."""
-    if len(network.widths) > MAXIMUM_LAYERS:
-        raise ValueError(
-            f"modality {modality.name!r}: {len(network.widths)} layers, more than {MAXIMUM_LAYERS}"
-        )
-    places = math.prod(modality.shape[1:]) if network.name in _RANKS else 1
-    for depth, width in enumerate(network.widths, 1):
-        values = width * places // 2 ** (depth * (len(modality.shape) - 1)) if places > 1 else width
-        if values > MAXIMUM_VALUES:
-            raise ValueError(
-                f"modality {modality.name!r}: layer {depth} of {network.name!r} would put out "
-                f"{values} values for each sample, more than {MAXIMUM_VALUES}; choose a smaller "
-                "shape or narrower layers"
-            )
+    check_network(network, modality)
+    return builders[network.name](modality, size)
