@@ -8,8 +8,6 @@ The bundled model, its live modalities being RGB, depth and force. ``encode`` is
 posterior without one of them, as sensor health needs it. The variants take turns frame by frame, so
 that whatever else runs here slows them alike; a ratio above 1 is a median faster than ``eager``'s.
 Each variant's results are compared with eager's first.
-
-Without a C++ compiler ``compiled`` is left out; with one, it is what takes the minutes.
 """
 
 from __future__ import annotations
@@ -24,7 +22,8 @@ from tqdm import tqdm
 
 from benchmarks.results import publish, run_command
 from smvae_core.inference.choices import PRECISIONS, RUNTIMES
-from smvae_core.inference.inference import DeviceError, Inference, find_device
+from smvae_core.inference.devices import DeviceError, find_device
+from smvae_core.inference.inference import Inference
 from smvae_ros.bundled import model_path
 
 LIVE = ("rgb", "depth", "force")
@@ -42,11 +41,7 @@ def load_variants(device: str) -> tuple[dict[str, Inference], dict[str, float]]:
     for runtime in RUNTIMES:
         for precision in PRECISIONS:
             name = runtime if precision == "float32" else f"{runtime}_{precision}"
-            if (
-                precision != "float32"
-                and find_device(device).type == "cpu"
-                and name != "eager_bfloat16"
-            ):
+            if precision != "float32" and find_device(device) == "cpu" and name != "eager_bfloat16":
                 continue
             start = time.perf_counter()
             try:

@@ -1,10 +1,12 @@
 # Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """Set multimodal variational autoencoder: the model, its mathematics and its data. No ROS here.
 
-    modalities, preprocessing:  what sensors give, and how it becomes tensors
+    modalities, preprocessing:  what sensors give, and how it is brought to the model's size
+    tensors:                    prepared arrays ↔ what networks see
     distributions, models:      posteriors and likelihoods; SMVAE and its baselines
     data, fit:                  logs and image data sets; training on them
-    checkpoint, inference:      a model on disk, and at work
+    stored_model, checkpoint:   a model on disk, without PyTorch and with it
+    inference:                  a model at work
     metrics:                    errors by subset, and log-likelihoods
     residuals, health:          what is normal of a sensor; which sensor is not
 

@@ -3,26 +3,26 @@
 
 from __future__ import annotations
 
-import torch
 
-
-def has_bfloat16(device: torch.device) -> bool:
+def has_bfloat16(device: str) -> bool:
     """True if a device has instructions for bfloat16; a CPU without computes with it all the same,
     some things ten times slower than in float32."""
-    if device.type != "cpu":
+    if device != "cpu":
         return True
+    import torch  # whose runtimes alone compute in bfloat16
+
     operations = torch.ops.mkldnn  # of oneDNN, which knows x86 and ARM
     asked = getattr(operations, "_is_mkldnn_bf16_supported", None)
     return asked is not None and bool(asked())
 
 
-def precision_advice(precision: str, device: torch.device) -> str | None:
+def precision_advice(precision: str, device: str) -> str | None:
     """Advice for somebody who chose a precision that makes this device slower; None where it does
     not.
 
     Args:
         precision: as the node's or the trainer's is named: ``bfloat16``, ``bf16-mixed``, ...
-        device: that computes.
+        device: that computes: ``cpu``, or a GPU.
     """
     if not precision.startswith(("bf16", "bfloat16")) or has_bfloat16(device):
         return None

@@ -1,11 +1,9 @@
 # Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
-"""Raw reading → prepared array → network tensor, and back. The only place where this happens.
+"""Raw reading → prepared array: one of any size brought to the model's size, in a compact type.
 
-Two stages, so that a log is converted once and the node does exactly the same:
-
-1. :func:`prepare` brings one reading of any size to the model's size, in a compact type. The
-   conversion of logs writes its results to disk, the node calls it for every message.
-2. :func:`to_tensor` and :func:`to_raw` normalise whole batches in torch, and undo it.
+The conversion of logs writes the results to disk, the node calls :func:`prepare` for every message,
+so that both do exactly the same. What networks make of prepared arrays begins in
+:mod:`smvae_core.tensors`.
 
 ``NaN`` in a prepared array means "not measured" (a hole in a depth image or a scan): the embedding
 network sees the training mean there, and the likelihood leaves the element out.
@@ -13,12 +11,8 @@ network sees the training mean there, and the likelihood leaves the element out.
 
 from __future__ import annotations
 
-import functools
-
 import cv2
 import numpy as np
-import torch
-from torch import Tensor
 
 from smvae_core.modalities import Modality
 from smvae_core.scans import resample
@@ -53,6 +47,17 @@ def prepare(modality: Modality, array: np.ndarray) -> np.ndarray:
             f"{modality.name}: expected an array of shape {modality.raw_shape}, got {array.shape}"
         )
     return _finite(modality, array)
+
+
+def to_reading(modality: Modality, values: np.ndarray) -> np.ndarray:
+    """One reading in normalised units (*shape) → raw units; of whole batches,
+    :func:`smvae_core.tensors.to_raw` makes the same in torch."""
+    ones = [1] * (len(modality.shape) - 1)
+    mean, std = (np.reshape(x, (-1, *ones)) for x in (modality.mean, modality.std))
+    values = np.float32(mean) + values * np.float32(std)
+    if modality.kind == "image":
+        return np.rint(values * 255).clip(0, 255).astype(np.uint8).transpose(1, 2, 0)
+    return values[0] if modality.has_holes else values.T
 
 
 def _finite(modality: Modality, array: np.ndarray) -> np.ndarray:
@@ -134,61 +139,3 @@ def _measured(modality: Modality, array: np.ndarray, where: str, advice: str) ->
         prepared = np.full(array.shape, np.nan, dtype=modality.raw_dtype)
         np.copyto(prepared, array, where=measured, casting="same_kind")
         return prepared
-
-
-def to_tensor(modality: Modality, prepared: np.ndarray | Tensor) -> Tensor:
-    """Prepared arrays (B, *raw_shape) → network input float32 (B, *shape), normalised.
-
-    Images come out in channels-last memory, which is how cameras deliver them and what
-    convolutions like best.
-    """
-    values = torch.as_tensor(prepared).float()
-    if modality.kind == "image":
-        values = _rows_of(modality, values) / 255.0
-    elif modality.has_holes:
-        values = values[:, None]
-    elif modality.kind == "series":
-        values = values.transpose(1, 2)
-    if modality.mean != (0.0,) or modality.std != (1.0,):
-        mean, std = _statistics(modality, values.device)
-        values = (values - mean).div_(std)
-    if modality.kind == "image":
-        return values.view(-1, *modality.raw_shape).permute(0, 3, 1, 2)
-    return values
-
-
-def to_raw(modality: Modality, values: Tensor) -> Tensor:
-    """Network units (B, *shape) → raw units: images uint8 (B, h, w, channels), depth float32
-    (B, h, w) and scans float32 (B, n) in metres, series float32 (B, samples, channels), vectors
-    float32 (B, n)."""
-    mean, std = _statistics(modality, values.device)
-    if modality.kind == "image":
-        values = _rows_of(modality, values.float().permute(0, 2, 3, 1))
-        counts = torch.addcmul(mean, values, std).mul_(255.0).round_().clamp_(0, 255)
-        return counts.to(torch.uint8).view(-1, *modality.raw_shape)
-    values = torch.addcmul(mean, values.float(), std)
-    if modality.has_holes:
-        return values[:, 0]
-    if modality.kind == "series":
-        return values.transpose(1, 2)
-    return values
-
-
-def _rows_of(modality: Modality, images: Tensor) -> Tensor:
-    """(B, h, w, channels) → (B, h, w * channels): arithmetic on rows, not on three values each."""
-    _, height, _ = modality.shape
-    return images.reshape(len(images), height, -1)
-
-
-@functools.cache  # making two tensors takes longer than normalising a small one with them
-def _statistics(modality: Modality, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Mean and standard deviation, to be broadcast against observations; of an image against its
-    rows (:func:`_rows_of`)."""
-    with torch.inference_mode(False):  # tensors of inference mode are of no use to training
-        both = torch.tensor(modality.mean, device=device), torch.tensor(modality.std, device=device)
-        if modality.kind == "image":
-            channels, _, width = modality.shape
-            mean, std = (values.expand(channels).repeat(width) for values in both)
-        else:
-            mean, std = (values.view(-1, *(1 for _ in modality.shape[1:])) for values in both)
-        return mean, std

@@ -17,12 +17,13 @@ from typing import Any
 
 import numpy as np
 
-from smvae_core.checkpoint import HEALTH, load_checkpoint, save_calibration
+from smvae_core.checkpoint import load_checkpoint
 from smvae_core.data.logs.dataset import open_cache
 from smvae_core.files import check_output
-from smvae_core.inference.inference import find_device
+from smvae_core.inference.devices import find_device
 from smvae_core.residuals.calibrate import calibrate
 from smvae_core.residuals.calibration import MISSING, count_references, usual_missing
+from smvae_core.stored_model import HEALTH, save_calibration
 from smvae_core.words import counted
 from smvae_ros.cli.programs import number, parser_of
 from training.programs import run_program

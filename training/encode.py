@@ -28,13 +28,14 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
+from smvae_core.checkpoint import build_model
 from smvae_core.data.batches import Batches
 from smvae_core.data.logs.cache_folder import MANIFEST_NAME, PLAN_NAME
 from smvae_core.data.logs.dataset import LogCache, open_cache
 from smvae_core.files import check_output, whole_file
 from smvae_core.inference.inference import Inference
 from smvae_core.models.multimodal_vae import MultimodalVAE
-from smvae_core.preprocessing import to_tensor
+from smvae_core.tensors import to_tensor
 from smvae_core.words import counted
 from smvae_ros.bags import BagError
 from smvae_ros.bags.files import find_bag
@@ -165,7 +166,7 @@ def _run(options: argparse.Namespace) -> int:
             raise ValueError(f"{error}. Or give a folder that training.convert made") from error
     inference = Inference.load(options.model, options.device)
     if is_cache:
-        latents = encode_cache(inference.model, data)
+        latents = encode_cache(build_model(inference.stored).to(inference.device), data)
     else:
         latents = encode_bag(inference, data, options)
     latents["modalities"] = np.array(list(inference.modalities))

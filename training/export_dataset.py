@@ -74,11 +74,12 @@ def latents_of(cache: LogCache, model_path: Path, device: str) -> Column:
         CacheError, CheckpointError: where one cannot be read, or the cache does not fit the model.
         ValueError: where no step gives a latent.
     """
+    from smvae_core.checkpoint import load_checkpoint
     from smvae_core.data.logs.lerobot.writer import Column
-    from smvae_core.inference.inference import Inference
+    from smvae_core.inference.devices import find_device
     from training.encode import encode_rows
 
-    model = Inference.load(model_path, device).model
+    model = load_checkpoint(model_path).model.to(find_device(device))
     cache.check(list(model.modalities.values()))
     rows, found, _ = encode_rows(model, cache)
     means = np.zeros((len(cache), found.shape[1]), np.float32)

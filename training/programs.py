@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 import torch
 
-from smvae_core.checkpoint import CheckpointError
 from smvae_core.data.logs.cache_folder import CacheError
+from smvae_core.stored_model import CheckpointError
 from smvae_ros.cli.programs import EXPECTED as ANYWHERE
 from smvae_ros.cli.programs import exit_code
 

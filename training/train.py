@@ -26,23 +26,19 @@ from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint, TQDMProg
 from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 
-from smvae_core.checkpoint import (
-    CheckpointError,
-    load_checkpoint,
-    save_calibration,
-    save_checkpoint,
-)
+from smvae_core.checkpoint import load_checkpoint, save_checkpoint
 from smvae_core.data.batches import Batches
 from smvae_core.files import check_output
 from smvae_core.fit.callbacks import StopAtBatchEnd, WholeFiles
 from smvae_core.fit.data import LogData
 from smvae_core.fit.module import SetFitting
-from smvae_core.inference.inference import find_device
+from smvae_core.inference.devices import find_device
 from smvae_core.metrics.subset_errors import SubsetErrors, nothing_learned, skills_of
 from smvae_core.modalities import MAXIMUM_MODALITIES
 from smvae_core.models.multimodal_vae import MultimodalVAE
 from smvae_core.precision import precision_advice
 from smvae_core.residuals.calibrate import calibrate
+from smvae_core.stored_model import CheckpointError, save_calibration
 from smvae_core.words import counted
 from training.programs import run_program
 from training.provenance import provenance
@@ -216,7 +212,7 @@ def _train(cli: TrainingCommand, origin: Mapping[str, str]) -> None:
         _check_resumed(cli, data)
     elif trainer.is_global_zero:
         bind_run(output, cli.parser.dump(cli.config), data)
-    advice = precision_advice(trainer.precision, trainer.strategy.root_device)
+    advice = precision_advice(trainer.precision, trainer.strategy.root_device.type)
     if advice and trainer.is_global_zero:
         print(f"training.train: {advice}", file=sys.stderr)
     cli.model.build(cli.datamodule.open(cli.model.configured))

@@ -21,7 +21,7 @@ from smvae_core.data.logs.statistics import Statistics, statistics
 from smvae_core.data.samples import Samples
 from smvae_core.fit.principal_components import components_needed, principal_components
 from smvae_core.modalities import Modality
-from smvae_core.preprocessing import to_tensor
+from smvae_core.tensors import to_tensor
 
 
 @dataclass(frozen=True, eq=False)

@@ -20,7 +20,7 @@ from smvae_core.models.multimodal_vae import MultimodalVAE
 from smvae_core.models.objectives import Bound, Inputs, annealed_beta, regression, regulariser
 from smvae_core.models.posterior_head import start_posteriors
 from smvae_core.models.registry import find_method
-from smvae_core.preprocessing import to_tensor
+from smvae_core.tensors import to_tensor
 
 
 class SetFitting(L.LightningModule):

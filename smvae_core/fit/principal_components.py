@@ -17,7 +17,7 @@ from smvae_core.data.batches import Store
 from smvae_core.modalities import Modality
 from smvae_core.models.multimodal_vae import without_holes
 from smvae_core.models.networks import components_of
-from smvae_core.preprocessing import to_tensor
+from smvae_core.tensors import to_tensor
 
 log = logging.getLogger(__name__)
 

@@ -17,8 +17,6 @@ class LeaveOneOut:
 
     Args:
         inference: with a calibration.
-        scales: modality → scale of its likelihood, see
-            :func:`smvae_core.residuals.features.model_scales`.
         encoding: of ``arrays``.
         arrays: modality → prepared array.
 
@@ -29,13 +27,11 @@ class LeaveOneOut:
     def __init__(
         self,
         inference: Inference,
-        scales: Mapping[str, np.ndarray],
         encoding: Encoding,
         arrays: Mapping[str, np.ndarray],
     ) -> None:
         self.names = tuple(arrays)
         self._inference = inference
-        self._scales = scales
         self._arrays = arrays
         self._posteriors = {self.names: encoding}
 
@@ -55,7 +51,7 @@ class LeaveOneOut:
         features = measure(
             name,
             self._inference.modalities,
-            self._scales,
+            self._inference.scales,
             {n: self._arrays[n][None] for n in wanted},
             {n: predicted[n][None] for n in wanted},
             divergence(*_belief(whole), *_belief(rest)),

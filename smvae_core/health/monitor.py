@@ -22,7 +22,6 @@ import numpy as np
 from smvae_core.health.hysteresis import Hysteresis, Level, Thresholds
 from smvae_core.health.leave_one_out import LeaveOneOut
 from smvae_core.inference.inference import Encoding, Inference
-from smvae_core.residuals.features import model_scales
 from smvae_core.residuals.reference import TIME_CONSTANT, weight
 from smvae_core.words import counted, listed
 
@@ -165,7 +164,7 @@ class HealthMonitor:
             return
         self._note_repeats(arrays, received)
         self._earn(now)
-        moment = LeaveOneOut(inference, self._scales, encoding, arrays)
+        moment = LeaveOneOut(inference, encoding, arrays)
         found: dict[str, Judgement] = {}
         names, following = list(arrays), self._turn
         for k in range(len(names)):
@@ -186,7 +185,6 @@ class HealthMonitor:
 
     def _begin(self, inference: Inference) -> None:
         self._inference = inference
-        self._scales = model_scales(inference.model)
         self._sensors = {name: _Sensor() for name in inference.modalities}
         self.judgements = {}
 

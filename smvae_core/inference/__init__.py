@@ -3,8 +3,9 @@
 
 File by file:
 
-    inference:  encode, leave out, decode
-    choices:    names of precisions and runtimes
-    runtimes:   ways to run the networks
-    im2col:     networks as matrix products, for one sample on a CPU
+    inference:       encode, leave out, decode
+    choices:         names of precisions and runtimes
+    devices:         which GPUs there are
+    runtime:         ways to run the networks: what they have in common, and which one is chosen
+    torch_runtimes:  those of PyTorch
 """

@@ -2,5 +2,5 @@
 """Choices for a model at work, by name; without PyTorch, so that a launch file can ask."""
 
 PRECISIONS = ("float32", "bfloat16", "float16")
-RUNTIMES = ("eager", "matrix", "compiled", "cuda_graphs")
-AUTO = "auto"  # of the runtimes: matrix where it is possible, else eager
+RUNTIMES = ("eager", "cuda_graphs")
+AUTO = "auto"  # of the runtimes: the fastest that works everywhere

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from smvae_core.modalities import Modality
 from smvae_core.models.multimodal_vae import MultimodalVAE
-from smvae_core.preprocessing import to_tensor
+from smvae_core.tensors import to_tensor
 
 Subset = tuple[str, ...]
 

@@ -12,10 +12,16 @@ from tqdm import tqdm
 
 from smvae_core.data.logs.dataset import LogCache
 from smvae_core.models.multimodal_vae import MultimodalVAE
-from smvae_core.preprocessing import to_raw, to_tensor
 from smvae_core.residuals.calibration import Calibration, calibrated_sets
-from smvae_core.residuals.features import Features, divergence, measure, model_scales, small_others
+from smvae_core.residuals.features import (
+    Features,
+    divergence,
+    likelihood_scales,
+    measure,
+    small_others,
+)
 from smvae_core.residuals.reference import TIME_CONSTANT, Reference
+from smvae_core.tensors import to_raw, to_tensor
 
 _BATCH = 250
 #: Seconds of a run that is used: averages begin at zero, and are no averages until they forget it.
@@ -111,7 +117,9 @@ def _run_features(
     model: MultimodalVAE, arrays: Mapping[str, np.ndarray], sets: Sequence[tuple[str, ...]]
 ) -> Iterator[tuple[tuple[str, tuple[str, ...]], Features]]:
     """Of one run and these sets of others: (modality, others) and its features."""
-    modalities, scales = model.modalities, model_scales(model)
+    modalities = model.modalities
+    log_scales = {name: x.flatten().cpu().numpy() for name, x in model.log_scales.items()}
+    scales = likelihood_scales(modalities, log_scales)
     device = next(model.parameters()).device
     steps = len(next(iter(arrays.values())))
     parts = [slice(k, k + _BATCH) for k in range(0, steps, _BATCH)]

@@ -15,7 +15,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from smvae_core.modalities import Modality
-from smvae_core.models.multimodal_vae import MultimodalVAE
 
 _SMALLEST = 1e-6  # below it a logarithm is cut off
 
@@ -102,13 +101,14 @@ def likelihood_scale(modality: Modality, scale: np.ndarray) -> np.ndarray:
     return unit * np.broadcast_to(np.asarray(modality.std, float), len(scale)) * scale
 
 
-def model_scales(model: MultimodalVAE) -> dict[str, np.ndarray]:
-    """:func:`likelihood_scale` of each modality."""
+def likelihood_scales(
+    modalities: Mapping[str, Modality], log_scales: Mapping[str, np.ndarray]
+) -> dict[str, np.ndarray]:
+    """:func:`likelihood_scale` of each modality; ``log_scales`` are the logarithms of what that
+    takes."""
     return {
-        name: likelihood_scale(
-            modality, model.log_scales[name].detach().exp().flatten().cpu().double().numpy()
-        )
-        for name, modality in model.modalities.items()
+        name: likelihood_scale(modality, np.exp(log_scales[name]).astype(np.float64))
+        for name, modality in modalities.items()
     }
 
 

@@ -17,11 +17,11 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from smvae_core.checkpoint import CheckpointError
 from smvae_core.files import check_output, write_text
 from smvae_core.inference.inference import Inference
 from smvae_core.metrics.subset_choice import HELP
 from smvae_core.metrics.subset_errors import print_summary
+from smvae_core.stored_model import CheckpointError
 from smvae_ros.bags import BagError
 from smvae_ros.bundled import model_path
 from smvae_ros.cli.programs import parser_of, run_command

@@ -16,7 +16,6 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-import torch
 from diagnostic_msgs.msg import DiagnosticArray
 from lifecycle_msgs.msg import State
 from rclpy.clock import Clock, ClockType
@@ -25,9 +24,9 @@ from rclpy.logging import LoggingSeverity
 from rclpy.parameter import Parameter
 from rclpy.utilities import get_rmw_implementation_identifier
 
-from smvae_core.checkpoint import CheckpointError
 from smvae_core.inference.inference import Inference
 from smvae_core.precision import precision_advice
+from smvae_core.stored_model import CheckpointError
 from smvae_ros.node.diagnostics import HealthReport, NodeHealth, PipelineHealth
 from smvae_ros.node.guarded_node import GuardedCallbacks
 from smvae_ros.node.interrupts import Interrupts
@@ -182,10 +181,13 @@ class PerceptionNode(GuardedCallbacks, LifecycleNode):
             RobotError: where it was trained on other readings than those of the robot file.
         """
         parameters = self._settings
-        torch.set_num_threads(parameters["cpu_threads"])
         path = self._model_folder.resolve(parameters["checkpoint"])
         inference = Inference.load(
-            path, parameters["device"], parameters["precision"], parameters["runtime"]
+            path,
+            parameters["device"],
+            parameters["precision"],
+            parameters["runtime"],
+            parameters["cpu_threads"],
         )
         if parameters.robot is not None:
             parameters.robot.check(inference.modalities)

@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from smvae_core.checkpoint import build_model
 from smvae_core.inference.inference import Inference
 from smvae_core.metrics.subset_choice import choose_subsets, left_out
 from smvae_core.metrics.subset_errors import SubsetErrors
@@ -106,7 +107,7 @@ def evaluate(
         log.warning(note)
         blind = tuple(n for n in names if inference.modalities[n].kind not in VISUAL)
         chosen += [blind] * bool(blind and blind not in chosen)
-    errors = SubsetErrors(inference.model, chosen)
+    errors = SubsetErrors(build_model(inference.stored), chosen)
     thresholds = health_settings(values).thresholds
     bags = {}
     for path in paths:

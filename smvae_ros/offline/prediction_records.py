@@ -10,7 +10,6 @@ import numpy as np
 
 from smvae_core.inference.inference import Inference
 from smvae_core.modalities import Modality
-from smvae_core.preprocessing import to_raw
 from smvae_ros.messages.serialised import NANOSECONDS
 from smvae_ros.sensors.observations import Observations
 
@@ -64,13 +63,10 @@ class PredictionRecords:
     _every: int = 1
 
     def __post_init__(self) -> None:
-        model, modalities = self.inference.model, self.inference.modalities
+        modalities = self.inference.modalities
         self._visual = [name for name, m in modalities.items() if m.kind in VISUAL]
         self._shown = [name for name, m in modalities.items() if m.kind in SHOWN]
-        self._means = {
-            name: to_raw(modality, model.training_mean(name)[None])[0].cpu().numpy()
-            for name, modality in modalities.items()
-        }
+        self._means = self.inference.training_means
         for rows in (self.errors, self.ages, self.skews):
             rows.update({name: [] for name in modalities})
 

@@ -168,7 +168,7 @@ NODE_PARAMETERS = (
         "runtime",
         AUTO,
         f"How the networks are run: {', '.join(RUNTIMES)}, or auto: the fastest that works on "
-        "every machine. compiled needs a C++ compiler, and up to minutes to configure.",
+        "every machine.",
         choices=(AUTO, *RUNTIMES),
         changes=Changes.UNCONFIGURED,
     ),

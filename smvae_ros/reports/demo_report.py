@@ -13,10 +13,11 @@ from typing import Any
 
 import numpy as np
 
+from smvae_core.checkpoint import build_model
 from smvae_core.files import write_text
 from smvae_core.inference.inference import Inference
 from smvae_core.metrics.subset_errors import Subset, SubsetErrors
-from smvae_core.preprocessing import prepare, to_raw
+from smvae_core.preprocessing import prepare
 from smvae_ros.bags import BagReader
 from smvae_ros.messages import adapter, stamp_ns
 from smvae_ros.offline.bag_posteriors import encode_bag
@@ -140,7 +141,7 @@ def compare(
 ) -> Comparison:
     """Holds the node's depth predictions against the bag."""
     modality = inference.modalities["depth"]
-    mean = to_raw(modality, inference.model.training_mean("depth")[None])[0].numpy()
+    mean = inference.training_means["depth"]
     rows = []
     for stamp, message in recording.predictions["depth"].items():
         index = nearest(truth.stamps, stamp, SAME_MOMENT_NS)
@@ -168,12 +169,12 @@ def offline_skills(
     """Skill of depth predictions over the whole bag, from some subsets and from the yardstick."""
     names = tuple(inference.modalities)
     wanted = {"all": names, "force_action_proprio": BLIND, "force_action": TOUCH}
-    errors = SubsetErrors(inference.model, wanted.values())
+    errors = SubsetErrors(build_model(inference.stored), wanted.values())
     encode_bag(options.bag, inference, values, errors)
     summary = errors.summary()
     skills = {key: summary["+".join(s)]["depth_skill_vs_mean"] for key, s in wanted.items()}
     yardstick = Inference.load(options.yardstick)
-    errors = SubsetErrors(yardstick.model, [TOUCH])
+    errors = SubsetErrors(build_model(yardstick.stored), [TOUCH])
     values = read_values(options.params, yardstick.modalities.values())
     encode_bag(options.bag, yardstick, values, errors)
     skills["force_action_dedicated"] = errors.summary()["+".join(TOUCH)]["depth_skill_vs_mean"]

@@ -19,12 +19,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from small_models import random_observations, save_small_checkpoint, small_model
-from smvae_core.checkpoint import (
-    CheckpointError,
-    load_checkpoint,
-    save_checkpoint,
-)
+from smvae_core.checkpoint import load_checkpoint, save_checkpoint
 from smvae_core.modalities import Modality
+from smvae_core.stored_model import CheckpointError
 
 WEIGHTS, DESCRIPTION = "model.safetensors", "model.yaml"
 TRAINING = {

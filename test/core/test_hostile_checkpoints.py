@@ -18,7 +18,8 @@ import torch
 import yaml
 
 from small_models import save_small_checkpoint
-from smvae_core.checkpoint import CheckpointError, load_checkpoint
+from smvae_core.checkpoint import load_checkpoint
+from smvae_core.stored_model import CheckpointError
 
 WEIGHTS, DESCRIPTION = "model.safetensors", "model.yaml"
 

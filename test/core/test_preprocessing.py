@@ -16,7 +16,8 @@ from hypothesis.extra import numpy as arrays
 
 from small_models import random_prepared, small_modalities
 from smvae_core.modalities import Modality
-from smvae_core.preprocessing import prepare, to_raw, to_tensor
+from smvae_core.preprocessing import prepare
+from smvae_core.tensors import to_raw, to_tensor
 
 RGB, DEPTH, FORCE, ACTION, PROPRIO = small_modalities()
 LABEL = Modality("label", "categorical", (3,), likelihood="categorical")

@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from smvae_core.modalities import Modality
-from smvae_core.preprocessing import prepare, to_raw, to_tensor
+from smvae_core.preprocessing import prepare
 from smvae_core.scans import angles_of, resample
+from smvae_core.tensors import to_raw, to_tensor
 
 HALF = Modality("scan", "scan", (1, 8), angles=(-1.4, 1.4), minimum=0.1, maximum=20.0)
 

@@ -19,9 +19,9 @@ from pyarrow import parquet
 from small_caches import make_cache
 from small_lerobot import RATE, pictures, write_dataset
 from small_models import save_small_checkpoint
+from smvae_core.checkpoint import load_checkpoint
 from smvae_core.data.logs.dataset import LogCache, open_cache
 from smvae_core.data.logs.lerobot.writer import DatasetWriter
-from smvae_core.inference.inference import Inference
 from training import convert
 from training.encode import encode_cache
 from training.export_dataset import columns_of, export, main
@@ -203,7 +203,7 @@ def test_latents_are_the_environments_state(cache: LogCache, tmp_path: Path):
     (table,) = (tmp_path / "set/data").rglob("*.parquet")
     rows = parquet.read_table(table)
     latents = np.array(rows["observation.environment_state"].to_pylist(), np.float32)
-    expected = encode_cache(Inference.load(model).model, cache.path)["mean"]
+    expected = encode_cache(load_checkpoint(model).model, cache.path)["mean"]
     np.testing.assert_allclose(latents, expected, rtol=1e-4, atol=1e-5)
     feature = information(tmp_path / "set")["features"]["observation.environment_state"]
     assert feature["shape"] == [expected.shape[1]]

@@ -36,7 +36,7 @@ from smvae_core.files import check_output, write_text
 from smvae_core.metrics.subset_choice import HELP, choose_subsets
 from smvae_core.metrics.subset_errors import Subset
 from smvae_core.models.multimodal_vae import MultimodalVAE
-from smvae_core.preprocessing import to_tensor
+from smvae_core.tensors import to_tensor
 from smvae_ros.cli.programs import parser_of
 from training.programs import run_program
 from training.provenance import provenance

@@ -17,7 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
-from smvae_core.checkpoint import Checkpoint, CheckpointError, load_checkpoint
+from smvae_core.checkpoint import Checkpoint, load_checkpoint
+from smvae_core.stored_model import CheckpointError
 from training.provenance import commit
 from training.studies import ledger
 from training.studies.ledger import Record

@@ -12,15 +12,14 @@ import numpy as np
 import pytest
 
 from small_caches import make_cache
-from small_models import small_model
-from smvae_core.checkpoint import Checkpoint
+from small_models import save_small_checkpoint, small_model
 from smvae_core.data.logs.dataset import open_cache
 from smvae_core.health.hysteresis import Level, Thresholds
 from smvae_core.health.leave_one_out import LeaveOneOut
 from smvae_core.health.monitor import HealthMonitor, HealthSettings, Judgement, repeat_score
 from smvae_core.inference.inference import Inference
 from smvae_core.residuals.calibrate import calibrate
-from smvae_core.residuals.features import model_scales
+from smvae_core.stored_model import save_calibration
 from smvae_ros.bundled import model_path
 from smvae_ros.simulation.insertion import InsertionRobot
 from training.studies.sensor_faults.runs import FAULTS, judge, sample_of
@@ -38,11 +37,13 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def inference(cache: Path) -> Inference:
+def inference(cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Inference:
     model = small_model()
     opened = open_cache(cache, list(model.modalities.values()))
     calibration = calibrate(model, opened, np.arange(len(opened)), 20.0, progress=False)
-    return Inference(Checkpoint(model, {}, "hash", calibration))
+    path = save_small_checkpoint(tmp_path_factory.mktemp("model") / "model")
+    save_calibration(path, calibration)
+    return Inference.load(path)
 
 
 @pytest.fixture
@@ -90,7 +91,7 @@ def test_no_more_than_the_share_of_the_time_is_spent_and_all_take_turns(
 def test_nothing_is_judged_without_calibration_or_time(
     inference: Inference, frames: Iterator[Frame]
 ) -> None:
-    bare = Inference(Checkpoint(inference.model, {}, "hash"))
+    bare = Inference(dataclasses.replace(inference.stored, calibration=None))
     monitor = HealthMonitor(HealthSettings(1.0))
     run(monitor, bare, frames, 3)
     assert not monitor.judgements
@@ -170,9 +171,7 @@ def test_of_a_frame_that_makes_no_sense_the_sensor_is_found_that_the_others_cont
     frame = dict(next(frames))
     for name in ("force", "action", "proprio"):
         wrong = {**frame, name: frame[name] + np.float32(300 if name == "force" else 3)}
-        parts = LeaveOneOut(
-            inference, model_scales(inference.model), inference.encode(wrong), wrong
-        )
+        parts = LeaveOneOut(inference, inference.encode(wrong), wrong)
         assert parts.isolate(NAMES, NAMES) == name
         assert parts.isolate(["rgb", name], NAMES) == name
     assert parts.isolate(["rgb"], NAMES) == "rgb", "the only candidate"
@@ -217,8 +216,7 @@ def test_sensors_may_come_and_go_and_a_model_may_be_replaced(
     monitor = HealthMonitor(HealthSettings(1.0))
     run(monitor, inference, frames, 25, alone)
     assert set(monitor.judgements) == set(NAMES)
-    checkpoint = Checkpoint(inference.model, {}, "other", inference.calibration)
-    run(monitor, Inference(checkpoint), frames, 1, lambda f, k: {"rgb": f["rgb"]}, start=25)
+    run(monitor, Inference(inference.stored), frames, 1, lambda f, k: {"rgb": f["rgb"]}, start=25)
     assert not monitor.judgements, "what was said of another model"
 
 

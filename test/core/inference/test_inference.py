@@ -15,10 +15,13 @@ import torch
 
 from single_precision import FLOAT32, assert_same_readings
 from small_models import random_prepared, save_small_checkpoint, small_modalities, small_model
-from smvae_core.checkpoint import CheckpointError, load_checkpoint
-from smvae_core.inference.inference import DeviceError, Inference, NotFiniteError, find_device
+from smvae_core.checkpoint import load_checkpoint
+from smvae_core.inference.devices import DeviceError, find_device
+from smvae_core.inference.inference import Inference, NotFiniteError
 from smvae_core.metrics.subset_errors import SubsetErrors
-from smvae_core.preprocessing import prepare, to_raw, to_tensor
+from smvae_core.preprocessing import prepare
+from smvae_core.stored_model import CheckpointError
+from smvae_core.tensors import to_raw, to_tensor
 
 NAMES = ("rgb", "depth", "force", "action", "proprio")
 SUBSETS = [s for size in range(1, 6) for s in itertools.combinations(NAMES, size)]
@@ -112,7 +115,7 @@ def watch(inference: Inference, monkeypatch: pytest.MonkeyPatch) -> list[str]:
         return call
 
     runtime = inference._runtime
-    for part, functions in (("E", runtime.embed), ("D", runtime.decode)):
+    for part, functions in (("E", runtime._embed), ("D", runtime._decode)):
         for name, function in functions.items():
             monkeypatch.setitem(functions, name, watched(f"{part} {name}", function))
     monkeypatch.setattr(runtime, "fuse", watched("fuse", runtime.fuse))
@@ -209,9 +212,8 @@ def test_unknown_target_is_refused(inference: Inference, sample: dict[str, np.nd
 
 
 def test_devices() -> None:
-    assert find_device("cpu") == torch.device("cpu")
-    expected = "cuda" if torch.cuda.is_available() else "cpu"
-    assert find_device("auto").type == expected
+    assert find_device("cpu") == "cpu"
+    assert find_device("auto") == ("cuda" if torch.cuda.is_available() else "cpu")
 
 
 @pytest.mark.parametrize("name", ["gpu", "", "cpu:x", "meta", "xpu", "mps", "cuda:-1", "CUDA"])
@@ -227,9 +229,9 @@ def test_device_that_is_not_there(path: Path, name: str) -> None:
         Inference.load(path, device=name)
     message = str(error.value)
     assert f"device {name!r} is not available" in message
-    assert f"torch {torch.__version__} sees 0 CUDA devices" in message
+    assert "0 CUDA devices can be used here" in message
     assert "available here: auto, cpu" in message
-    assert "install a CUDA build of torch" in message
+    assert "a CUDA build of torch" in message
 
 
 def test_a_wrong_device_is_said_before_the_checkpoint_is_read(tmp_path: Path) -> None:
@@ -283,7 +285,7 @@ def test_errors_of_a_model_on_a_gpu(path: Path, sample: dict[str, np.ndarray]) -
     batch = {name: torch.from_numpy(array[None]) for name, array in sample.items()}
     summaries = []
     for device in ("cpu", "cuda"):
-        errors = SubsetErrors(Inference.load(path, device).model)
+        errors = SubsetErrors(load_checkpoint(path).model.to(device))
         errors.add(batch, torch.ones(1, len(NAMES), dtype=torch.bool))
         summaries.append(errors.summary()["rgb+force"])
     assert summaries[1] == pytest.approx(summaries[0], rel=1e-3)
@@ -298,7 +300,7 @@ def absurd(sample: dict[str, np.ndarray], *names: str) -> dict[str, np.ndarray]:
     return {name: np.full_like(x, HUGE) if name in names else x for name, x in sample.items()}
 
 
-@pytest.mark.parametrize("runtime", ["eager", "matrix"])
+@pytest.mark.parametrize("runtime", ["eager"])
 @pytest.mark.parametrize("names", [("action",), ("action", "proprio")], ids="+".join)
 def test_a_latent_that_is_not_finite_is_never_given_out(
     path: Path, sample: dict[str, np.ndarray], runtime: str, names: tuple[str, ...]

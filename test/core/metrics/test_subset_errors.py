@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from small_models import random_prepared, small_modalities, small_model
 from smvae_core.metrics.subset_errors import SubsetErrors, all_subsets, print_summary
 from smvae_core.models.smvae import SMVAE
-from smvae_core.preprocessing import to_raw, to_tensor
+from smvae_core.tensors import to_raw, to_tensor
 
 NAMES = ("rgb", "depth", "force", "action", "proprio")
 MODALITIES = {modality.name: modality for modality in small_modalities()}

@@ -19,13 +19,14 @@ from small_baselines import (
     vector_observations,
 )
 from small_models import random_prepared, small_modalities
-from smvae_core.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
+from smvae_core.checkpoint import build_model, load_checkpoint, save_checkpoint
 from smvae_core.distributions import Gaussian, Mixture
 from smvae_core.inference.inference import Inference
 from smvae_core.metrics.subset_errors import SubsetErrors, all_subsets
 from smvae_core.models.cvae import CVAE
 from smvae_core.models.posterior_head import start_posteriors
 from smvae_core.models.registry import METHODS, find_method
+from smvae_core.stored_model import CheckpointError
 
 KINDS = tuple(METHODS)
 SUBSETS = all_subsets(NAMES)
@@ -193,7 +194,7 @@ def test_inference_and_evaluation_work_on_every_model(kind: str, tmp_path: Path)
     if kind == "cvae":  # what it is given is predicted as its mean
         expected = np.array(modalities[2].mean) + 0.25 * np.array(modalities[2].std)
         np.testing.assert_allclose(prediction.arrays["force"][5], expected, rtol=1e-5)
-    errors = SubsetErrors(inference.model)
+    errors = SubsetErrors(build_model(inference.stored))
     errors.add({n: torch.from_numpy(np.stack([s[n] for s in samples])) for n in samples[0]})
     summary = errors.summary()
     assert all(math.isfinite(value) for entry in summary.values() for value in entry.values())

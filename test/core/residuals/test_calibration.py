@@ -11,13 +11,7 @@ import pytest
 
 from small_caches import make_cache
 from small_models import save_small_checkpoint, small_model
-from smvae_core.checkpoint import (
-    HEALTH,
-    CheckpointError,
-    load_checkpoint,
-    save_calibration,
-    save_checkpoint,
-)
+from smvae_core.checkpoint import load_checkpoint, save_checkpoint
 from smvae_core.data.logs.dataset import open_cache
 from smvae_core.residuals.calibrate import calibrate, healthy_runs, longest_repeat
 from smvae_core.residuals.calibration import (
@@ -26,6 +20,7 @@ from smvae_core.residuals.calibration import (
     count_references,
     usual_missing,
 )
+from smvae_core.stored_model import HEALTH, CheckpointError, save_calibration
 from training.calibrate import main as calibrate_command
 
 PERIOD = 0.05

@@ -17,6 +17,7 @@ from ros_processes import ros_environment, start_node, unique_domain_id
 from single_precision import FLOAT32
 from small_bags import TOPICS, write_small_bag
 from small_models import save_small_checkpoint
+from smvae_core.checkpoint import build_model
 from smvae_core.inference.inference import Inference
 from smvae_core.metrics.subset_errors import SubsetErrors
 from smvae_ros.bags import BagError, BagReader, BagWriter
@@ -218,7 +219,7 @@ def test_errors_of_every_subset_go_into_the_report(
     assert report["bags"][str(bag)]["live_subsets"][EVERYTHING] == 60
     assert "force+action" in capsys.readouterr().out
     inference = Inference.load(checkpoint)
-    errors = SubsetErrors(inference.model)
+    errors = SubsetErrors(build_model(inference.stored))
     encode_bag(
         bag, inference, read_values(parameters_path(), inference.modalities.values()), errors
     )
@@ -288,7 +289,7 @@ def test_the_page_of_a_calibrated_model_has_the_sensors_health(bag: Path, tmp_pa
 
 def test_records_hold_a_row_for_each_frame(bag: Path, checkpoint: Path) -> None:
     inference = Inference.load(checkpoint)
-    records, errors = PredictionRecords(inference), SubsetErrors(inference.model)
+    records, errors = PredictionRecords(inference), SubsetErrors(build_model(inference.stored))
     values = read_values(parameters_path(), inference.modalities.values())
     frames = encode_bag(bag, inference, values, errors, records.add)
     assert tuple(records.subsets) == frames.subsets

@@ -21,7 +21,7 @@ from patience import PATIENCE
 from recorder import writing
 from small_bags import MS, START, TOPICS, write_small_bag
 from small_models import IMAGE_SIZE, save_small_checkpoint, small_modalities
-from smvae_core.checkpoint import load_checkpoint
+from smvae_core.checkpoint import build_model, load_checkpoint
 from smvae_core.data.batches import Batches
 from smvae_core.data.logs.cache_folder import CacheError
 from smvae_core.data.logs.dataset import open_cache
@@ -439,7 +439,7 @@ def test_evaluation_of_the_bag_agrees_with_that_of_its_log(tmp_path: Path) -> No
         write_steps(bag.write, log_arrays(60), moments(60))
     checkpoint = save_small_checkpoint(tmp_path / "model")
     inference = Inference.load(checkpoint)
-    from_bag = SubsetErrors(inference.model)
+    from_bag = SubsetErrors(build_model(inference.stored))
     values = read_values(parameters_path(), inference.modalities.values())
     encode_bag(tmp_path / "bag", inference, values, from_bag)
 

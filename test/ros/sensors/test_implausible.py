@@ -16,7 +16,7 @@ import torch
 from small_bags import TOPICS, write_small_bag
 from small_models import save_small_checkpoint, small_modalities
 from small_sensors import EPOCH, MS
-from smvae_core.checkpoint import Checkpoint
+from smvae_core.checkpoint import save_checkpoint
 from smvae_core.inference.inference import Inference
 from smvae_core.modalities import Modality
 from smvae_core.models.smvae import SMVAE
@@ -98,13 +98,14 @@ def test_depth_that_no_camera_measured_is_a_hole_or_no_image() -> None:
         prepared(np.full((2, 2), 1e30, np.float32))
 
 
-def test_what_only_the_model_finds_too_large_is_left_out_and_named() -> None:
+def test_what_only_the_model_finds_too_large_is_left_out_and_named(tmp_path: Path) -> None:
     """A model whose statistics believe everything, and whose latent then is not finite."""
     action = Modality("action", "vector", (4,), std=(1e35,))
     model = SMVAE([action, Modality("proprio", "vector", (2,))], 2, embedding_size=8, heads=2)
     with torch.no_grad():
         next(model.embeddings["action"].parameters()).fill_(1e38)
-    inference = Inference(Checkpoint(model.eval(), {}, "hash"))
+    save_checkpoint(tmp_path / "model", model)
+    inference = Inference.load(tmp_path / "model")
     sensors = SensorSet(inference.modalities)
     sources = {
         name: TopicInput(modality, f"/{name}", adapter("std_msgs/msg/Float64MultiArray"))

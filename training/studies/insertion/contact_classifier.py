@@ -13,7 +13,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 from smvae_core.data.logs.dataset import LogCache
 from smvae_core.modalities import Modality
 from smvae_core.models.networks import build_embedding, initialise
-from smvae_core.preprocessing import to_tensor
+from smvae_core.tensors import to_tensor
 from training.studies.classifiers import fit
 
 _HIDDEN = 128

@@ -32,7 +32,7 @@ from smvae_core.data.logs.dataset import LogCache, open_cache
 from smvae_core.files import check_output, whole_file
 from smvae_core.modalities import Modality
 from smvae_core.models.multimodal_vae import MultimodalVAE
-from smvae_core.preprocessing import to_raw, to_tensor
+from smvae_core.tensors import to_raw, to_tensor
 from smvae_ros.cli.programs import parser_of
 from smvae_ros.reports.figures import Row, depth_style, displayable, pictures_figure
 from training.programs import run_program

@@ -20,7 +20,7 @@ from smvae_core.distributions import Likelihood
 from smvae_core.files import whole_file
 from smvae_core.modalities import Modality, Network
 from smvae_core.models.networks import build_embedding, initialise
-from smvae_core.preprocessing import to_tensor
+from smvae_core.tensors import to_tensor
 from training.studies.classifiers import fit
 from training.studies.labelled_images.protocol import Protocol
 from training.studies.labelled_images.run_data import RunData

@@ -24,10 +24,11 @@ from matplotlib.figure import Figure
 from torch import Tensor
 from tqdm import tqdm
 
-from smvae_core.checkpoint import CheckpointError, load_checkpoint
+from smvae_core.checkpoint import load_checkpoint
 from smvae_core.files import check_output
 from smvae_core.models.multimodal_vae import MultimodalVAE
-from smvae_core.preprocessing import to_raw
+from smvae_core.stored_model import CheckpointError
+from smvae_core.tensors import to_raw
 from training.programs import run_program
 from training.studies.command import RESULTS, add_methods
 from training.studies.labelled_images.coherence import draws

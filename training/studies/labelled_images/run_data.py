@@ -10,7 +10,7 @@ from torch import Tensor
 from smvae_core.data.samples import Samples
 from smvae_core.fit.data import SampleData
 from smvae_core.models.multimodal_vae import MultimodalVAE
-from smvae_core.preprocessing import to_tensor
+from smvae_core.tensors import to_tensor
 from training.studies.labelled_images.data_sets import Folders
 from training.studies.labelled_images.protocol import Protocol, Run
 

@@ -25,7 +25,7 @@ from smvae_core.data.images.celeba_views import paint_landmarks
 from smvae_core.files import check_output
 from smvae_core.metrics.subset_errors import print_summary
 from smvae_core.models.multimodal_vae import MultimodalVAE
-from smvae_core.preprocessing import to_raw
+from smvae_core.tensors import to_raw
 from training.programs import run_program
 from training.studies.command import RESULTS
 from training.studies.labelled_images.data_sets import DATA_SETS, DataSet, Folders

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from smvae_core.data.logs.dataset import LogCache
 from smvae_core.metrics.subset_errors import Subset
 from smvae_core.models.multimodal_vae import MultimodalVAE
-from smvae_core.preprocessing import to_raw, to_tensor
+from smvae_core.tensors import to_raw, to_tensor
 from training.studies.pictures import panels, show_mosaic
 
 MOMENTS = 6

@@ -22,7 +22,7 @@ from smvae_core.data.logs.dataset import LogCache
 from smvae_core.fit.principal_components import principal_components
 from smvae_core.metrics.subset_errors import Subset
 from smvae_core.models.multimodal_vae import MultimodalVAE, without_holes
-from smvae_core.preprocessing import to_tensor
+from smvae_core.tensors import to_tensor
 
 NEIGHBOURS = 10
 PENALTIES = tuple(10.0**k for k in range(7))

@@ -22,9 +22,9 @@ import sys
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
-from smvae_core.checkpoint import CheckpointError
 from smvae_core.files import check_output, write_text
 from smvae_core.inference.inference import Inference
+from smvae_core.stored_model import CheckpointError
 from smvae_ros.cli.programs import number, parser_of
 from smvae_ros.simulation.graphics import SimulationUnavailable
 from training.programs import run_program

@@ -17,9 +17,9 @@ from typing import Any
 import torch
 from tqdm import tqdm
 
-from smvae_core.checkpoint import HEALTH, WEIGHTS
 from smvae_core.files import write_text
 from smvae_core.inference.inference import Inference
+from smvae_core.stored_model import HEALTH, WEIGHTS
 from smvae_ros.simulation.graphics import find_mujoco
 from training.studies.sensor_faults.runs import run_scene, settings
 from training.workers import worker_pool

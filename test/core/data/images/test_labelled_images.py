@@ -29,7 +29,7 @@ from smvae_core.data.images.idx import read_idx
 from smvae_core.data.images.labelled_images import LabelledSource, load_labelled_images
 from smvae_core.data.samples import Samples, TensorColumn
 from smvae_core.modalities import Modality
-from smvae_core.preprocessing import to_tensor
+from smvae_core.tensors import to_tensor
 
 NAMES = ("image", "label")
 ALL = np.arange(TRAINING + TEST)

@@ -1,0 +1,59 @@
+# Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
+"""Devices by name. Importing PyTorch takes seconds, so it is asked only where there is a GPU."""
+
+from __future__ import annotations
+
+import ctypes
+import re
+from importlib.util import find_spec
+
+
+class DeviceError(ValueError):
+    """The device, precision or runtime asked for is not available; the message names what is."""
+
+
+def find_device(name: str) -> str:
+    """``cpu``, ``cuda`` or ``cuda:N``.
+
+    Args:
+        name: one of these, or ``auto``: CUDA where there is a GPU that can be computed on.
+
+    Raises:
+        DeviceError: for a name that is none, or a GPU that is not there; says what is available.
+    """
+    if name == "cpu":
+        return name
+    count = count_gpus()
+    if name == "auto":
+        return "cuda" if count else "cpu"
+    available = ", ".join(["auto", "cpu", *(f"cuda:{i}" for i in range(count))])
+    found = re.fullmatch(r"cuda(?::(\d{1,3}))?", name)
+    if found is None:
+        raise DeviceError(f"unknown device {name!r}; available here: {available}")
+    if int(found[1] or 0) >= count:
+        raise DeviceError(
+            f"device {name!r} is not available ({count} CUDA devices can be used here); available "
+            f"here: {available}. For a GPU, install its driver and a CUDA build of torch, or use "
+            "device cpu or auto"
+        )
+    return name
+
+
+def count_gpus() -> int:
+    """CUDA devices that a library which is installed here can compute on."""
+    if not _count_driver_devices() or find_spec("torch") is None:
+        return 0
+    import torch
+
+    return torch.cuda.device_count() if torch.cuda.is_available() else 0
+
+
+def _count_driver_devices() -> int:
+    """CUDA devices that NVIDIA's driver knows (CUDA Driver API, cuInit and cuDeviceGetCount)."""
+    try:
+        driver = ctypes.CDLL("libcuda.so.1")
+    except OSError:
+        return 0
+    count = ctypes.c_int(0)
+    works = driver.cuInit(0) == 0 and driver.cuDeviceGetCount(ctypes.byref(count)) == 0
+    return count.value if works else 0
