@@ -29,9 +29,14 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 # hear it.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
-
 HELPERS = Path(__file__).parent / "helpers"
 OUR_PACKAGES = ("smvae_core", "smvae_ros", "training", "benchmarks")
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skips what is marked ``cuda`` where there is no GPU for it."""
+    if item.get_closest_marker("cuda") and not pytest.importorskip("torch").cuda.is_available():
+        pytest.skip("no CUDA GPU here")
 
 
 @pytest.fixture(scope="session")

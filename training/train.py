@@ -230,7 +230,8 @@ def _train(cli: TrainingCommand, origin: Mapping[str, str]) -> None:
         record = _record(cli, origin, metrics, data)
         save_checkpoint(export, cli.model.model, record, cli.config.half)
         print(f"Exported the best state ({MONITOR} {metrics[MONITOR]:.1f}) to {export}")
-        model = load_checkpoint(export).model.to(cli.model.device)  # as it was rounded
+        # As it was rounded; and where it was trained, from where Lightning has taken its own away.
+        model = load_checkpoint(export).model.to(trainer.strategy.root_device)
         _judge(cli, model)
         if cli.config.calibrate:
             _calibrate(cli, model, export)

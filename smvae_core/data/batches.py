@@ -16,6 +16,14 @@ import torch
 from torch import Tensor
 
 
+def send(tensor: Tensor, device: torch.device) -> Tensor:
+    """A tensor of the host on a device. On the way to a GPU it is copied to pinned memory first, so
+    that the host need not wait until the GPU has done all that was asked of it before."""
+    if device.type == "cuda" and tensor.device.type == "cpu":
+        return tensor.pin_memory().to(device, non_blocking=True)
+    return tensor.to(device)
+
+
 @dataclass
 class Batch:
     """One process's part of a batch.
@@ -23,17 +31,19 @@ class Batch:
     Attributes:
         prepared: modality → (B, *raw_shape), see :func:`smvae_core.preprocessing.prepare`.
         present: (B, M) bool.
-        index: (B,) rows of the data set, which identify the samples.
+        index: (B,) rows of the data set, which identify the samples; on the host, where they choose
+            random numbers.
     """
 
     prepared: dict[str, Tensor]
     present: Tensor
     index: Tensor
 
-    def to(self, device: torch.device | str, non_blocking: bool = False) -> Batch:
-        """The batch on another device; Lightning calls this."""
-        prepared = {n: x.to(device, non_blocking=non_blocking) for n, x in self.prepared.items()}
-        return Batch(prepared, self.present.to(device), self.index.to(device))
+    def to(self, device: torch.device | str) -> Batch:
+        """The batch on another device, but for its index; Lightning calls this."""
+        device = torch.device(device)
+        prepared = {name: send(x, device) for name, x in self.prepared.items()}
+        return Batch(prepared, send(self.present, device), self.index)
 
 
 class Store(Protocol):

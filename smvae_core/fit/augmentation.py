@@ -153,11 +153,12 @@ class RandomChanges:
         Args:
             observations: modality → (B, *shape), normalised.
             epoch: of training.
-            index: (B,) rows of the data set.
+            index: (B,) rows of the data set, on the host.
         """
         changed = dict(observations)
+        device = next(iter(observations.values())).device
         for change, noise in zip(self._changes, self._noise, strict=True):
-            uniform, _ = noise(epoch, index)
+            uniform, _ = noise(epoch, index, device)
             parts = uniform.split(list(change.sizes.values()), 1)
             for name, part in zip(change.sizes, parts, strict=True):
                 if name in changed:

@@ -172,7 +172,7 @@ class SetFitting(L.LightningModule):
             )
             usable = present[:, given].any(1, keepdim=True)
             return regression(self.model, observations, given & present, targets & present & usable)
-        uniform, noise = self._noise(epoch, batch.index)
+        uniform, noise = self._noise(epoch, batch.index, present.device)
         inputs = Inputs(observations, present, uniform, noise, beta)
         return self._objective.bound(self.model, inputs)
 
@@ -207,8 +207,9 @@ class SetFitting(L.LightningModule):
             bound = self._bound(batch, observations, 0, 1.0)
         else:
             # The ELBO of everything observed: comparable between objectives and epochs.
-            uniform, noise = self._validation_noise(0, batch.index)
-            inputs = Inputs(observations, batch.present, uniform, noise)
+            present = batch.present
+            uniform, noise = self._validation_noise(0, batch.index, present.device)
+            inputs = Inputs(observations, present, uniform, noise)
             bound = self._method.validation.bound(self.model, inputs)
         self.log(
             "validation/elbo", bound.value.mean(), prog_bar=True, batch_size=size, sync_dist=True

@@ -11,6 +11,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from smvae_core.data.batches import send
+
+CPU = torch.device("cpu")
+
 
 class SampleNoise:
     """Uniform numbers and Gaussian noise for every sample of an epoch.
@@ -31,15 +35,21 @@ class SampleNoise:
         self._epoch = -1
         self._uniform = self._noise = torch.empty(0)
 
-    def __call__(self, epoch: int, index: Tensor) -> tuple[Tensor, Tensor]:
-        """Uniforms (B, uniforms) in [0, 1) and standard normal noise (N, B, D) of these samples,
-        on the device of ``index``."""
+    def __call__(
+        self, epoch: int, index: Tensor, device: torch.device = CPU
+    ) -> tuple[Tensor, Tensor]:
+        """Uniforms (B, uniforms) in [0, 1) and standard normal noise (N, B, D) of these samples.
+
+        Args:
+            epoch: of training.
+            index: (B,) rows, on the host.
+            device: of what is returned.
+        """
         if epoch != self._epoch:
             samples, uniforms, *vectors = self._shape
             generator = torch.Generator().manual_seed(self._seed * 1_000_003 + epoch)
             self._uniform = torch.rand(samples, uniforms, generator=generator)
             self._noise = torch.randn(samples, *vectors, generator=generator)
             self._epoch = epoch
-        rows = index.cpu()
-        noise = self._noise[rows].transpose(0, 1)
-        return self._uniform[rows].to(index.device), noise.to(index.device)
+        noise = send(self._noise[index], device).transpose(0, 1)
+        return send(self._uniform[index], device), noise

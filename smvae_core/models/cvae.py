@@ -70,13 +70,13 @@ class CVAE(MultimodalVAE):
         """q(z|x_T, x_G), or p(z|x_G) where nothing of T is there; arguments as the base's."""
         embeddings = self._masked(embeddings, present)
         prior = self._prior(embeddings)
-        targets = [self.names.index(name) for name in self.targets if name in embeddings]
+        targets = [name for name in self.targets if name in embeddings]
         if not targets:
             return prior
         posterior = Gaussian(*self.recognition(self._filled(embeddings, self.names)))
         if present is None:
             return posterior
-        observed = present[:, targets].any(1, keepdim=True)
+        observed = self._columns(present, targets).any(1, keepdim=True)
         return Gaussian(
             torch.where(observed, posterior.mean, prior.mean),
             torch.where(observed, posterior.log_variance, prior.log_variance),

@@ -43,7 +43,7 @@ class ExpertsVAE(MultimodalVAE):
         """
         names = [name for name in self.names if name in embeddings]
         if present is not None:
-            present = present[:, [self.names.index(name) for name in names]]
+            present = self._columns(present, names)
         parameters = []
         for column, name in enumerate(names):
             hidden = embeddings[name]

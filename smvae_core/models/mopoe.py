@@ -34,21 +34,22 @@ class MoPoE(ExpertsVAE):
         """The mixture over all subsets of what is given, small ones first; arguments as the
         base's."""
         experts, present = self.encode_experts(embeddings, present)
-        members = _subsets(len(embeddings), len(self.names)).to(experts.mean.device)
+        members = _subsets(len(embeddings), len(self.names), experts.mean.device)
         if present is not None:
             present = torch.cat((present, torch.ones_like(present[:, :1])), dim=1)
         return mixture_of_products(with_prior(experts), members, present)
 
 
 @functools.cache
-def _subsets(count: int, modalities: int) -> Tensor:
+def _subsets(count: int, modalities: int, device: torch.device) -> Tensor:
     """(2^m − 1, m + 1) bool: members of each subset of the m = ``count`` modalities given and,
     last, the prior expert, which only the product of all the model's ``modalities`` has."""
     sizes = range(1, count + 1)
     chosen = [r for size in sizes for r in itertools.combinations(range(count), size)]
     with torch.inference_mode(False):  # tensors of inference mode are of no use to training
         return torch.tensor(
-            [[i in r for i in range(count)] + [len(r) == modalities] for r in chosen]
+            [[i in r for i in range(count)] + [len(r) == modalities] for r in chosen],
+            device=device,
         )
 
 

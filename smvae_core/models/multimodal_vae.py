@@ -274,9 +274,16 @@ class MultimodalVAE(nn.Module):
         """Embeddings (B, m, d) in the order given, and their columns of the mask,
         (..., B, m)."""
         stacked = torch.stack(tuple(embeddings.values()), dim=1)
-        if present is not None:
-            present = present[..., [self.names.index(name) for name in embeddings]]
-        return stacked, present
+        return stacked, None if present is None else self._columns(present, embeddings)
+
+    def _columns(self, present: Tensor, names: Iterable[str]) -> Tensor:
+        """Columns of a mask (..., M), in the order of the names."""
+        names = tuple(names)
+        if names == self.names:
+            return present
+        # Not by a list of their numbers: that would be copied to the device each time, which a GPU
+        # waits for, and which no CUDA graph may hold.
+        return torch.stack([present[..., self.names.index(name)] for name in names], dim=-1)
 
     def _check(self, names: Iterable[str]) -> None:
         unknown = [name for name in names if name not in self.modalities]

@@ -11,7 +11,9 @@ LOG_VARIANCE_RANGE = (-14.0, 6.0)  # keeps exp() finite in half precision too
 
 
 def to_gaussian(output: Tensor) -> tuple[Tensor, Tensor]:
-    """A linear head's output (..., 2 D) → mean and log-variance, each (..., D)."""
+    """A linear head's output (..., 2 D) → mean and log-variance, each (..., D); of 16-bit numbers
+    in 32 bits, since what is made of them are sums: thousands of nats would be rounded to eight."""
+    output = output.to(torch.promote_types(output.dtype, torch.float32))
     mean, log_variance = output.chunk(2, dim=-1)
     return mean, log_variance.clamp(*LOG_VARIANCE_RANGE)
 

@@ -264,7 +264,7 @@ def inference_std(inference: Inference, name: str) -> tuple[float, ...]:
     return tuple(unit * std for std in inference.modalities[name].std)
 
 
-needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA GPU here")
+needs_gpu = pytest.mark.cuda
 
 
 @needs_gpu

@@ -96,7 +96,7 @@ def _on_cpu(tensor: Tensor) -> Tensor:
     return tensor
 
 
-needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA GPU here")
+needs_gpu = pytest.mark.cuda
 
 
 @pytest.mark.parametrize("place", [_on_cpu, pytest.param(Tensor.cuda, marks=needs_gpu)])
