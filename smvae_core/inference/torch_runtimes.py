@@ -59,6 +59,8 @@ class EagerRuntime:
             }
         self._pinned: dict[str, Tensor] = {}
         if self._device.type == "cuda":
+            # By default PyTorch's convolutions leave 10 of 23 bits of the mantissa (TF32).
+            torch.backends.cudnn.allow_tf32 = False
             self._pinned = {
                 name: torch.empty(
                     modality.raw_shape, dtype=getattr(torch, modality.raw_dtype), pin_memory=True
@@ -100,7 +102,8 @@ class EagerRuntime:
     def _autocast(self) -> AbstractContextManager[object]:
         if self._precision is None:  # entering a disabled one takes 10 µs
             return nullcontext()
-        return torch.autocast(self._device.type, dtype=self._precision)
+        # Without its cache: a CUDA graph must not hold weights that are gone when the cache is.
+        return torch.autocast(self._device.type, dtype=self._precision, cache_enabled=False)
 
     def _network_input(self, name: str, array: np.ndarray) -> Tensor:
         """Prepared array → (1, *shape) on the device; through pinned memory where it is a GPU."""
@@ -142,20 +145,25 @@ class CudaGraphsRuntime(EagerRuntime):
         return posterior.mean, posterior.log_variance
 
     def _function(self, network: nn.Module, shape: tuple[int, ...]) -> Function:
-        return _capture(network, torch.zeros(1, *shape, device=self._device))
+        example = torch.zeros(1, *shape, device=self._device)
+        if example.ndim == 4:
+            example = example.contiguous(memory_format=torch.channels_last)  # as to_tensor's
+        return _capture(network, example)
 
 
 def _capture(function: Function, *inputs: Tensor) -> Function:
     """The function as a CUDA graph for inputs like these (PyTorch's notes on CUDA semantics)."""
-    stream = torch.cuda.Stream()
-    stream.wait_stream(torch.cuda.current_stream())
-    with torch.cuda.stream(stream):
-        for _ in range(3):
-            function(*inputs)
-    torch.cuda.current_stream().wait_stream(stream)
     graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph):
-        outputs = function(*inputs)
+    with torch.cuda.device(inputs[0].device):  # whose streams a capture would not hear otherwise
+        stream = torch.cuda.Stream()
+        stream.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(stream):
+            for _ in range(3):
+                function(*inputs)
+        torch.cuda.current_stream().wait_stream(stream)
+        # Other threads may allocate meanwhile, such as that of the model this one will replace.
+        with torch.cuda.graph(graph, capture_error_mode="thread_local"):
+            outputs = function(*inputs)
 
     def replay(*values: Tensor) -> Any:
         for kept, value in zip(inputs, values, strict=True):

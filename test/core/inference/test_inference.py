@@ -264,10 +264,7 @@ def inference_std(inference: Inference, name: str) -> tuple[float, ...]:
     return tuple(unit * std for std in inference.modalities[name].std)
 
 
-needs_gpu = pytest.mark.cuda
-
-
-@needs_gpu
+@pytest.mark.cuda
 @pytest.mark.parametrize("precision", ["float32", "bfloat16", "float16"])
 def test_a_gpu_gives_the_same(path: Path, sample: dict[str, np.ndarray], precision: str) -> None:
     expected = Inference.load(path)(sample, predict=NAMES)
@@ -280,7 +277,7 @@ def test_a_gpu_gives_the_same(path: Path, sample: dict[str, np.ndarray], precisi
     assert prediction.arrays["depth"].shape == expected.arrays["depth"].shape
 
 
-@needs_gpu
+@pytest.mark.cuda
 def test_errors_of_a_model_on_a_gpu(path: Path, sample: dict[str, np.ndarray]) -> None:
     batch = {name: torch.from_numpy(array[None]) for name, array in sample.items()}
     summaries = []

@@ -96,10 +96,7 @@ def _on_cpu(tensor: Tensor) -> Tensor:
     return tensor
 
 
-needs_gpu = pytest.mark.cuda
-
-
-@pytest.mark.parametrize("place", [_on_cpu, pytest.param(Tensor.cuda, marks=needs_gpu)])
+@pytest.mark.parametrize("place", [_on_cpu, pytest.param(Tensor.cuda, marks=pytest.mark.cuda)])
 def test_tensors_of_all_types_are_brought_to_the_host(place: Callable[[Tensor], Tensor]) -> None:
     tensors = [
         torch.arange(5, dtype=torch.uint8),
@@ -113,7 +110,7 @@ def test_tensors_of_all_types_are_brought_to_the_host(place: Callable[[Tensor], 
     assert to_host([]) == []
 
 
-@needs_gpu
+@pytest.mark.cuda
 @pytest.mark.parametrize("precision", ["float32", "bfloat16", "float16"])
 def test_runtimes_of_a_gpu(path: Path, sample: dict[str, np.ndarray], precision: str) -> None:
     runtimes = ("eager", "cuda_graphs")
@@ -125,3 +122,15 @@ def test_runtimes_of_a_gpu(path: Path, sample: dict[str, np.ndarray], precision:
         np.testing.assert_allclose(b.mean, a.mean, rtol=5e-2, atol=5e-2)
         for name in NAMES:
             assert b.arrays[name].shape == a.arrays[name].shape
+
+
+@pytest.mark.cuda
+@pytest.mark.skipif(torch.cuda.device_count() < 2, reason="no second GPU here")
+@pytest.mark.parametrize("runtime", ["eager", "cuda_graphs"])
+def test_any_gpu_can_be_chosen(path: Path, sample: dict[str, np.ndarray], runtime: str) -> None:
+    expected = Inference.load(path)
+    found = Inference.load(path, "cuda:1", runtime=runtime)
+    for names in (NAMES, ("force",)):
+        part = {name: sample[name] for name in names}
+        mean = found.encode(part).mean
+        np.testing.assert_allclose(mean, expected.encode(part).mean, rtol=1e-3, atol=1e-3)

@@ -102,7 +102,7 @@ def test_a_bound_and_its_gradients_on_a_gpu_are_those_of_a_cpu(kind: str) -> Non
     found = {}
     for device in ("cpu", "cuda"):
         model = (small_model() if kind == "smvae" else small_baseline(kind)).to(device)
-        with torch.backends.cudnn.flags(allow_tf32=False):
+        with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
             bound = bound_of(model, kind)
             bound.value.mean().backward()
         gradients = {n: p.grad.cpu() for n, p in model.named_parameters() if p.grad is not None}
