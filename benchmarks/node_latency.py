@@ -11,6 +11,7 @@ node        128x128: from publishing the last message of a moment to receiving t
             is what the node measured around the model for the same frame, before the latent; the
             overhead is the difference
 naive       the same for benchmarks.naive_node. For both, the depth camera stops at the end
+relay       the same for benchmarks.relay_node, which computes nothing: the floor of the overhead
 large       640x480 with Fast DDS' transport for large data on both ends
 slow        a model that takes SLOW times the images' period: how old is the data behind an output?
 idle        the node's share of one core while nobody subscribes to anything of it
@@ -42,7 +43,7 @@ from smvae_ros.cli.programs import isolate
 from smvae_ros.node.transport import LARGE_DATA, VARIABLE
 from smvae_ros.parameters.configuration import NODE_NAME
 
-Part = Literal["node", "naive", "large", "slow", "idle", "diagnosed"]
+Part = Literal["node", "naive", "relay", "large", "slow", "idle", "diagnosed"]
 STAGES = ("gather", "convert", "prepare", "encode", "latent", "decode", "publish")
 WARM_UP = 3.0  # seconds that are not counted: readers are still being matched
 WITHOUT_DEPTH = 2.0  # seconds at the end
@@ -177,9 +178,9 @@ def run(
     return result
 
 
-def start_naive() -> subprocess.Popen:
-    """Starts the naive node in a process of its own."""
-    return subprocess.Popen([sys.executable, "-m", "benchmarks.naive_node"], start_new_session=True)
+def start_peer(module: str) -> subprocess.Popen:
+    """Starts another node of this package in a process of its own."""
+    return subprocess.Popen([sys.executable, "-m", f"benchmarks.{module}"], start_new_session=True)
 
 
 @contextlib.contextmanager
@@ -239,6 +240,21 @@ def naive_figures(result: Run) -> dict[str, float]:
     }
 
 
+def ratios(figures: Mapping[str, float]) -> dict[str, float]:
+    """What there is of our node's figures beside those of the others in the same run, which hosts
+    change less than milliseconds."""
+    pairs = {
+        "end_to_end_over_naive_p50": ("end_to_end_ms_p50", "naive_end_to_end_ms_p50"),
+        "end_to_end_over_naive_p99": ("end_to_end_ms_p99", "naive_end_to_end_ms_p99"),
+        "overhead_over_relay_p50": ("overhead_ms_p50", "relay_ms_p50"),
+    }
+    return {
+        f"{name}_ratio": figures[ours] / figures[theirs]
+        for name, (ours, theirs) in pairs.items()
+        if ours in figures and theirs in figures
+    }
+
+
 def slow_figures(result: Run) -> dict[str, float]:
     """The age of an output's data is the time since the newest moment in it was published."""
     ages = {s: t for s, t in result.end_to_end().items() if s in result.frames}
@@ -281,7 +297,11 @@ def main(seconds: float = 20.0, size: int = 128, only: tuple[Part, ...] = get_ar
         if part == "node":
             figures |= node_figures(run(ours(), NODE_NAME, seconds, size))
         elif part == "naive":
-            figures |= naive_figures(run(start_naive, "naive_perception", seconds, size))
+            naive = run(lambda: start_peer("naive_node"), "naive_perception", seconds, size)
+            figures |= naive_figures(naive)
+        elif part == "relay":
+            relay = run(lambda: start_peer("relay_node"), "relay", seconds, size)
+            figures |= percentiles("relay_ms", list(relay.end_to_end().values()))
         elif part == "large":
             with large_data():
                 large = node_figures(run(ours(), NODE_NAME, seconds, 480))
@@ -302,7 +322,7 @@ def main(seconds: float = 20.0, size: int = 128, only: tuple[Part, ...] = get_ar
             figures[share] = idle.cpu_percent
     publish(
         "node_latency",
-        figures,
+        figures | ratios(figures),
         {
             "images": f"{size}x{size} RGB and depth at {IMAGE_RATE} Hz",
             "force": f"{WRENCH_RATE} Hz",

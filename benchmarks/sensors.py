@@ -18,6 +18,11 @@ TOPICS = {
     "depth": "/camera/depth/image_raw",
     "force": "/wrench",
 }
+TYPES = {
+    "rgb": "sensor_msgs/msg/Image",
+    "depth": "sensor_msgs/msg/Image",
+    "force": "geometry_msgs/msg/WrenchStamped",
+}
 RGB = Modality("rgb", "image", (3, 128, 128))
 DEPTH = Modality("depth", "depth", (1, 128, 128))
 FORCE = Modality("force", "vector", (6,))
@@ -52,12 +57,11 @@ def publish_sensors(
 
     rclpy.init()
     node = rclpy.create_node("benchmark_publisher")
-    image, wrench = adapter("sensor_msgs/msg/Image"), adapter("geometry_msgs/msg/WrenchStamped")
+    image, wrench = adapter(TYPES["rgb"]), adapter(TYPES["force"])
     best_effort = QoSProfile(depth=5, reliability=ReliabilityPolicy.BEST_EFFORT)
-    types = {"rgb": image.type_name, "depth": image.type_name, "force": wrench.type_name}
     publishers = {
         name: node.create_publisher(
-            installed_types(types[name]), topic, 50 if name == "force" else best_effort
+            installed_types(TYPES[name]), topic, 50 if name == "force" else best_effort
         )
         for name, topic in TOPICS.items()
     }

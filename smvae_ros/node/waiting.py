@@ -14,6 +14,7 @@ from collections.abc import Callable, Collection
 from typing import Any
 
 from smvae_ros.messages.serialised import NANOSECONDS
+from smvae_ros.sensors.due import Outlook
 from smvae_ros.sensors.sensor_set import SensorSet
 from smvae_ros.sensors.settings import SensorSettings
 
@@ -103,13 +104,13 @@ class SharedSensors:
         the others are then on their way to the thread that this one came from.
         """
         rule = self._sensors.rule
-        if rule.is_due(now):
+        outlook = rule.look(now)
+        if rule.is_due(outlook):
             return True
-        pending = rule.pending(now)
-        wake, until = rule.next_wake(now, pending), self._sleeps_until
+        wake, until = rule.next_wake(outlook), self._sleeps_until
         if wake is not None and (until is None or wake < until):
             return True
-        self._wakers, self._missing = self._interesting(now, pending)
+        self._wakers, self._missing = self._interesting(outlook)
         return False
 
     # -- by the thread that works ------------------------------------------------------------------
@@ -118,11 +119,11 @@ class SharedSensors:
         """Sleeps until a snapshot may be due: a modality that matters has arrived, or the time has
         come. In the context; others may use the sensor set meanwhile."""
         rule = self._sensors.rule
-        pending = rule.pending(now)
-        wake = rule.next_wake(now, pending)
-        if pending is None and wake is not None:
+        outlook = rule.look(now)
+        wake = rule.next_wake(outlook)
+        if outlook.pending is None and wake is not None:
             wake = min(wake, rule.next_gathering_ns(now) or wake)
-        self._wakers, self._missing = self._interesting(now, pending)
+        self._wakers, self._missing = self._interesting(outlook)
         self._sleeps_until = wake
         self._condition.wait(None if wake is None else max(0, wake - now) / NANOSECONDS)
         self._wakers, self._missing = (), set()
@@ -144,14 +145,12 @@ class SharedSensors:
         with self._condition:
             self._condition.notify_all()
 
-    def _interesting(self, now: int, pending: str | None) -> tuple[Collection[str], set[str]]:
+    def _interesting(self, outlook: Outlook) -> tuple[Collection[str], set[str]]:
         """Modalities any of which can make a snapshot by arriving, and those that do only when all
         of them have; a 1 kHz sensor need not wake the worker."""
         rule = self._sensors.rule
-        trigger = rule.trigger(now)
-        if trigger is None:
+        if outlook.trigger is None:
             return self._sensors.names, set()
-        if rule.timed or (pending is not None and rule.is_limited(now)):
+        if rule.timed or (outlook.pending is not None and outlook.limited):
             return (), set()  # only time can make one
-        first = rule.order[: rule.order.index(trigger) + 1]
-        return first, set() if pending is None else set(rule.awaited(now))
+        return rule.order[: rule.order.index(outlook.trigger) + 1], set(outlook.awaited)

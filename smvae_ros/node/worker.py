@@ -165,15 +165,16 @@ class Worker:
         with _timed(timings, "encode"):
             posterior, broken = inference.encode_finite(observations.arrays)
         observations = observations.without_infinite(broken)
+        snapshot = observations.snapshot
+        if posterior is not None:
+            with _timed(timings, "latent"):
+                publishers.publish_latent(posterior, snapshot.stamp_ns or 0)
         with self._sensors as sensors:
-            sensors.settle(observations.snapshot, observations.unusable)
+            sensors.settle(snapshot, observations.unusable)
         for name, _, reason in observations.unusable:
             self._warn(name, f"unusable message on {inputs[name].topic}: {reason}")
         if posterior is None:
             return
-        snapshot = observations.snapshot
-        with _timed(timings, "latent"):
-            publishers.publish_latent(posterior, snapshot.stamp_ns or 0)
         with _timed(timings, "decode"):
             arrays = inference.decode(posterior, publishers.wanted())
         predictions = Predictions(

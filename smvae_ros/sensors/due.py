@@ -12,10 +12,30 @@ Nothing here reads a clock, waits or starts a thread. Times are integer nanoseco
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import NamedTuple
 
 from smvae_ros.sensors.buffers import NewestBuffer, nanoseconds
 from smvae_ros.sensors.series_history import SeriesHistory
 from smvae_ros.sensors.settings import TIMER, SensorSettings
+
+
+class Outlook(NamedTuple):
+    """What there is to decide by at one time.
+
+    Attributes:
+        now: that time.
+        trigger: the modality that makes snapshots; None where nothing is live.
+        pending: what waits to become a snapshot: the trigger, since its newest reading is in none
+            yet, or "timer"; None for nothing.
+        limited: whether the rate limit allows no snapshot yet.
+        awaited: the modalities that what is pending waits for.
+    """
+
+    now: int
+    trigger: str | None
+    pending: str | None
+    limited: bool
+    awaited: tuple[str, ...]
 
 
 class DueRule:
@@ -59,17 +79,28 @@ class DueRule:
         where nothing is live."""
         return next((name for name in self.order if self._buffers[name].is_live(now)), None)
 
-    def is_due(self, now: int) -> bool:
+    def look(self, now: int) -> Outlook:
+        """What there is to decide by at one time."""
+        trigger = self.trigger(now)
+        limited = self._permitted_ns is not None and now < self._permitted_ns
+        if self.timed:
+            pending = TIMER if trigger is not None and not limited else None
+            return Outlook(now, trigger, pending, limited, ())
+        if trigger is None or not self._is_pending(trigger):
+            return Outlook(now, trigger, None, limited, ())
+        return Outlook(now, trigger, trigger, limited, self._awaited(trigger, now))
+
+    def is_due(self, outlook: Outlook) -> bool:
         """Whether a snapshot shall be taken now; where others are awaited, that has begun then."""
-        trigger = self.pending(now)
-        if trigger is None or self.is_limited(now):
+        now, pending = outlook.now, outlook.pending
+        if pending is None or outlook.limited:
             self._gathering = None
             return False
-        if self._successor_until(trigger, now) is not None:
+        if self._successor_until(pending, now) is not None:
             return False
-        if self._gathering is None or self._gathering[0] != trigger:
-            self._gathering = (trigger, now)
-        return now >= self._gather_until(self._gathering) or not self.awaited(now)
+        if self._gathering is None or self._gathering[0] != pending:
+            self._gathering = (pending, now)
+        return now >= self._gather_until(self._gathering) or not outlook.awaited
 
     def taken(self, now: int) -> None:
         """Tells that a snapshot has been taken. They keep to a grid of the rate's period, which
@@ -80,40 +111,33 @@ class DueRule:
         self._permitted_ns = start + period
         self._gathering = self._successor = None
 
-    def next_wake(self, now: int, pending: str | None) -> int | None:
+    def next_wake(self, outlook: Outlook) -> int | None:
         """When a snapshot may be due if nothing arrives before; None if only an arrival can make
-        one. Where it is not later than ``now``, one may be due now.
-
-        Args:
-            now: the time.
-            pending: what :meth:`pending` says.
-        """
+        one. Where it is not later than now, one may be due now."""
+        now, pending, trigger = outlook.now, outlook.pending, outlook.trigger
         if pending is not None:
-            if self.is_limited(now):
+            if outlook.limited:
                 return self._permitted_ns
             until = self._successor_until(pending, now)
             if until is not None:
                 return until
-            if self._gathering is None or not self.awaited(now):
+            if self._gathering is None or not outlook.awaited:
                 return now
             return self._gather_until(self._gathering)
-        if self.timed:
-            return self._permitted_ns if self.live(now) else None
-        trigger = self.trigger(now)
-        # When it stops being live, arrivals of another modality make snapshots.
-        return None if trigger is None else self._buffers[trigger].live_until_ns + 1
-
-    def pending(self, now: int) -> str | None:
-        """The modality whose newest reading waits to become a snapshot, "timer", or None."""
-        if self.timed:
-            return TIMER if self.live(now) and not self.is_limited(now) else None
-        name = self.trigger(now)
-        if name is None or not self._buffers[name].unused:
+        if trigger is None:
             return None
+        # When it stops being live, arrivals of another modality make snapshots.
+        return self._permitted_ns if self.timed else self._buffers[trigger].live_until_ns + 1
+
+    def _is_pending(self, trigger: str) -> bool:
+        """Whether the newest reading of the trigger waits to become a snapshot."""
+        buffer = self._buffers[trigger]
+        if not buffer.unused:
+            return False
         # A stand-in makes snapshots of what arrives from now on, not of what it still has.
-        missed = (self._buffers[other] for other in self.order[: self.order.index(name)])
-        since = max((buffer.live_until_ns for buffer in missed if buffer.complete), default=0)
-        return name if self._buffers[name].received_ns >= since else None
+        missed = (self._buffers[other] for other in self.order[: self.order.index(trigger)])
+        since = max((missing.live_until_ns for missing in missed if missing.complete), default=0)
+        return buffer.received_ns >= since
 
     def next_gathering_ns(self, now: int) -> int | None:
         """A moment in the middle of the next gathering if the trigger comes on time; None where
@@ -125,23 +149,16 @@ class DueRule:
         moment = buffer.received_ns + buffer.period_ns + self._gather_ns // 2
         return moment if moment > now else None
 
-    def is_limited(self, now: int) -> bool:
-        """Whether the rate limit allows no snapshot yet."""
-        return self._permitted_ns is not None and now < self._permitted_ns
-
-    def awaited(self, now: int) -> list[str]:
+    def _awaited(self, trigger: str, now: int) -> tuple[str, ...]:
         """The live modalities of which a reading nearer to the trigger's moment is due in time.
 
         With s a modality's newest stamp, P the distance of its stamps and t the trigger's stamp,
         these are those with s < t - P/2 and s + P <= t + gather_ms: a 20 Hz action never delays a
         30 Hz camera in vain. Stamps of another epoch are not awaited.
         """
-        trigger = self.trigger(now)
-        if trigger is None or self.timed:
-            return []
         moment = self._buffers[trigger].stamp_ns
         if moment is None:
-            return []
+            return ()
         latest = moment + self._gather_ns
         names = []
         for name, buffer in self._buffers.items():
@@ -153,7 +170,7 @@ class DueRule:
                 continue
             if stamp < moment - period / 2 and stamp + period <= latest:
                 names.append(name)
-        return names
+        return tuple(names)
 
     def _gather_until(self, gathering: tuple[str, int]) -> int:
         """Counted from the newest trigger's receipt, so that a busy worker does not wait for what

@@ -179,12 +179,12 @@ class SensorSet:
 
     def poll(self, now: int) -> Snapshot | None:
         """The snapshot that is due now, or None."""
-        return self.take(now) if self.rule.is_due(now) else None
+        return self.take(now) if self.rule.is_due(self.rule.look(now)) else None
 
     def next_wake(self, now: int) -> int | None:
         """When to poll again if nothing arrives before; None if only an arrival can make a
         snapshot. Where it is not later than ``now``, one may be due."""
-        return self.rule.next_wake(now, self.rule.pending(now))
+        return self.rule.next_wake(self.rule.look(now))
 
     def take(self, now: int) -> Snapshot | None:
         """The snapshot of what is live now, whether or not it is due; None if nothing is."""

@@ -156,12 +156,13 @@ class SeriesHistory(NewestBuffer):
             end_ns = self._newest_ns
         end_ns = min(max(end_ns, self._first_end_ns), self._newest_ns + self._max_gap_ns)
         grid = end_ns + self._offsets
-        times, readings = self._times[self._start : self._end], self._readings[self._start :]
-        after = np.minimum(times.searchsorted(grid), len(times) - 1)
-        before = np.maximum(after - 1, 0)
-        distance = np.maximum(times[after] - times[before], 1)
-        weight = np.minimum((grid - times[before]) / distance, 1.0)  # the newest holds its value
-        weight = np.maximum(weight, 0.0)[:, None].astype(np.float32)
-        values = readings[before] * (1.0 - weight) + readings[after] * weight
+        history = slice(self._start, self._end)
+        times, readings = self._times[history], self._readings[history]
+        before = times[1:-1].searchsorted(grid)
+        after = np.minimum(before + 1, len(times) - 1)  # where there is only one, that is both
+        start = times.take(before)
+        weight = (grid - start) / np.maximum(times.take(after) - start, 1)
+        weight = np.minimum(weight, 1.0).astype(np.float32)[:, None]  # the newest holds its value
+        values = readings.take(before, 0) * (1.0 - weight) + readings.take(after, 0) * weight
         stamp_ns = None if self.stamp_ns is None else min(end_ns, self._newest_ns)
         return values, stamp_ns
