@@ -39,6 +39,8 @@ MAXIMUM_SEGMENTS = 1000  # of a JPEG before its size; cameras write about ten
 MAXIMUM_SCANS = 100  # of a progressive JPEG; encoders write about ten
 MAXIMUM_CHUNKS = 100_000  # of a PNG
 _COMPRESSED_DEPTH_HEADER = struct.Struct("<iff")  # ConfigHeader: format, depthParam[2]
+_NOT_QUANTISED = _COMPRESSED_DEPTH_HEADER.pack(0, 0.0, 0.0)
+_DEPTH_FORMATS = {"png": "16UC1; png compressed ", "compressedDepth": "16UC1; compressedDepth png"}
 
 
 class CompressedImageAdapter(Adapter):
@@ -83,16 +85,23 @@ class CompressedImageAdapter(Adapter):
         else:
             check_depth(array)
             encoding = options.encoding or "png"
-            values, description = depth_counts(array), "16UC1; {} compressed "
-        if encoding not in (("jpeg", "png") if modality.kind == "image" else ("png",)):
+            values, description = depth_counts(array), _DEPTH_FORMATS.get(encoding, "")
+        if encoding not in (("jpeg", "png") if modality.kind == "image" else _DEPTH_FORMATS):
             raise MessageError(f"cannot compress a {modality.kind} as {encoding!r}; choose png")
-        _, data = cv2.imencode("." + encoding.replace("jpeg", "jpg"), values)
+        _, data = cv2.imencode(
+            ".jpg" if encoding == "jpeg" else ".png",
+            values,
+            [cv2.IMWRITE_JPEG_QUALITY, options.quality] if encoding == "jpeg" else [],
+        )
+        data = data.reshape(-1)
+        if encoding == "compressedDepth":
+            data = np.concatenate((np.frombuffer(_NOT_QUANTISED, np.uint8), data))
         return make_message(
             types,
             self.type_name,
             header=header,
             format=description.format(encoding),
-            data=data.reshape(-1),
+            data=data,
         )
 
 

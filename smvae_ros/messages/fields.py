@@ -22,6 +22,7 @@ from smvae_ros.messages.serialised import (
 from smvae_ros.messages.types import Types
 
 MAXIMUM_TEXT = 1000
+DEFAULT_QUALITY = 95  # of JPEG, as of image_transport's plugin and of OpenCV
 UNPRINTABLE = "\N{REPLACEMENT CHARACTER}"
 
 
@@ -53,12 +54,14 @@ class Options(NamedTuple):
         scale: readings of vectors and series are multiplied by it.
         joint_names: for JointState, the joints in the model's order.
         encoding: of images that are made.
+        quality: of JPEG that is made.
         largest: absolute value of readings that a sensor can have measured, after scaling.
     """
 
     scale: float = 1.0
     joint_names: Sequence[str] = ()
     encoding: str = ""
+    quality: int = DEFAULT_QUALITY
     largest: float = LARGEST
 
 
@@ -156,6 +159,7 @@ class Adapter(ABC):
         scale: float = 1.0,
         joint_names: Sequence[str] = (),
         encoding: str = "",
+        quality: int = DEFAULT_QUALITY,
     ) -> Any:
         """A message that carries an array in raw units; undoes :meth:`to_array`.
 
@@ -169,14 +173,15 @@ class Adapter(ABC):
             scale: what :meth:`to_array` multiplies by; here values are divided by it.
             joint_names: for JointState, the names of the joints.
             encoding: for images; by default rgb8, mono8, 32FC1 of values with a minimum, and 16UC1
-                (millimetres) of depth; compressed JPEG and PNG.
+                (millimetres) of depth; compressed JPEG and PNG, or compressedDepth.
+            quality: of JPEG, 1 to 100.
 
         Raises:
             MessageError: where array, modality and message type do not fit each other.
         """
         self._check_kind(modality)
         header = make_header(types, stamp_ns, frame_id)
-        options = Options(scale, joint_names, encoding)
+        options = Options(scale, joint_names, encoding, quality)
         try:
             return self._to_message(np.asarray(array), modality, types, header, options)
         except MessageError as error:

@@ -6,6 +6,7 @@ has the node's namespace (``arm_1/smvae_perception``). Levels: OK; WARN where so
 above all where a sensor arrives and no snapshot of the last second used it; ERROR where nothing
 usable comes, or what comes is not to be trusted (:mod:`smvae_core.health.monitor`); STALE where
 nothing comes at all. Why a sensor is in no snapshot is worded in :mod:`smvae_ros.sensors.absence`.
+Processing times also stand under the keys that Autoware's perception nodes share.
 """
 
 from __future__ import annotations
@@ -74,6 +75,7 @@ class NodeHealth:
         transport: why the middleware's transport is not the one that was asked for, or empty.
         late_limits: late snapshots in a row that are a WARN, and an ERROR.
         deadline: seconds after which a snapshot is late.
+        longest_delay: seconds for which all snapshots may be late.
         robot: name of the robot whose file it was started with, or empty.
     """
 
@@ -82,6 +84,7 @@ class NodeHealth:
     transport: str
     late_limits: tuple[int, int]
     deadline: float
+    longest_delay: float
     robot: str = ""
 
 
@@ -152,6 +155,10 @@ class HealthReport:
             "sensor_health": "calibrated" if pipeline.calibrated else NOT_CALIBRATED,
             "sensor_health_share": checking / seconds,
             "late_in_a_row": times.late,
+            "processing_time_ms": 1000 * times.latest,
+            "is_processing_time_ms_in_expected_range": not times.latest_is_late,
+            "consecutive_processing_delay_ms": 1000 * times.delay,
+            "is_consecutive_processing_delay_in_range": times.delay <= node.longest_delay,
         }
         for stage, mean in times.mean.items():
             values[f"{stage}_ms_mean"] = 1000 * mean

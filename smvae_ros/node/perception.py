@@ -286,6 +286,7 @@ class PerceptionNode(GuardedCallbacks, LifecycleNode):
                 self._transport_problem,
                 (self._settings["late_warn"], self._settings["late_error"]),
                 self._settings["deadline_ms"] / 1000,
+                self._settings["max_acceptable_consecutive_delay_ms"] / 1000,
                 self._settings.robot.name if self._settings.robot else "",
             ),
             PipelineHealth() if pipeline is None else pipeline.report(now),

@@ -105,6 +105,7 @@ class Pipeline:
         self.health.settings = health
         self.publishers.frame_id = values["frame_id"]
         self.publishers.camera_frame = values["camera_frame"]
+        self.publishers.jpeg_quality = values["jpeg_quality"]
         self.worker.times.deadline = values["deadline_ms"] / 1000
         self.worker.idle_rate = values["idle_rate"]
 

@@ -1,9 +1,9 @@
 # Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
 """The node's publishers. Nothing is decoded or built for which nobody listens.
 
-``~/latent``                    posterior (:mod:`smvae_ros.messages.latent`), before all others
-``~/latent_plot``               mean, as std_msgs/Float32MultiArray, for live plots
-``~/prediction/<modality>``     what the model expects the modality to look like
+``~/latent``, ...               posterior (:mod:`smvae_ros.node.latent_outputs`), before all others
+``~/prediction/<modality>``     what the model expects the modality to look like; pictures also
+                                compressed (:mod:`smvae_ros.node.compressed_predictions`)
 ``~/prediction/camera_info``    for predicted images, so that RViz can place them
 ``~/overview``                  all of it in a picture (:mod:`smvae_ros.node.overview`)
 ``~/status``                    how the snapshot came about (:mod:`smvae_ros.node.snapshot_status`)
@@ -17,25 +17,26 @@ from typing import Any
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.lifecycle import LifecycleNode
 from rclpy.lifecycle import LifecyclePublisher as Publisher
-from rclpy.serialization import serialize_message
 from sensor_msgs.msg import CameraInfo, Image
-from std_msgs.msg import Float32MultiArray
 
 from smvae_core.inference.inference import Encoding
 from smvae_core.modalities import Modality
 from smvae_ros.messages import (
+    Adapter,
     MessageError,
     adapter,
     installed_types,
-    make_message,
     scale_camera_info,
 )
-from smvae_ros.messages.latent import SerialisedLatents
+from smvae_ros.messages.fields import DEFAULT_QUALITY
+from smvae_ros.node.compressed_predictions import CompressedPredictions
 from smvae_ros.node.key_values import status_prefix
+from smvae_ros.node.latent_outputs import LatentOutputs, is_heard
 from smvae_ros.node.overview import draw_overview
 from smvae_ros.node.predictions import Predictions
 from smvae_ros.node.snapshot_status import make_snapshot_status
 from smvae_ros.sensors.arrivals import Counters
+from smvae_ros.sensors.snapshot import Snapshot
 from smvae_ros.sensors.topic_inputs import TopicInput
 
 try:
@@ -61,6 +62,7 @@ class Publishers:
         inputs: as given; others of the same topics and types may take their place.
         frame_id: of the latent, and of predictions whose sensor has none.
         camera_frame: instead of it, of predicted images.
+        jpeg_quality: of compressed pictures, 1 to 100.
     """
 
     def __init__(
@@ -72,6 +74,7 @@ class Publishers:
         self.inputs = inputs
         self._node, self._warn = node, warn
         self.frame_id = self.camera_frame = ""
+        self.jpeg_quality = DEFAULT_QUALITY
         self._images = [n for n, s in inputs.items() if s.modality.kind in _IMAGE_KINDS]
         self._adapters = {
             name: adapter("sensor_msgs/msg/Image")
@@ -80,15 +83,17 @@ class Publishers:
             for name, topic_input in inputs.items()
         }
         self._publishers: list[Publisher] = []
-        self._latent = self._create(Image, "~/latent")
-        self._latents: SerialisedLatents | None = None
-        self._latent_plot = self._create(Float32MultiArray, "~/latent_plot")
+        self._latents = LatentOutputs(self._create, tuple(inputs), warn)
         self._status = self._create(DiagnosticArray, "~/status")
         self._overview = self._create(Image, "~/overview")
         self._predictions = {
             name: self._create(installed_types(used.type_name), f"~/prediction/{name}")
             for name, used in self._adapters.items()
         }
+        modalities = {name: topic_input.modality for name, topic_input in inputs.items()}
+        self._compressed = CompressedPredictions(
+            self._create, modalities, self._compress_prediction, warn
+        )
         if self._images:
             self._prediction_info = self._create(CameraInfo, "~/prediction/camera_info")
 
@@ -105,27 +110,30 @@ class Publishers:
 
     def destroy(self) -> None:
         """Ends all publishers."""
+        self._compressed.end()
         for publisher in self._publishers:
             self._node.destroy_lifecycle_publisher(publisher)
         self._publishers.clear()
 
     def wanted(self) -> list[str]:
         """The modalities whose predictions somebody listens to."""
-        if _is_heard(self._overview):
+        if is_heard(self._overview):
             return list(self._predictions)
-        return [name for name, publisher in self._predictions.items() if _is_heard(publisher)]
+        compressed = self._compressed.wanted()
+        return [
+            name
+            for name, publisher in self._predictions.items()
+            if name in compressed or is_heard(publisher)
+        ]
 
     def are_heard(self) -> bool:
         """Whether anybody listens to anything."""
-        return any(map(_is_heard, self._publishers))
+        return any(map(is_heard, self._publishers))
 
-    def publish_latent(self, posterior: Encoding, stamp_ns: int) -> None:
+    def publish_latent(self, posterior: Encoding, snapshot: Snapshot, model_hash: str) -> None:
         """Sends the posterior, before anything is predicted from it."""
-        frame_id, size = self.frame_id, len(posterior.mean)
-        if self._latents is None or self._latents.made_for != (size, frame_id):
-            self._latents = SerialisedLatents(size, frame_id, installed_types, serialize_message)
-        message = self._latents(posterior.mean, posterior.log_variance, stamp_ns)
-        self._latent.publish(message)
+        self._latents.frame_id = self.frame_id
+        self._latents.publish(posterior, snapshot, model_hash)
 
     def publish(self, predictions: Predictions) -> None:
         """Sends everything else but the status.
@@ -133,35 +141,46 @@ class Publishers:
         Raises:
             MessageError: where a prediction does not fit its message type.
         """
-        if _is_heard(self._latent_plot):
-            mean = predictions.posterior.mean
-            self._latent_plot.publish(
-                make_message(installed_types, "std_msgs/msg/Float32MultiArray", data=mean)
-            )
         for name, array in predictions.arrays.items():
-            if _is_heard(self._predictions[name]):
+            if is_heard(self._predictions[name]):
                 self._predictions[name].publish(self._make_prediction(name, array, predictions))
-        if self._images and _is_heard(self._prediction_info):
+        for name in self._compressed.wanted():
+            if name in predictions.arrays:  # else somebody began to listen a moment ago
+                # A copy, since a runtime may use the memory again for the next snapshot.
+                self._compressed.offer(name, predictions.arrays[name].copy(), predictions)
+        if self._images and is_heard(self._prediction_info):
             self._publish_camera_info(predictions)
-        if _is_heard(self._overview):
+        if is_heard(self._overview):
             self._overview.publish(self._make_overview(predictions))
 
     def publish_status(self, predictions: Predictions, counters: Mapping[str, Counters]) -> None:
         """Sends how the snapshot came about."""
-        if _is_heard(self._status):
+        if is_heard(self._status):
             prefix = status_prefix(self._node)
             self._status.publish(make_snapshot_status(predictions, counters, prefix, self.frame_id))
 
     def _make_prediction(self, name: str, array: Any, predictions: Predictions) -> Any:
-        topic_input = self.inputs[name]
+        encoding = "32FC1" if self.inputs[name].modality.kind == "depth" else ""
+        return self._encode(self._adapters[name], name, array, predictions, encoding=encoding)
+
+    def _compress_prediction(self, name: str, array: Any, predictions: Predictions) -> Any:
+        """As a message of image_transport; called in another thread."""
+        encoding = "compressedDepth" if self.inputs[name].modality.kind == "depth" else "jpeg"
+        used = adapter("sensor_msgs/msg/CompressedImage")
+        quality = self.jpeg_quality
+        return self._encode(used, name, array, predictions, encoding=encoding, quality=quality)
+
+    def _encode(
+        self, used: Adapter, name: str, array: Any, predictions: Predictions, **options: Any
+    ) -> Any:
         default = self.camera_frame if name in self._images else self.frame_id
-        return topic_input.encode(
-            self._adapters[name],
+        return self.inputs[name].encode(
+            used,
             array,
             installed_types,
             stamp_ns=predictions.stamp_ns,
             frame_id=predictions.snapshot.frame_ids.get(name) or default,
-            encoding="32FC1" if topic_input.modality.kind == "depth" else "",
+            **options,
         )
 
     def _make_overview(self, predictions: Predictions) -> Image:
@@ -192,7 +211,3 @@ def camera_of(images: Sequence[Modality]) -> Modality:
     """What the camera that is described sees: the first in colour; where there is none, the first
     that is no picture of values, as of a tactile pad."""
     return max(images, key=lambda m: (m.shape[0], m.kind == "depth" or m.minimum is None))
-
-
-def _is_heard(publisher: Publisher) -> bool:
-    return publisher.get_subscription_count() > 0

@@ -100,6 +100,7 @@ class Worker:
     def start(self) -> None:
         """Begins to work; counting starts anew."""
         self.progress = Progress()
+        self.times.restart()
         with self._sensors as sensors:
             sensors.reset_counters()
         self._running = True
@@ -168,7 +169,7 @@ class Worker:
         snapshot = observations.snapshot
         if posterior is not None:
             with _timed(timings, "latent"):
-                publishers.publish_latent(posterior, snapshot.stamp_ns or 0)
+                publishers.publish_latent(posterior, snapshot, inference.model_hash)
         with self._sensors as sensors:
             sensors.settle(snapshot, observations.unusable)
         for name, _, reason in observations.unusable:
@@ -192,7 +193,7 @@ class Worker:
         with self._sensors as sensors:
             counters = sensors.counters()
         publishers.publish_status(predictions, counters)
-        self.times.add(timings)
+        self.times.add(timings, time.monotonic())
         self._debug(lambda: _describe(predictions))
         self.progress = dataclasses.replace(
             self.progress,

@@ -16,6 +16,7 @@ from typing import Any
 from smvae_core.health.hysteresis import Thresholds
 from smvae_core.inference.choices import AUTO, PRECISIONS, RUNTIMES
 from smvae_core.modalities import Kind
+from smvae_ros.messages.fields import DEFAULT_QUALITY
 from smvae_ros.messages.numbers import NumbersAdapter
 from smvae_ros.messages.serialised import MAXIMUM_NAME
 from smvae_ros.parameters.checks import (
@@ -220,6 +221,13 @@ NODE_PARAMETERS = (
         "late_error", 50, "So many late snapshots in a row are an ERROR in /diagnostics.", _COUNT
     ),
     Declaration(
+        "max_acceptable_consecutive_delay_ms",
+        1000.0,
+        "All snapshots may be late for so long before is_consecutive_processing_delay_in_range in "
+        "/diagnostics is False, as of Autoware's nodes, in ms.",
+        limits=(0.0, 3_600_000.0),
+    ),
+    Declaration(
         "health_share",
         0.1,
         "Share of the time that may be spent on checking sensors against each other "
@@ -268,6 +276,13 @@ NODE_PARAMETERS = (
         "camera_color_optical_frame",
         "frame_id of predicted images before any image has arrived.",
         check=at_most(MAXIMUM_NAME),
+    ),
+    Declaration(
+        "jpeg_quality",
+        DEFAULT_QUALITY,
+        "Quality of the predicted pictures on ~/prediction/<modality>/compressed; the larger, the "
+        "better, and the more bytes.",
+        limits=(1, 100),
     ),
     Declaration(
         "camera_info_topic",

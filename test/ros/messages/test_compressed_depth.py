@@ -120,6 +120,20 @@ def test_metres_are_stored_as_a_quantised_inverse(types: Types, compress) -> Non
     np.testing.assert_allclose(array.flat[1:], depth.flat[1:], rtol=1e-3)
 
 
+@both_libraries
+def test_ours_is_what_the_plugin_reads(types: Types) -> None:
+    """Its decoder takes the first 12 bytes off, and what lies before ";" for the encoding."""
+    depth = np.where(depth_counts(3, 20, 30) > 0, depth_counts(3, 20, 30) / 1000, np.nan)
+    made = COMPRESSED.to_message(
+        depth.astype(np.float32), DEPTH, types, stamp_ns=1, encoding="compressedDepth"
+    )
+    assert made.format == "16UC1; compressedDepth png"
+    picture = np.frombuffer(bytes(made.data)[12:], np.uint8)
+    counts = cv2.imdecode(picture, cv2.IMREAD_UNCHANGED)
+    np.testing.assert_array_equal(counts, depth_counts(3, 20, 30))
+    np.testing.assert_allclose(COMPRESSED.to_array(made, DEPTH), depth, rtol=1e-6)
+
+
 def test_older_publishers_do_not_name_the_codec() -> None:
     counts = depth_counts(2, 8, 8)
     array = COMPRESSED.to_array(message(bag_types, "16UC1; compressedDepth", png(counts)), DEPTH)

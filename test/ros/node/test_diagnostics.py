@@ -49,7 +49,7 @@ def _fields(kind: type) -> list[str]:
 def report(
     pipeline: PipelineHealth = WORKING, transport: str = "", **sensors: SensorHealth
 ) -> dict[str, DiagnosticStatus]:
-    node = NodeHealth("active", "", transport, late_limits=(5, 50), deadline=0.1)
+    node = NodeHealth("active", "", transport, late_limits=(5, 50), deadline=0.1, longest_delay=1.0)
     pipeline = dataclasses.replace(pipeline, sensors=sensors)
     statuses = HealthReport("node")(node, pipeline, SECOND)
     assert all(status.hardware_id for status in statuses)
@@ -65,17 +65,48 @@ def test_rows_of_late_frames_are_counted_over_reports() -> None:
     times = StageTimes()
     times.deadline = 0.1
     for total in (0.05, 0.2, 0.2, 0.05, 0.2):
-        times.add({"encode": total / 2, "total": total})
+        times.add({"encode": total / 2, "total": total}, now=1.0)
     first = times.take()
     assert first.late == 2
     assert first.mean == {"encode": pytest.approx(0.07), "total": pytest.approx(0.14)}
     assert first.longest == {"encode": 0.1, "total": 0.2}
-    times.add({"total": 0.3})
+    times.add({"total": 0.3}, now=3.5)
     assert times.take().late == 2, "one before the report and one after it"
-    assert times.take() == Times({}, {}, 0)
+    latest = {"latest": 0.3, "latest_is_late": True, "delay": 2.5}
+    assert times.take() == Times({}, {}, 0, **latest)
+    times.add({"total": 0.05}, now=3.6)
+    assert times.take().delay == 0.0
+    times.add({"total": 0.2}, now=99.0)
+    assert times.take().delay == 0.0, "a pause is no delay"
+    times.restart()
+    assert times.take() == Times()
     times.deadline = 0.0
-    times.add({"total": 9.0})
+    times.add({"total": 9.0}, now=100.0)
     assert times.take().late == 0
+
+
+@pytest.mark.parametrize(
+    ("times", "expected"),
+    [
+        (Times(), ("0.000", "True", "True")),
+        (Times(latest=0.02), ("20.000", "True", "True")),
+        (Times(latest=0.2, latest_is_late=True, delay=1.0), ("200.000", "False", "True")),
+        (Times(latest=0.2, latest_is_late=True, delay=1.1), ("200.000", "False", "False")),
+    ],
+)
+def test_processing_time_is_told_in_autowares_words(
+    times: Times, expected: tuple[str, str, str]
+) -> None:
+    """Keys and values as autoware_bevfusion's diagnostics have them; diagnostic_updater writes
+    booleans so."""
+    told = values(report(dataclasses.replace(WORKING, times=times))["perception"])
+    keys = (
+        "processing_time_ms",
+        "is_processing_time_ms_in_expected_range",
+        "is_consecutive_processing_delay_in_range",
+    )
+    assert tuple(told[key] for key in keys) == expected
+    assert told["consecutive_processing_delay_ms"] == f"{1000 * times.delay:.3f}"
 
 
 @pytest.mark.parametrize(("late", "level"), [(4, OK), (5, WARN), (49, WARN), (50, ERROR)])
@@ -214,7 +245,7 @@ def test_one_unusable_message_is_one() -> None:
 
 def test_messages_of_a_second_frame_are_a_warning_as_long_as_they_come() -> None:
     reporter = HealthReport("node")
-    node = NodeHealth("active", "", "", (5, 50), 0.1)
+    node = NodeHealth("active", "", "", (5, 50), 0.1, 1.0)
 
     def status(now: int, **values: object) -> DiagnosticStatus:
         sensors = {"rgb": sensor_health(**values)}
@@ -247,7 +278,7 @@ def test_messages_about_something_else_are_no_fault() -> None:
 
 
 def test_a_node_that_could_not_be_configured_says_why() -> None:
-    node = NodeHealth("unconfigured", "no such model", "", (5, 50), 0.1)
+    node = NodeHealth("unconfigured", "no such model", "", (5, 50), 0.1, 1.0)
     (status,) = HealthReport("node")(node, PipelineHealth(), SECOND)
     assert (status.level, status.message) == (ERROR, "no such model")
     assert values(status)["state"] == "unconfigured"

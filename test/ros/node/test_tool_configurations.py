@@ -23,6 +23,7 @@ pytest.importorskip("rclpy", reason="rclpy is not installed (pip install ros-rcl
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 
 from smvae_ros.messages import installed_types
+from smvae_ros.messages.latent_forms import PLOT_TYPE
 from smvae_ros.node.diagnostics import HealthReport, NodeHealth, PipelineHealth, SensorHealth
 from smvae_ros.node.key_values import HARDWARE_ID
 from smvae_ros.parameters.configuration import NODE_NAME
@@ -75,7 +76,7 @@ def topic_types() -> dict[str, str]:
     }
     ours = {
         f"/{NODE_NAME}/overview": IMAGE,
-        f"/{NODE_NAME}/latent_plot": "std_msgs/msg/Float32MultiArray",
+        f"/{NODE_NAME}/latent_plot": PLOT_TYPE,
         "/diagnostics": "diagnostic_msgs/msg/DiagnosticArray",
     }
     return {**taken, **given, **ours}
@@ -83,7 +84,7 @@ def topic_types() -> dict[str, str]:
 
 def statuses() -> list[DiagnosticStatus]:
     """What is in /diagnostics, of a node of that name."""
-    node = NodeHealth("active", "", "", late_limits=(5, 50), deadline=0.1)
+    node = NodeHealth("active", "", "", late_limits=(5, 50), deadline=0.1, longest_delay=1.0)
     sensor = SensorHealth(Connection("/topic", 1), Evidence("rgb", live=True, age=0.0), Counters())
     pipeline = PipelineHealth(sensors=dict.fromkeys(SENSORS, sensor))
     return HealthReport(NODE_NAME)(node, pipeline, 1)
