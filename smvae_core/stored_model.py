@@ -245,7 +245,7 @@ def _load_calibration(file: Path, weights_sha256: str) -> Calibration | None:
 def _read_calibration(file: Path, weights_sha256: str) -> Calibration:
     """Raises ValueError for whatever is wrong with it."""
     try:
-        _check_file(file, MAXIMUM_BYTES[HEALTH])
+        check_file(file, MAXIMUM_BYTES[HEALTH])
         with safetensors.safe_open(file, framework="numpy") as content:
             texts = content.metadata() or {}
             arrays = {name: content.get_tensor(name) for name in content.keys()}  # noqa: SIM118
@@ -256,8 +256,13 @@ def _read_calibration(file: Path, weights_sha256: str) -> Calibration:
     return Calibration.from_tensors(arrays, texts)
 
 
-def _check_file(path: Path, most: int) -> None:
-    """Refuses what is no regular file, or absurdly large."""
+def check_file(path: Path, most: int) -> None:
+    """Refuses what is no regular file, or larger than ``most`` bytes.
+
+    Raises:
+        CheckpointError: says which.
+        OSError: where there is none.
+    """
     status = path.stat()
     if not stat.S_ISREG(status.st_mode):
         raise CheckpointError(f"{path}: cannot be read: it is no regular file")
@@ -270,7 +275,7 @@ def _check_file(path: Path, most: int) -> None:
 def _read(path: Path) -> bytes:
     """A file as a whole."""
     try:
-        _check_file(path, MAXIMUM_BYTES[path.name])
+        check_file(path, MAXIMUM_BYTES[path.name])
         return path.read_bytes()
     except FileNotFoundError:
         raise CheckpointError(

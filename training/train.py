@@ -40,6 +40,7 @@ from smvae_core.precision import precision_advice
 from smvae_core.residuals.calibrate import calibrate
 from smvae_core.stored_model import CheckpointError, save_calibration
 from smvae_core.words import counted
+from training.export import export_graphs
 from training.programs import run_program
 from training.provenance import provenance
 from training.robot_configuration import with_robot
@@ -235,6 +236,7 @@ def _train(cli: TrainingCommand, origin: Mapping[str, str]) -> None:
         _judge(cli, model)
         if cli.config.calibrate:
             _calibrate(cli, model, export)
+        _export_graphs(export)
 
 
 def _check_resumed(cli: TrainingCommand, data: Mapping[str, Any]) -> None:
@@ -274,6 +276,14 @@ def _calibrate(cli: TrainingCommand, model: MultimodalVAE, export: Path) -> None
         print(f"Sensor health is not calibrated: {error}", file=sys.stderr)
         return
     print(f"Calibrated its sensor health with {calibration.source['steps']} validation steps")
+
+
+def _export_graphs(export: Path) -> None:
+    """Adds the model as ONNX; the node does not need it."""
+    try:
+        print(export_graphs(export))
+    except CheckpointError as error:
+        print(f"training.train: it is not there as ONNX: {error}", file=sys.stderr)
 
 
 def _record(

@@ -19,8 +19,8 @@ from typing import Any
 
 import numpy as np
 
-from smvae_core.graphs.fusion import FUSIONS, MIXTURES, Fusion
-from smvae_core.graphs.graph import Graph
+from smvae_core.graphs.fusion import FUSIONS, MIXTURES, Fusion, Posterior, positive
+from smvae_core.graphs.graph import Graph, Value
 from smvae_core.graphs.networks import decoder, embedding
 from smvae_core.graphs.units import average, expectation, network_input, raw_units
 from smvae_core.modalities import Modality
@@ -49,18 +49,20 @@ def build_graphs(
     """
     if kind not in FUSIONS:
         raise ValueError(f"unknown model {kind!r}; known are {', '.join(FUSIONS)}")
-    size, latent_size = (_size(architecture, key) for key in ("embedding_size", "latent_size"))
+    size, latent_size = (positive(architecture, key) for key in ("embedding_size", "latent_size"))
+    given = _given(kind, modalities, architecture)
     _check_statistics(modalities, weights)
     graphs = {}
     for name, modality in modalities.items():
         graph = graphs[f"embed_{name}"] = Graph(f"embed_{name}", weights, offsets)
         _embed(graph, modality, size)
     graph = graphs["fuse"] = Graph("fuse", weights, offsets)
-    _fuse(graph, kind, tuple(modalities), size, latent_size, architecture)
+    inputs = _fusion_inputs(graph, len(modalities), size)
+    fusion = Fusion(*inputs, tuple(modalities), size, latent_size, given, architecture)
+    _fuse(graph, FUSIONS[kind](fusion), latent_size)
     for name, modality in modalities.items():
         graph = graphs[f"decode_{name}"] = Graph(f"decode_{name}", weights, offsets)
-        modelled = name not in architecture.get("given", ())
-        _decode(graph, modality, latent_size, kind in MIXTURES, modelled)
+        _decode(graph, modality, latent_size, kind in MIXTURES, name not in given)
     known = {weight for graph in graphs.values() for weight in graph.weight_names}
     unknown = sorted(set(weights) - known - set(_statistics(modalities)))
     if unknown:
@@ -89,11 +91,17 @@ def _check_statistics(
         graph.weight(key, shape)
 
 
-def _size(architecture: Mapping[str, Any], key: str) -> int:
-    size = architecture[key]
-    if isinstance(size, bool) or not isinstance(size, int) or size < 1:
-        raise ValueError(f"{key} must be positive, not {size!r}")
-    return size
+def _given(
+    kind: str, modalities: Mapping[str, Modality], architecture: Mapping[str, Any]
+) -> tuple[str, ...]:
+    """Modalities that the model is conditioned on, in its order."""
+    if kind != "cvae":
+        return ()
+    given: Any = architecture.get("given")
+    is_list = isinstance(given, list) and all(isinstance(name, str) for name in given)
+    if not is_list or not set() < set(given) < set(modalities):
+        raise ValueError(f"given must name some, but not all, of the modalities, not {given!r}")
+    return tuple(name for name in modalities if name in given)
 
 
 def _embed(graph: Graph, modality: Modality, size: int) -> None:
@@ -102,27 +110,21 @@ def _embed(graph: Graph, modality: Modality, size: int) -> None:
     graph.output("embedding", embedded, "float32", (1, size))
 
 
-def _fuse(
-    graph: Graph,
-    kind: str,
-    names: tuple[str, ...],
-    size: int,
-    latent_size: int,
-    architecture: Mapping[str, Any],
-) -> None:
-    count = len(names)
+def _fusion_inputs(graph: Graph, count: int, size: int) -> tuple[Value, Value]:
+    """Embeddings (M, d), and which are present (M, 1)."""
     embeddings = graph.input("embeddings", "float32", (1, count, size)).reshape(count, size)
     present = graph.input("present", "bool", (1, count)).reshape(count, 1)
     # Whatever stands in other rows: zero times infinity would not be zero.
-    embeddings = present.where(embeddings, 0.0)
-    fusion = Fusion(embeddings, present, names, size, latent_size, architecture)
-    posterior = FUSIONS[kind](fusion)
+    return present.where(embeddings, 0.0), present
+
+
+def _fuse(graph: Graph, posterior: Posterior, latent_size: int) -> None:
     graph.output("mean", posterior.mean, "float32", (1, latent_size))
     graph.output("log_variance", posterior.log_variance, "float32", (1, latent_size))
-    if posterior.means is not None and posterior.weights is not None:
-        count = 2**count - 1 if kind == "mopoe" else count
-        graph.output("means", posterior.means, "float32", (count, latent_size))
-        graph.output("weights", posterior.weights.reshape(count), "float32", (count,))
+    if posterior.components is not None:
+        means, weights, count = posterior.components
+        graph.output("means", means, "float32", (count, latent_size))
+        graph.output("weights", weights.reshape(count), "float32", (count,))
 
 
 def _decode(

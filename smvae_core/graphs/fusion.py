@@ -17,6 +17,18 @@ from smvae_core.graphs.set_encoders import set_encoder
 MAXIMUM_SUBSETS = 2**12  # components of a mixture
 
 
+def positive(architecture: Mapping[str, Any], key: str) -> int:
+    """A size out of a model's description.
+
+    Raises:
+        ValueError: where it is missing, or none.
+    """
+    size = architecture.get(key)
+    if isinstance(size, bool) or not isinstance(size, int) or size < 1:
+        raise ValueError(f"{key} must be a positive whole number, not {size!r}")
+    return size
+
+
 @dataclass(frozen=True)
 class Posterior:
     """q(z|X_s) of one sample.
@@ -24,14 +36,12 @@ class Posterior:
     Attributes:
         mean: (1, D).
         log_variance: (1, D).
-        means: of a mixture's components, (C, D); None of a Gaussian.
-        weights: theirs, (C, 1).
+        components: of a mixture: their means (C, D), their weights (C, 1), and C.
     """
 
     mean: Value
     log_variance: Value
-    means: Value | None = None
-    weights: Value | None = None
+    components: tuple[Value, Value, int] | None = None
 
 
 @dataclass(frozen=True)
@@ -44,7 +54,8 @@ class Fusion:
         names: of the modalities.
         size: d.
         latent_size: D.
-        architecture: the model's other arguments.
+        given: modalities that a CVAE is conditioned on.
+        architecture: the model's other arguments, as they stand in its description.
     """
 
     embeddings: Value
@@ -52,6 +63,7 @@ class Fusion:
     names: tuple[str, ...]
     size: int
     latent_size: int
+    given: tuple[str, ...]
     architecture: Mapping[str, Any]
 
     def experts(self) -> tuple[Value, Value]:
@@ -71,14 +83,15 @@ class Fusion:
 
 
 def _smvae(f: Fusion) -> Posterior:
-    name, heads = f.architecture["set_encoder"], f.architecture["heads"]
+    name, heads = f.architecture.get("set_encoder"), positive(f.architecture, "heads")
     return Posterior(*set_encoder(name, f.embeddings, f.present, f.size, f.latent_size, heads))
 
 
 def _jmvae(f: Fusion) -> Posterior:
     complete = f.present.graph.apply("ReduceMin", f.present.cast("float32")).cast("bool")
     choices = zip(f.joint("joint", f.names), product(*f.experts(), f.present), strict=True)
-    return Posterior(*(complete.where(*choice) for choice in choices))
+    mean, log_variance = (complete.where(*choice) for choice in choices)
+    return Posterior(mean, log_variance)
 
 
 def _mvae(f: Fusion) -> Posterior:
@@ -87,7 +100,7 @@ def _mvae(f: Fusion) -> Posterior:
 
 
 def _mmvae(f: Fusion) -> Posterior:
-    return _mixture(*f.experts(), f.present)
+    return _mixture(*f.experts(), f.present, len(f.names))
 
 
 def _mopoe(f: Fusion) -> Posterior:
@@ -106,23 +119,25 @@ def _mopoe(f: Fusion) -> Posterior:
     missing = f.present.graph.apply("Not", f.present).cast("float32")
     lost = f.present.graph.constant(members[:, :-1].astype(np.float32)) @ missing
     there = lost.graph.apply("Less", lost, 0.5)
-    return _mixture(means.reshape(*shape), log_variances.reshape(*shape), there)
+    return _mixture(means.reshape(*shape), log_variances.reshape(*shape), there, len(subsets))
 
 
-def _mixture(means: Value, log_variances: Value, there: Value) -> Posterior:
-    """The even mixture of the components that are there, (C, 1) bool."""
+def _mixture(means: Value, log_variances: Value, there: Value, count: int) -> Posterior:
+    """The even mixture of those of ``count`` components that are there, (C, 1) bool."""
     counted = there.cast("float32")
     weights = counted / counted.sum(0, keepdims=True)
-    return Posterior(*mixture_moments(means, log_variances, weights), means, weights)
+    return Posterior(*mixture_moments(means, log_variances, weights), (means, weights, count))
 
 
 def _cvae(f: Fusion) -> Posterior:
-    given = tuple(name for name in f.names if name in f.architecture["given"])
-    targets = tuple(name for name in f.names if name not in given)
+    targets = tuple(name for name in f.names if name not in f.given)
     counted = f.rows(targets, f.present).cast("float32")
     observed = counted.graph.apply("ReduceMax", counted).cast("bool")
-    choices = zip(f.joint("recognition", f.names), f.joint("conditional_prior", given), strict=True)
-    return Posterior(*(observed.where(*choice) for choice in choices))
+    choices = zip(
+        f.joint("recognition", f.names), f.joint("conditional_prior", f.given), strict=True
+    )
+    mean, log_variance = (observed.where(*choice) for choice in choices)
+    return Posterior(mean, log_variance)
 
 
 FUSIONS: dict[str, Callable[[Fusion], Posterior]] = {

@@ -21,7 +21,7 @@ Parameters = tuple[Value, Value]  # mean and log-variance, (1, D) each
 
 
 def set_encoder(
-    name: str, embeddings: Value, present: Value, size: int, latent_size: int, heads: int
+    name: object, embeddings: Value, present: Value, size: int, latent_size: int, heads: int
 ) -> Parameters:
     """Parameters of q(z|X_s).
 
@@ -43,7 +43,7 @@ def set_encoder(
         return posterior_head(hidden, f"{_KEY}.posterior", size, latent_size)
     if name not in ("attention", "prior_attention", "correlated_attention"):
         raise ValueError(f"unknown set encoder {name!r}")
-    if heads < 1 or size % heads:
+    if size % heads:
         raise ValueError(f"embedding_size {size} must be a multiple of heads {heads}")
     hidden = _attend(embeddings, present, size, heads)
     mean, log_variance = to_gaussian(

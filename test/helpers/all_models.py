@@ -83,6 +83,6 @@ def random_readings(model: MultimodalVAE, seed: int = 0) -> dict[str, np.ndarray
         if modality.has_holes:
             array[2:5] = np.nan
         if modality.kind == "categorical":
-            array = np.eye(*shape, dtype=np.float32)[random.integers(*shape)]
+            array = np.eye(shape[0], dtype=np.float32)[random.integers(shape[0])]
         readings[name] = array
     return readings

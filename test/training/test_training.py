@@ -16,6 +16,7 @@ from small_caches import make_cache
 from small_training import column, metrics, refused, train, write_config
 from smvae_core.checkpoint import load_checkpoint
 from smvae_core.data.logs.dataset import open_cache, split_by_trajectory
+from smvae_core.graphs.files import check_graphs
 from smvae_core.inference.inference import Inference
 from smvae_core.robot import read_robot
 from training.train import main
@@ -70,6 +71,7 @@ def test_exports_a_model_that_loads(whole_run: Path) -> None:
     assert training["data"]["samples"] == {"training": 30, "validation": 10, "test": 10}
     assert training["command"].startswith("python -m training.train --config ")
     assert math.isfinite(training["metrics"]["validation/elbo"])
+    assert len(check_graphs(whole_run / "model")) == 11
 
 
 def test_every_epoch_trains_and_validates_on_everything(whole_run: Path) -> None:

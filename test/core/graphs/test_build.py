@@ -15,7 +15,7 @@ from smvae_core.distributions import Mixture
 from smvae_core.graphs.build import build_graphs
 from smvae_core.graphs.graph import Graph
 from smvae_core.models.multimodal_vae import MultimodalVAE, without_holes
-from smvae_core.preprocessing import to_raw, to_tensor
+from smvae_core.tensors import to_raw, to_tensor
 
 onnxruntime = pytest.importorskip("onnxruntime")
 
