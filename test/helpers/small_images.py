@@ -25,22 +25,26 @@ def write_idx(path: Path, array: np.ndarray) -> None:
     path.write_bytes(gzip.compress(header + array.tobytes(), mtime=0))  # the same file each time
 
 
-def write_labelled(folder: Path, seed: int = 0) -> LabelledSource:
-    """Four files of random 28 × 28 images; a source with their checksums and without mirrors."""
-    folder.mkdir(parents=True, exist_ok=True)
+def labelled_arrays(seed: int = 0) -> dict[str, np.ndarray]:
+    """Name of the file → random 28 × 28 images, or their labels."""
     random = np.random.default_rng(seed)
-    files = {}
+    arrays = {}
     for part, count in (("train", TRAINING), ("t10k", TEST)):
         grey = random.integers(0, 256, (count, 28, 28), dtype=np.uint8)
         # Mostly black and white, as in MNIST, with all grey values between.
         images = np.where(random.random(grey.shape) < 0.5, grey, np.where(grey > 200, 255, 0))
-        arrays = {
-            f"{part}-images-idx3-ubyte.gz": images.astype(np.uint8),
-            f"{part}-labels-idx1-ubyte.gz": random.integers(0, 10, count, dtype=np.uint8),
-        }
-        for name, array in arrays.items():
-            write_idx(folder / name, array)
-            files[name] = hashlib.md5((folder / name).read_bytes()).hexdigest()
+        arrays[f"{part}-images-idx3-ubyte.gz"] = images.astype(np.uint8)
+        arrays[f"{part}-labels-idx1-ubyte.gz"] = random.integers(0, 10, count, dtype=np.uint8)
+    return arrays
+
+
+def write_labelled(folder: Path, seed: int = 0) -> LabelledSource:
+    """The four files; a source with their checksums and without mirrors."""
+    folder.mkdir(parents=True, exist_ok=True)
+    files = {}
+    for name, array in labelled_arrays(seed).items():
+        write_idx(folder / name, array)
+        files[name] = hashlib.md5((folder / name).read_bytes()).hexdigest()
     return LabelledSource((), files)
 
 

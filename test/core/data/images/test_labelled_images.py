@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import functools
-import gzip
 import hashlib
 import math
 import sys
@@ -21,11 +20,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared_data import shared_data
-from small_images import TEST, TRAINING, write_idx, write_labelled
+from small_images import TEST, TRAINING, labelled_arrays, write_labelled
 from smvae_core.data.batches import Batches
 from smvae_core.data.images.binarisation import Bernoulli
 from smvae_core.data.images.data_files import DataSetError
-from smvae_core.data.images.idx import read_idx
 from smvae_core.data.images.labelled_images import LabelledSource, load_labelled_images
 from smvae_core.data.samples import Samples, TensorColumn
 from smvae_core.modalities import Modality
@@ -50,55 +48,6 @@ def pixels(samples: Samples, rows: np.ndarray, epoch: int = 0) -> np.ndarray:
     return samples.read(rows, ["image"], epoch).prepared["image"].numpy()
 
 
-# IDX files.
-
-
-@pytest.mark.parametrize("shape", [(5,), (2, 3), (4, 3, 2), (0, 3, 2)])
-def test_idx_arrays_are_read_back(tmp_path: Path, shape: tuple[int, ...]) -> None:
-    array = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
-    write_idx(tmp_path / "x.gz", array)
-    np.testing.assert_array_equal(read_idx(tmp_path / "x.gz"), array)
-
-
-@settings(max_examples=60)
-@given(kept=st.integers(0, 200))
-def test_truncated_idx_file_is_one_clear_error(
-    tmp_path_factory: pytest.TempPathFactory, kept: int
-) -> None:
-    path = tmp_path_factory.mktemp("idx") / "x.gz"
-    write_idx(path, np.random.default_rng(0).integers(0, 256, (2, 9, 9), dtype=np.uint8))
-    whole = path.read_bytes()
-    path.write_bytes(whole[: min(kept, len(whole) - 1)])
-    with pytest.raises(DataSetError, match=r"x\.gz: (expected|its header)"):
-        read_idx(path)
-
-
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        (b"no gzip at all", "truncated or damaged"),
-        (gzip.compress(b"\x00\x00\x0d\x01" + bytes(8)), r"found \[0, 0, 13, 1\]"),
-        (gzip.compress(b"P5 28 28"), "expected an IDX file of unsigned bytes"),
-        (gzip.compress(b""), r"found \[\]"),
-        (gzip.compress(b"\x00\x00\x08\x02\x00\x00"), "header ends after 6 of 12 bytes"),
-        (gzip.compress(b"\x00\x00\x08\x01\x00\x00\x00\x05abc"), r"shape \(5,\).* but 3 follow"),
-        (gzip.compress(b"\x00\x00\x08\x01\x00\x00\x00\x01abc"), r"shape \(1,\).* but 3 follow"),
-    ],
-    ids=["no gzip", "three dimensions", "a picture", "empty", "no sizes", "too little", "too much"],
-)
-def test_what_is_no_idx_file_is_one_clear_error(
-    tmp_path: Path, content: bytes, message: str
-) -> None:
-    (tmp_path / "x.gz").write_bytes(content)
-    with pytest.raises(DataSetError, match=message):
-        read_idx(tmp_path / "x.gz")
-
-
-def test_missing_idx_file(tmp_path: Path) -> None:
-    with pytest.raises(DataSetError, match=r"x\.gz: no such file"):
-        read_idx(tmp_path / "x.gz")
-
-
 # The files of a data set.
 
 
@@ -106,8 +55,8 @@ def test_grey_images_and_one_hot_labels_keep_the_order_of_the_files(
     tmp_path: Path, source: LabelledSource
 ) -> None:
     samples = load(tmp_path, source, pixels="grey")
-    files = {name: read_idx(tmp_path / "data" / name) for name in source.files}
     batch = samples.read(ALL, NAMES)
+    files = labelled_arrays()
     images = np.concatenate([files[IMAGES], files["t10k-images-idx3-ubyte.gz"]])
     labels = np.concatenate([files[LABELS], files["t10k-labels-idx1-ubyte.gz"]])
     np.testing.assert_array_equal(batch.prepared["image"].numpy(), images[..., None])
@@ -135,19 +84,6 @@ def test_file_of_another_checksum_is_refused_and_kept(
     for part in (str(path), source.files[LABELS], hashlib.md5(content).hexdigest(), "remove it"):
         assert part in str(error.value)
     assert path.read_bytes() == content
-
-
-def test_files_that_do_not_fit_each_other(tmp_path: Path) -> None:
-    def checked(name: str, array: np.ndarray) -> LabelledSource:
-        source = write_labelled(tmp_path / "data")
-        write_idx(tmp_path / "data" / name, array)
-        md5 = hashlib.md5((tmp_path / "data" / name).read_bytes()).hexdigest()
-        return replace(source, files={**source.files, name: md5})
-
-    with pytest.raises(DataSetError, match=r"found \(30, 28, 28\) and \(29,\)"):
-        load(tmp_path, checked(LABELS, np.zeros(29, np.uint8)))
-    with pytest.raises(DataSetError, match=r"expected labels 0 to 9, found 10"):
-        load(tmp_path, checked(LABELS, np.full(30, 10, np.uint8)))
 
 
 def test_impossible_options_are_refused(tmp_path: Path, source: LabelledSource) -> None:
