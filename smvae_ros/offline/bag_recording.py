@@ -11,6 +11,7 @@ import logging
 import os
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -30,8 +31,9 @@ from smvae_core.modalities import Modality
 from smvae_core.words import counted
 from smvae_ros.bags import BagError, BagReader
 from smvae_ros.bags.files import find_bag, storage_files
-from smvae_ros.messages import ForeignMessage, MessageError
+from smvae_ros.messages import MessageError
 from smvae_ros.messages.definitions import known_definition
+from smvae_ros.offline.bag_steps import BagSteps, groups
 from smvae_ros.offline.bag_topics import missing_sources, read_messages
 from smvae_ros.offline.grid import Grid
 from smvae_ros.offline.step_sampler import LogStep, StepSampler
@@ -137,21 +139,15 @@ class BagRecording(Recording):
         try:
             with BagReader(path) as reader:
                 inputs = {n: i for n, i in self._used(reader).items() if n in wanted}
-                group: list[LogStep] = []
-                first, room = 0, part["steps"]
-                for step in self._steps(reader, inputs, notes):
-                    ended = bool(group) and step.trajectory != group[0].trajectory
-                    if ended or len(group) == BLOCK:
-                        yield _block(group, first, modalities)
-                        first = 0 if ended else first + len(group)
-                        group = []
-                    if not room:
-                        notes.strange.append(_too_many(path, part["steps"]))
-                        break
-                    group.append(step)
-                    room -= 1
-                if group:
+                leader = self._leader(inputs)
+                found = BagSteps(reader, inputs, leader, self._rate, self._values)
+                steps = iter(found)
+                for first, group in groups(islice(steps, part["steps"]), BLOCK):
                     yield _block(group, first, modalities)
+                if next(steps, None) is not None:
+                    notes.strange.append(_too_many(path, part["steps"]))
+                notes.frame_ids |= found.frame_ids
+                notes.strange += _strange(found.sampler, path, inputs, leader)
         except BagError as error:
             raise RecordingError(str(error)) from error
 
@@ -186,52 +182,26 @@ class BagRecording(Recording):
                 steps += len(grid.add(stamp))
         return steps + (_SPARE + messages // 100 if messages else 0)
 
-    def _steps(
-        self, reader: BagReader, inputs: Mapping[str, TopicInput], notes: Notes
-    ) -> Iterator[LogStep]:
-        """Reads the bag once, in the order in which it was recorded."""
-        modalities = [self._modalities[name] for name in inputs]
-        sampler = StepSampler(
-            modalities,
-            self._leader(inputs),
-            self._rate,
-            {name: self._values[f"{name}.max_age"] for name in inputs},
-            {m.name: self._values[f"{m.name}.max_gap"] for m in modalities if m.kind == "series"},
-        )
-        unusable: Counter[str] = Counter()
-        reasons: dict[str, ValueError] = {}
-        for name, received_ns, message in read_messages(reader, inputs):
-            try:
-                value = inputs[name].reading(message)
-                stamp = message.stamp_ns or received_ns
-                yield from sampler.add(name, value, stamp, received_ns, message.frame_id)
-                if message.frame_id:
-                    notes.frame_ids.setdefault(name, message.frame_id)
-            except ValueError as error:
-                sampler.refuse(name, error, received_ns)
-                if not isinstance(error, ForeignMessage):
-                    unusable[name] += 1
-                    reasons[name] = error
-        yield from sampler.finish()
-        for name, count in unusable.items():
-            topic = inputs[name].topic
-            found = f"{counted(count, 'unusable message')}, the latest: {reasons[name]}"
-            advice = "what they would have told counts as not there"
-            notes.strange.append(
-                Problem(reader.path, topic, "usable messages", found, advice, usable=True)
-            )
-        if sampler.problem:
-            advice = "its messages make no more steps"
-            topic = inputs[self._leader(inputs)].topic
-            notes.strange.append(
-                Problem(reader.path, topic, "stamps that go on", sampler.problem, advice, True)
-            )
-
 
 def _name(path: Path, paths: Sequence[Path]) -> str:
     """The bag's name; with its folders where two have one name."""
     alike = sum(other.resolve().name == path.resolve().name for other in paths)
     return path.resolve().name if alike == 1 else str(path.resolve())
+
+
+def _strange(
+    sampler: StepSampler, path: Path, inputs: Mapping[str, TopicInput], leader: str
+) -> Iterator[Problem]:
+    for name, counters in sampler.counters.items():
+        if counters.invalid:
+            count = counted(counters.invalid, "unusable message")
+            found = f"{count}, the latest: {counters.last_error}"
+            advice = "what they would have told counts as not there"
+            yield Problem(path, inputs[name].topic, "usable messages", found, advice, usable=True)
+    if sampler.problem:
+        advice = "its messages make no more steps"
+        topic = inputs[leader].topic
+        yield Problem(path, topic, "stamps that go on", sampler.problem, advice, usable=True)
 
 
 def _too_many(path: Path, steps: int) -> Problem:

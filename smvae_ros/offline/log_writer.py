@@ -11,14 +11,13 @@ from __future__ import annotations
 import json
 import logging
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tqdm import tqdm
 
 from smvae_core.data.logs.hdf5.files import READ_ERRORS, Hdf5Error, open_hdf5
 from smvae_core.data.logs.vision_touch.layout import (
@@ -35,10 +34,10 @@ from smvae_core.data.logs.vision_touch.layout import (
 from smvae_core.files import check_output
 from smvae_core.modalities import Modality
 from smvae_ros.bags import BagError, BagReader
-from smvae_ros.messages import ForeignMessage
 from smvae_ros.offline.absences import Absences, strays
-from smvae_ros.offline.bag_topics import missing_sources, read_messages
-from smvae_ros.offline.step_sampler import LogStep, StepSampler
+from smvae_ros.offline.bag_steps import BagSteps, groups
+from smvae_ros.offline.bag_topics import missing_sources
+from smvae_ros.offline.step_sampler import LogStep
 from smvae_ros.parameters.configuration import make_topic_inputs
 from smvae_ros.sensors.topic_inputs import TopicInput
 
@@ -88,12 +87,6 @@ class BagConversion:
     reasons: dict[str, str] = field(default_factory=dict)
     absences: Absences = field(default_factory=Absences)
     strays: dict[str, tuple[int, str]] = field(default_factory=dict)
-
-    def refuse(self, name: str, error: ValueError) -> None:
-        """Counts an unusable message; one about something else is none."""
-        if not isinstance(error, ForeignMessage):
-            self.invalid[name] += 1
-            self.reasons[name] = str(error)
 
 
 def convert_bag(
@@ -149,22 +142,20 @@ def convert_bag(
         }
         folder.mkdir(parents=True, exist_ok=True)
         _check_folder(folder, stamp, trajectory, attributes)
-        sampler = StepSampler(
-            [MODALITIES[name] for name in used],
-            LEADER,
-            rate,
-            {name: values[f"{name}.max_age"] for name in used},
-            {"force": values["force.max_gap"]},
-        )
-        for part, steps in _parts(_steps(reader, used, sampler, report)):
+        found = BagSteps(reader, used, LEADER, rate, values, bar=True)
+        for first, steps in groups(found, STEPS_PER_FILE):
             number = trajectory + steps[0].trajectory
-            target = folder / log_file_name(stamp, number, part)
+            target = folder / log_file_name(stamp, number, first // STEPS_PER_FILE)
             arrays = _arrays(steps, used, report)
             write_log(target, arrays, {**attributes, "start_ns": steps[0].stamp_ns})
             report.files.append(target)
             report.steps += len(steps)
             report.trajectories = steps[0].trajectory + 1
+    sampler = found.sampler
     report.strays = strays(sampler.counters)
+    for name, counters in sampler.counters.items():
+        if counters.invalid:
+            report.invalid[name], report.reasons[name] = counters.invalid, counters.last_error
     if not report.steps:
         reason = report.reasons.get(LEADER, "there are none")
         raise BagError(f"{path}: no usable image on {sources[LEADER].topic}: {reason}")
@@ -211,42 +202,6 @@ def _check_folder(folder: Path, stamp: str, trajectory: int, attributes: Mapping
                 f"{found[different[0]]}, now {attributes[different[0]]}); choose another folder, "
                 "--stamp or --trajectory"
             )
-
-
-def _steps(
-    reader: BagReader,
-    sources: Mapping[str, TopicInput],
-    sampler: StepSampler,
-    report: BagConversion,
-) -> Iterator[LogStep]:
-    """Reads the bag once, in the order in which it was recorded."""
-    total = sum(reader.topics[source.topic].count for source in sources.values())
-    messages = read_messages(reader, sources)
-    for name, received_ns, message in tqdm(
-        messages, desc=reader.path.name, total=total, unit="message", disable=None
-    ):
-        try:
-            value = sources[name].reading(message)
-            stamp = message.stamp_ns or received_ns
-            yield from sampler.add(name, value, stamp, received_ns, message.frame_id)
-        except ValueError as error:
-            report.refuse(name, error)
-            sampler.refuse(name, error, received_ns)
-    yield from sampler.finish()
-
-
-def _parts(steps: Iterator[LogStep]) -> Iterator[tuple[int, list[LogStep]]]:
-    """Groups of up to 50 steps of one trajectory, with their number in it."""
-    part = 0
-    group: list[LogStep] = []
-    for step in steps:
-        ended = bool(group) and step.trajectory != group[0].trajectory
-        if ended or len(group) == STEPS_PER_FILE:
-            yield part, group
-            part, group = (0 if ended else part + 1), []
-        group.append(step)
-    if group:
-        yield part, group
 
 
 def _arrays(

@@ -122,7 +122,7 @@ def load_labelled_images(
 
 
 def _read_part(paths: Mapping[str, Path], part: str) -> tuple[np.ndarray, np.ndarray]:
-    """Images uint8 (N, 28, 28, 1) and labels uint8 (N,); the files are known to be the originals."""
+    """Images uint8 (N, 28, 28, 1) and labels uint8 (N,) of files that are the originals."""
     images, labels = (
         np.frombuffer(gzip.decompress(paths[f"{part}-{name}-ubyte.gz"].read_bytes()), np.uint8)
         for name in ("images-idx3", "labels-idx1")
