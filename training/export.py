@@ -21,7 +21,7 @@ import numpy as np
 
 from smvae_core.checkpoint import load_checkpoint
 from smvae_core.files import check_output
-from smvae_core.graphs.files import check_graphs, remove_graphs, write_graphs
+from smvae_core.graphs.files import check_graphs, write_graphs
 from smvae_core.stored_model import CheckpointError
 from smvae_core.words import counted
 from smvae_ros.cli.programs import parser_of
@@ -36,7 +36,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         "--check",
         action="store_true",
-        help="write nothing; say whether the files that are there are those of this model",
+        help="write nothing; compare the files that are there with the model",
     )
     options = parser.parse_args(arguments)
     return run_program("training.export", lambda: _run(options), "the same command starts anew")
@@ -45,10 +45,10 @@ def main(arguments: list[str] | None = None) -> int:
 def _run(options: argparse.Namespace) -> int:
     if options.check:
         files = check_graphs(options.model)
-        print(f"{counted(len(files), 'graph')} in {options.model} are those of this model")
-        return 0
-    check_output(options.model, folder=True)
-    print(export_graphs(options.model, details=True))
+        print(f"{_listed(files)} are those of {options.model}; {_compared(options.model, True)}")
+    else:
+        check_output(options.model, folder=True)
+        print(export_graphs(options.model, details=True))
     return 0
 
 
@@ -61,29 +61,39 @@ def export_graphs(path: Path, details: bool = False) -> str:
 
     Raises:
         CheckpointError: where the checkpoint cannot be used, and where the graphs differ from the
-            model, which are removed then.
+            model; they are removed then.
         OutputError: where a file cannot be written.
     """
-    model = load_checkpoint(path).model
     files = write_graphs(path)
+    try:
+        return f"Wrote {_listed(files)} to {path}; {_compared(path, details)}"
+    except CheckpointError:
+        for file in files:
+            file.unlink()
+        raise
+
+
+def _listed(files: list[Path]) -> str:
     size = sum(file.stat().st_size for file in files)
-    text = f"Wrote {counted(len(files), 'ONNX graph')} to {path}, {size / 1000:.0f} kB"
+    return f"{counted(len(files), 'ONNX graph')} ({size / 1000:.0f} kB)"
+
+
+def _compared(path: Path, details: bool) -> str:
     if find_spec("onnxruntime") is None:
-        return f"{text}; to compare them with PyTorch: pip install onnxruntime"
-    parity = compare(model, path, np.random.default_rng(0))
+        return "to compare them with PyTorch: pip install onnxruntime"
+    parity = compare(load_checkpoint(path).model, path, np.random.default_rng(0))
     if details:
         for graph, difference in parity.differences.items():
             print(f"{graph:<30} {difference:.1e}")
-    if parity.differences[parity.worst] > LIMIT:
-        remove_graphs(path)
+    worst = parity.differences[parity.worst]
+    if worst > LIMIT:
         raise CheckpointError(
-            f"{path}: {parity.worst} in ONNX Runtime differs from PyTorch by "
-            f"{parity.differences[parity.worst]:.1e} of its scale, more than {LIMIT:.0e}; no graph "
-            "was kept"
+            f"{path}: {parity.worst} in ONNX Runtime differs from PyTorch by {worst:.1e} of an "
+            f"output's scale, more than {LIMIT:.0e}"
         )
     return (
-        f"{text}; they differ from PyTorch by at most {parity.differences[parity.worst]:.1e} of an "
-        f"output's scale ({counted(parity.subsets, 'subset')})"
+        f"they differ from PyTorch by at most {worst:.1e} of an output's scale "
+        f"({counted(parity.subsets, 'subset')})"
     )
 
 

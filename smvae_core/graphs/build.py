@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from smvae_core.graphs.fusion import FUSIONS, MIXTURES, Fusion, Posterior, positive
-from smvae_core.graphs.graph import Graph, Value
+from smvae_core.graphs.graph import NO_GRAPH, Graph, Value
 from smvae_core.graphs.networks import decoder, embedding
 from smvae_core.graphs.units import average, expectation, network_input, raw_units
 from smvae_core.modalities import Modality
@@ -48,7 +48,7 @@ def build_graphs(
         ValueError: for a model that is unknown or cannot be built, and for weights of another.
     """
     if kind not in FUSIONS:
-        raise ValueError(f"unknown model {kind!r}; known are {', '.join(FUSIONS)}")
+        raise ValueError(NO_GRAPH.format(f"model {kind!r}", "smvae_core.graphs.fusion"))
     size, latent_size = (positive(architecture, key) for key in ("embedding_size", "latent_size"))
     given = _given(kind, modalities, architecture)
     _check_statistics(modalities, weights)

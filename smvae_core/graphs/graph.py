@@ -13,6 +13,7 @@ from smvae_core.graphs import onnx_file
 from smvae_core.graphs.onnx_file import Attribute, Size
 
 WEIGHTS = "model.safetensors"
+NO_GRAPH = "{} is not known as a graph; write it in {}"  # a message for who adds one
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import itertools
 import math
 from collections.abc import Sequence
 
-from smvae_core.graphs.graph import Value
+from smvae_core.graphs.graph import NO_GRAPH, Value
 from smvae_core.modalities import Modality
 from smvae_core.models.network_checks import check_network, coarsest
 
@@ -52,7 +52,9 @@ def embedding(x: Value, modality: Modality, size: int) -> Value:
         return _mlp(x, f"{key}.1", (count, *widths, size))
     if name == "residual_mlp":
         return _residual_mlp(x, f"{key}.1", (count, *widths, size))
-    return _residual_mlp(linear(x, f"{key}.1", count, widths[0]), f"{key}.2", (*widths, size))
+    if name == "principal":
+        return _residual_mlp(linear(x, f"{key}.1", count, widths[0]), f"{key}.2", (*widths, size))
+    raise ValueError(NO_GRAPH.format(f"network {name!r}", __name__))
 
 
 def _convolution_embedding(x: Value, modality: Modality, key: str, size: int) -> Value:
@@ -80,9 +82,11 @@ def decoder(z: Value, modality: Modality, latent_size: int) -> Value:
         x = _mlp(z, f"{key}.0", (latent_size, *widths, count))
     elif name == "residual_mlp":
         x = _residual_mlp(z, f"{key}.0", (latent_size, *widths, count))
-    else:
+    elif name == "principal":
         coefficients = _residual_mlp(z, f"{key}.0", (latent_size, *widths))
         x = linear(coefficients, f"{key}.1", widths[-1], count)
+    else:
+        raise ValueError(NO_GRAPH.format(f"network {name!r}", __name__))
     return x.reshape(-1, *modality.shape)
 
 

@@ -12,7 +12,7 @@ import math
 import numpy as np
 
 from smvae_core.graphs.experts import posterior_head, to_gaussian
-from smvae_core.graphs.graph import Value
+from smvae_core.graphs.graph import NO_GRAPH, Value
 from smvae_core.graphs.networks import linear, silu
 
 _KEY = "set_encoder"
@@ -42,7 +42,7 @@ def set_encoder(
             hidden = hidden / present.cast("float32").sum(0, keepdims=True)
         return posterior_head(hidden, f"{_KEY}.posterior", size, latent_size)
     if name not in ("attention", "prior_attention", "correlated_attention"):
-        raise ValueError(f"unknown set encoder {name!r}")
+        raise ValueError(NO_GRAPH.format(f"set encoder {name!r}", __name__))
     if size % heads:
         raise ValueError(f"embedding_size {size} must be a multiple of heads {heads}")
     hidden = _attend(embeddings, present, size, heads)

@@ -7,7 +7,7 @@ import math
 
 import numpy as np
 
-from smvae_core.graphs.graph import Value
+from smvae_core.graphs.graph import NO_GRAPH, Value
 from smvae_core.modalities import Modality
 
 _LARGEST = float(np.finfo(np.float32).max)
@@ -38,7 +38,9 @@ def expectation(output: Value, modality: Modality) -> Value:
         return output.sigmoid()
     if modality.likelihood == "categorical":
         return output.softmax(-1)
-    return output + output.graph.weight(f"training_mean_{modality.name}", modality.shape)
+    if modality.is_continuous:
+        return output + output.graph.weight(f"training_mean_{modality.name}", modality.shape)
+    raise ValueError(NO_GRAPH.format(f"likelihood {modality.likelihood!r}", __name__))
 
 
 def average(x: Value, weights: Value, modality: Modality) -> Value:
