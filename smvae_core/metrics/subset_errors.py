@@ -12,6 +12,7 @@ import itertools
 import math
 from collections.abc import Iterable, Mapping, Sequence
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -48,7 +49,11 @@ class SubsetErrors:
         }
 
     @torch.inference_mode()
-    def add(self, prepared: Mapping[str, Tensor], present: Tensor | None = None) -> None:
+    def add(
+        self,
+        prepared: Mapping[str, np.ndarray | Tensor],
+        present: np.ndarray | Tensor | None = None,
+    ) -> None:
         """Adds a batch.
 
         Args:
@@ -59,12 +64,13 @@ class SubsetErrors:
         model = self.model
         device = model.training_mean(model.names[0]).device
         observations = {
-            n: to_tensor(model.modalities[n], x.to(device)) for n, x in prepared.items()
+            n: to_tensor(model.modalities[n], torch.as_tensor(x).to(device))
+            for n, x in prepared.items()
         }
         size = len(next(iter(observations.values())))
         if present is None:
             present = torch.tensor([[name in observations for name in model.names]] * size)
-        present = present.to(device)
+        present = torch.as_tensor(present).to(device)
         self.samples += size
         embeddings = model.embed(observations)
         for name, x in observations.items():

@@ -26,9 +26,8 @@ from smvae_ros.bags import BagError, BagReader
 from smvae_ros.bags.replayer import Cut, Replayer
 from smvae_ros.bundled import bag_path, model_path, parameters_path, yardstick_path
 from smvae_ros.cli.node_process import start_node, stop_node
-from smvae_ros.cli.programs import isolate, parser_of, print_error, ros_program
+from smvae_ros.cli.programs import from_extra, isolate, parser_of, print_error, ros_program
 from smvae_ros.parameters.names import NODE_NAME
-from smvae_ros.reports.demo_report import write_report
 
 CAMERA_TOPICS = "/camera/*"
 STARTUP_TIMEOUT = 120.0  # seconds for the node to load and warm up its model
@@ -149,6 +148,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     recording = None
     try:
         with ros_program("smvae_demo", _parser(), argv) as (node, options):
+            with from_extra("report,torch", "the report needs PyTorch, jinja2 and matplotlib"):
+                from smvae_ros.reports.demo_report import write_report
             check_output(options.output, folder=True)
             options.output.mkdir(parents=True, exist_ok=True)
             print(f"Replaying {options.bag.name} into {NODE_NAME} over DDS", flush=True)

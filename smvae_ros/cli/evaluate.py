@@ -20,16 +20,12 @@ from pathlib import Path
 from smvae_core.files import check_output, write_text
 from smvae_core.inference.inference import Inference
 from smvae_core.metrics.subset_choice import HELP
-from smvae_core.metrics.subset_errors import print_summary
 from smvae_core.stored_model import CheckpointError
 from smvae_ros.bags import BagError
 from smvae_ros.bundled import model_path
-from smvae_ros.cli.programs import parser_of, run_command
-from smvae_ros.offline.evaluation import evaluate
+from smvae_ros.cli.programs import from_extra, parser_of, run_command
 from smvae_ros.parameters.configuration import add_parameters_options, read_values
 from smvae_ros.parameters.robot_values import add_robot_option
-
-RERUN = "rerun-sdk>=0.36"  # as in setup.py
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -55,18 +51,17 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _evaluate(options: argparse.Namespace) -> int:
+    with from_extra(
+        "torch", "errors of subsets need PyTorch"
+    ):  # what is missing is said before the work
+        from smvae_core.metrics.subset_errors import print_summary
+        from smvae_ros.offline.evaluation import evaluate
     if options.report:
-        try:  # optional; said before the work
+        with from_extra("report", "--report needs jinja2 and matplotlib"):
             from smvae_ros.reports.evaluate_report import write_page
-        except ImportError as error:
-            raise ValueError(
-                f"--report needs jinja2 and matplotlib ({error}); pip install them"
-            ) from error
     if options.rerun:
-        try:
+        with from_extra("rerun", "--rerun needs rerun-sdk"):
             from smvae_ros.reports.rerun_file import RerunFile
-        except ImportError as error:
-            raise ValueError(f"--rerun needs rerun-sdk ({error}); pip install '{RERUN}'") from error
     for path in filter(None, (options.output, options.report, options.rerun)):
         check_output(path)
     inference = Inference.load(options.checkpoint, options.device)

@@ -258,6 +258,23 @@ def exit_code(
         return failed
 
 
+@contextmanager
+def from_extra(extra: str, need: str) -> Iterator[None]:
+    """What is imported inside needs one of setup.py's extras.
+
+    Args:
+        extra: its name; several with commas.
+        need: who needs what, in words.
+
+    Raises:
+        ValueError: where a package is missing; names the extra that brings it.
+    """
+    try:
+        yield
+    except ImportError as error:
+        raise ValueError(f"{need} ({error}): pip install 'smvae_ros[{extra}]'") from error
+
+
 def parser_of(program: str, description: str | None, **more: Any) -> argparse.ArgumentParser:
     """The parser of a program as it is typed; its description and epilog keep their lines."""
     form = argparse.RawDescriptionHelpFormatter

@@ -8,14 +8,12 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from tqdm import tqdm
 
 from smvae_core.inference.inference import Inference, NotFiniteError
-from smvae_core.metrics.subset_errors import SubsetErrors
 from smvae_ros.bags import BagError, BagReader
 from smvae_ros.offline.absences import Absences, describe_strayed, describe_unusable, strays
 from smvae_ros.offline.bag_topics import missing_sources, read_messages
@@ -27,6 +25,9 @@ from smvae_ros.sensors.observations import Observations, observe
 from smvae_ros.sensors.sensor_set import SensorSet
 from smvae_ros.sensors.topic_inputs import TopicInput
 from smvae_ros.sensors.trained_frames import describe_other_frame
+
+if TYPE_CHECKING:  # which needs PyTorch
+    from smvae_core.metrics.subset_errors import SubsetErrors
 
 log = logging.getLogger(__name__)
 
@@ -209,12 +210,12 @@ def _events(
 def _add(errors: SubsetErrors, batch: Sequence[Observations]) -> None:
     """Adds the observations of some snapshots to the errors."""
     modalities = errors.model.modalities
-    prepared, present = {}, torch.zeros(len(batch), len(modalities), dtype=torch.bool)
+    prepared, present = {}, np.zeros((len(batch), len(modalities)), dtype=bool)
     for column, (name, modality) in enumerate(modalities.items()):
         arrays = np.zeros((len(batch), *modality.raw_shape), modality.raw_dtype)
         for row, observations in enumerate(batch):
             if name in observations.arrays:
                 arrays[row] = observations.arrays[name]
                 present[row, column] = True
-        prepared[name] = torch.from_numpy(arrays)
+        prepared[name] = arrays
     errors.add(prepared, present)
