@@ -65,6 +65,7 @@ setup(
         "filelock>=3.12",
         "h5py>=3.8",
         "numpy>=1.23",
+        "onnxruntime>=1.19",
         "opencv-python-headless>=4.6",
         "pyyaml>=6.0",
         "rosbags>=0.11.9,<0.12",  # bags/writer.py and mcap.py use its storage classes

@@ -201,7 +201,7 @@ def _parse(
     except (ValueError, TypeError, AttributeError) as error:
         raise CheckpointError(f"{file}: {error}") from error
     # The first checkpoints, all of SMVAE, do not name their model.
-    kind = description.get("model", "smvae")
+    kind = str(description.get("model", "smvae"))
     return kind, {modality.name: modality for modality in modalities}, architecture
 
 

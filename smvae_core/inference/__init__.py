@@ -7,5 +7,6 @@ File by file:
     choices:         names of precisions and runtimes
     devices:         which GPUs there are
     runtime:         ways to run the networks: what they have in common, and which one is chosen
+    onnx_runtime:    that of ONNX Runtime
     torch_runtimes:  those of PyTorch
 """

@@ -1,5 +1,5 @@
 # Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
-"""Devices by name. Importing PyTorch takes seconds, so it is asked only where there is a GPU."""
+"""Devices by name. Importing a library takes time, so they are asked only where there is a GPU."""
 
 from __future__ import annotations
 
@@ -33,19 +33,34 @@ def find_device(name: str) -> str:
     if int(found[1] or 0) >= count:
         raise DeviceError(
             f"device {name!r} is not available ({count} CUDA devices can be used here); available "
-            f"here: {available}. For a GPU, install its driver and a CUDA build of torch, or use "
-            "device cpu or auto"
+            f"here: {available}. For a GPU, install its driver, and a CUDA build of torch or "
+            "onnxruntime-gpu, or use device cpu or auto"
         )
     return name
 
 
 def count_gpus() -> int:
     """CUDA devices that a library which is installed here can compute on."""
+    return max(count_torch_gpus(), count_onnx_gpus())
+
+
+def count_torch_gpus() -> int:
+    """CUDA devices that PyTorch can compute on; 0 without PyTorch."""
     if not _count_driver_devices() or find_spec("torch") is None:
         return 0
     import torch
 
     return torch.cuda.device_count() if torch.cuda.is_available() else 0
+
+
+def count_onnx_gpus() -> int:
+    """CUDA devices that ONNX Runtime can compute on; 0 without ONNX Runtime."""
+    count = _count_driver_devices()
+    if not count or find_spec("onnxruntime") is None:
+        return 0
+    import onnxruntime
+
+    return count if "CUDAExecutionProvider" in onnxruntime.get_available_providers() else 0
 
 
 def _count_driver_devices() -> int:

@@ -80,10 +80,10 @@ class Inference:
         model: what :func:`smvae_core.stored_model.read_model` returned.
         device: ``cpu``, ``cuda``, ``cuda:N``, or ``auto``: CUDA where there is one.
         precision: ``float32``, or ``bfloat16``/``float16`` through autocast.
-        runtime: of :data:`smvae_core.inference.choices.RUNTIMES`, or ``auto``: the fastest that
-            works on every machine.
-        threads: of a CPU, for the runtimes of PyTorch in the whole process; None leaves them as
-            they are.
+        runtime: of :data:`smvae_core.inference.choices.RUNTIMES`, or ``auto``, see
+            :mod:`smvae_core.inference.runtime`.
+        threads: of a CPU. By default one with ONNX Runtime; PyTorch has them for its whole
+            process, and by default keeps those that it has.
 
     Attributes:
         device: ``cpu``, ``cuda`` or ``cuda:N``.
@@ -220,7 +220,8 @@ class Inference:
         return self._finite_posterior(others)
 
     def decode(self, encoding: Encoding, names: Collection[str]) -> dict[str, np.ndarray]:
-        """Observations that the decoders expect at z = mean.
+        """Observations that the decoders expect at z = mean; of a mixture, the average over what
+        they expect at the means of its components.
 
         Args:
             encoding: of any sample.

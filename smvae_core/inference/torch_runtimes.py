@@ -17,11 +17,13 @@ import torch
 from torch import Tensor, nn
 
 from smvae_core.checkpoint import build_model
-from smvae_core.models.multimodal_vae import without_holes
+from smvae_core.distributions import Mixture, Posterior
+from smvae_core.models.multimodal_vae import MultimodalVAE, without_holes
 from smvae_core.stored_model import StoredModel
 from smvae_core.tensors import to_raw, to_tensor
 
 Function = Callable[..., Any]
+Points = list[Tensor]  # z (1, D); of a mixture its components' means (K, D) and weights (K,)
 
 
 class EagerRuntime:
@@ -47,14 +49,14 @@ class EagerRuntime:
         # As cameras deliver images, so that nothing is reordered on the way in and out.
         self._model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's
         self._modalities = self._model.modalities
-        latent = (self._model.latent_size,)
+        points = (_count_components(self._model), self._model.latent_size)
         with self._autocast():
             self._embed = {
-                name: self._function(self._model.embeddings[name], modality.shape)
+                name: self._function(self._model.embeddings[name], (1, *modality.shape))
                 for name, modality in self._modalities.items()
             }
             self._decode = {
-                name: self._function(self._model.decoders[name], latent)
+                name: self._function(self._model.decoders[name], points)
                 for name in self._modalities
             }
         self._pinned: dict[str, Tensor] = {}
@@ -74,29 +76,34 @@ class EagerRuntime:
             return self._embed[name](self._network_input(name, array)).clone()
 
     @torch.inference_mode()
-    def fuse(self, embeddings: Mapping[str, Tensor]) -> tuple[np.ndarray, np.ndarray, Tensor]:
+    def fuse(self, embeddings: Mapping[str, Tensor]) -> tuple[np.ndarray, np.ndarray, Points]:
         with self._autocast():
-            parameters = torch.cat(self._join(embeddings)).float()  # (2, D)
+            mean, log_variance, *components = self._join(embeddings)
+            parameters = torch.cat((mean, log_variance)).float()  # (2, D)
         (host,) = to_host([parameters])  # waits for the device, too
-        return host[0], host[1], parameters[:1]
+        return host[0], host[1], [x.clone() for x in components] or [parameters[:1]]
 
     @torch.inference_mode()
-    def decode(self, z: Tensor, names: Collection[str]) -> tuple[list[np.ndarray], np.ndarray]:
+    def decode(self, z: Points, names: Collection[str]) -> tuple[list[np.ndarray], np.ndarray]:
         with self._autocast():
-            outputs = {name: self._decode[name](z) for name in names}
-            means = {name: self._model.likelihood(name, x).mean for name, x in outputs.items()}
+            means = {name: self._expected(name, *z) for name in names}
             sums = torch.stack([mean.sum(dtype=torch.float32) for mean in means.values()])
             raw = [to_raw(self._modalities[name], mean)[0] for name, mean in means.items()]
             *arrays, host = to_host([*raw, sums])
         return arrays, host
 
-    def _join(self, embeddings: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
-        """Mean and log-variance (1, D)."""
-        posterior = self._model.encode_embeddings(embeddings)
-        return posterior.mean, posterior.log_variance
+    def _expected(self, name: str, z: Tensor, weights: Tensor | None = None) -> Tensor:
+        """E[x_i|z] (1, *shape); see :meth:`MultimodalVAE.predict`."""
+        x = self._model.likelihood(name, self._decode[name](z)).mean
+        return x if weights is None else torch.einsum("k,k...->...", weights, x)[None]
+
+    def _join(self, embeddings: Mapping[str, Tensor]) -> tuple[Tensor, ...]:
+        """Mean and log-variance (1, D); of a mixture also the components' means (K, D) and weights
+        (K,)."""
+        return _parameters(self._model.encode_embeddings(embeddings))
 
     def _function(self, network: nn.Module, shape: tuple[int, ...]) -> Function:
-        """A network for inputs (1, *shape). What it returns need not outlive its next call."""
+        """A network for inputs of this shape. What it returns need not outlive its next call."""
         return network
 
     def _autocast(self) -> AbstractContextManager[object]:
@@ -133,22 +140,36 @@ class CudaGraphsRuntime(EagerRuntime):
         with self._autocast():
             self._joined = _capture(self._join_masked, self._embeddings.clone(), present)
 
-    def _join(self, embeddings: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
+    def _join(self, embeddings: Mapping[str, Tensor]) -> tuple[Tensor, ...]:
         present = torch.tensor([[name in embeddings for name in self._rows]])
         for name, embedding in embeddings.items():
             self._rows[name].copy_(embedding[0])
         return self._joined(self._embeddings, present.to(self._device))
 
-    def _join_masked(self, embeddings: Tensor, present: Tensor) -> tuple[Tensor, Tensor]:
+    def _join_masked(self, embeddings: Tensor, present: Tensor) -> tuple[Tensor, ...]:
         named = dict(zip(self._model.names, embeddings.unbind(1), strict=True))
-        posterior = self._model.encode_embeddings(named, present)
-        return posterior.mean, posterior.log_variance
+        return _parameters(self._model.encode_embeddings(named, present))
 
     def _function(self, network: nn.Module, shape: tuple[int, ...]) -> Function:
-        example = torch.zeros(1, *shape, device=self._device)
+        example = torch.zeros(shape, device=self._device)
         if example.ndim == 4:
             example = example.contiguous(memory_format=torch.channels_last)  # as to_tensor's
         return _capture(network, example)
+
+
+def _parameters(posterior: Posterior) -> tuple[Tensor, ...]:
+    """Of one sample, as :meth:`EagerRuntime._join` returns them."""
+    if not isinstance(posterior, Mixture):
+        return posterior.mean, posterior.log_variance
+    components, weights = posterior.components.mean[0], posterior.log_weights[0].exp()
+    return posterior.mean, posterior.log_variance, components, weights
+
+
+def _count_components(model: MultimodalVAE) -> int:
+    """K of the posterior of all modalities."""
+    blank = next(model.parameters()).new_zeros(1, model.embedding_size)
+    posterior = model.encode_embeddings(dict.fromkeys(model.names, blank))
+    return posterior.log_weights.shape[1] if isinstance(posterior, Mixture) else 1
 
 
 def _capture(function: Function, *inputs: Tensor) -> Function:

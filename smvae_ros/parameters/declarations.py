@@ -160,16 +160,16 @@ NODE_PARAMETERS = (
     Declaration(
         "precision",
         "float32",
-        "float32, or bfloat16/float16 through autocast. A CPU only with instructions for bfloat16 "
-        "gains by it, and none has float16.",
+        "float32; or bfloat16 or float16 by PyTorch's autocast. A CPU only with instructions for "
+        "bfloat16 gains by it, and none has float16.",
         choices=PRECISIONS,
         changes=Changes.UNCONFIGURED,
     ),
     Declaration(
         "runtime",
         AUTO,
-        f"How the networks are run: {', '.join(RUNTIMES)}, or auto: the fastest that works on "
-        "every machine.",
+        f"How the networks are run: {', '.join(RUNTIMES)}, or auto: onnx on a CPU and where there "
+        "is no PyTorch, else eager.",
         choices=(AUTO, *RUNTIMES),
         changes=Changes.UNCONFIGURED,
     ),

@@ -6,6 +6,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import os
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -20,6 +21,7 @@ from hypothesis import strategies as st
 
 from small_models import random_observations, save_small_checkpoint, small_model
 from smvae_core.checkpoint import load_checkpoint, save_checkpoint
+from smvae_core.inference.inference import Inference
 from smvae_core.modalities import Modality
 from smvae_core.stored_model import CheckpointError
 
@@ -57,7 +59,9 @@ def replace_weights(path: Path, content: bytes) -> None:
 
 
 def assert_refused(path: Path, *parts: str) -> None:
-    """One message that holds all of `parts`."""
+    """One message that holds all of `parts`; the node refuses it, too."""
+    with pytest.raises(CheckpointError, match=re.escape(str(path))):
+        Inference.load(path, runtime="onnx")
     with pytest.raises(CheckpointError) as error:
         load_checkpoint(path)
     for part in parts:
@@ -342,14 +346,20 @@ def test_any_damaged_description_is_a_checkpoint_error(
     part[key] = value
     (path / DESCRIPTION).write_text(yaml.safe_dump(spoilt, sort_keys=False))
     try:
-        load_checkpoint(path)  # some values cannot be told from meaningful ones
-    except CheckpointError as error:
-        message = str(error)
-    else:
-        message = str(path)
+        messages = [_message_of(load, path) for load in (load_checkpoint, Inference.load)]
     finally:
         (path / DESCRIPTION).write_text(original)
-    assert str(path) in message
+    # Some values cannot be told from meaningful ones.
+    assert all(message is None or str(path) in message for message in messages)
+    assert (messages[0] is None) == (messages[1] is None), "both refuse it, or neither"
+
+
+def _message_of(load: Callable[[Path], object], path: Path) -> str | None:
+    try:
+        load(path)
+    except CheckpointError as error:
+        return str(error)
+    return None
 
 
 def test_the_aspect_is_part_of_the_checkpoint_and_missing_in_old_ones(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import sys
 import pytest
 
 from places import ROOT
+from smvae_ros.bundled import model_path
 
 
 @pytest.mark.parametrize(
@@ -27,3 +28,23 @@ def test_torch_is_not_imported(module: str) -> None:
     code = f"import sys, {module}; sys.exit('torch' in sys.modules)"
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     assert subprocess.run([sys.executable, "-c", code], env=environment).returncode == 0
+
+
+def test_a_model_is_at_work_where_torch_cannot_be_imported() -> None:
+    """From the file to a judgement of every sensor's health."""
+    code = """
+import sys
+sys.modules["torch"] = None
+import numpy as np
+from smvae_core.health.monitor import HealthMonitor, HealthSettings
+from smvae_core.inference.inference import Inference
+inference = Inference.load(sys.argv[1])
+inference.warm_up()
+sample = {n: np.ones(m.raw_shape, m.raw_dtype) for n, m in inference.modalities.items()}
+encoding, _ = inference.encode_finite(sample)
+monitor = HealthMonitor(HealthSettings(1.0))
+monitor.check(inference, encoding, sample, dict.fromkeys(sample, 0), 0.0)
+assert set(monitor.judgements) <= set(sample) and monitor.checks == len(sample), monitor.judgements
+"""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    subprocess.run([sys.executable, "-c", code, str(model_path())], env=environment, check=True)

@@ -26,7 +26,7 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return save_small_checkpoint(tmp_path_factory.mktemp("checkpoint") / "model")
 
 
-@pytest.fixture(scope="module", params=["eager"])
+@pytest.fixture(scope="module", params=["eager", "onnx"])
 def inference(path: Path, request: pytest.FixtureRequest) -> Inference:
     return Inference.load(path, runtime=request.param)
 
@@ -77,8 +77,10 @@ def test_a_modality_that_was_there_before_leaves_no_trace(
 @pytest.mark.parametrize(
     ("name", "precision", "reason"),
     [
-        ("fast", "float32", "unknown runtime 'fast'; choose one of auto, eager, cuda_graphs"),
+        ("fast", "float32", "unknown runtime 'fast'; choose one of auto, onnx, tensorrt, eager"),
         ("cuda_graphs", "float32", "needs a CUDA device, not cpu; use auto"),
+        ("tensorrt", "float32", "needs a CUDA device, not cpu; use auto"),
+        ("onnx", "bfloat16", "onnx computes in float32, not in bfloat16; use auto or eager"),
     ],
 )
 def test_runtimes_that_cannot_be(path: Path, name: str, precision: str, reason: str) -> None:
@@ -87,9 +89,8 @@ def test_runtimes_that_cannot_be(path: Path, name: str, precision: str, reason: 
 
 
 def test_the_default_is_the_fastest_that_works_everywhere() -> None:
-    assert find_runtime("auto", "cpu", "float32") == "eager"
+    assert find_runtime("auto", "cpu", "float32") == "onnx"
     assert find_runtime("auto", "cpu", "bfloat16") == "eager"
-    assert find_runtime("auto", "cuda", "float32") == "eager"
 
 
 def _on_cpu(tensor: Tensor) -> Tensor:
