@@ -3,9 +3,10 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 
-from smvae_core.metrics.subset_errors import Subset, all_subsets
+Subset = tuple[str, ...]
 
 #: Above so many subsets, those of :data:`USUAL` are measured unless all are asked for.
 LIMIT = 64
@@ -15,6 +16,12 @@ HELP = (
     "full (all sensors together), or names such as rgb+depth; several may be given (default: all, "
     f"where these are at most {LIMIT}, else {' '.join(USUAL)})"
 )
+
+
+def all_subsets(names: Sequence[str]) -> list[Subset]:
+    """Every non-empty subset in the order of names, small ones first."""
+    sizes = range(1, len(names) + 1)
+    return [subset for size in sizes for subset in itertools.combinations(names, size)]
 
 
 def choose_subsets(words: Sequence[str] | None, names: Sequence[str]) -> list[Subset]:

@@ -8,25 +8,17 @@ raw units; skills are taken in normalised units, where the channels of a modalit
 
 from __future__ import annotations
 
-import itertools
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from smvae_core.metrics.subset_choice import Subset, all_subsets
 from smvae_core.modalities import Modality
 from smvae_core.models.multimodal_vae import MultimodalVAE
 from smvae_core.tensors import to_tensor
-
-Subset = tuple[str, ...]
-
-
-def all_subsets(names: Sequence[str]) -> list[Subset]:
-    """Every non-empty subset in the order of names, small ones first."""
-    sizes = range(1, len(names) + 1)
-    return [subset for size in sizes for subset in itertools.combinations(names, size)]
 
 
 class SubsetErrors:

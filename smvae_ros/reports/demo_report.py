@@ -16,7 +16,8 @@ import numpy as np
 from smvae_core.checkpoint import build_model
 from smvae_core.files import write_text
 from smvae_core.inference.inference import Inference
-from smvae_core.metrics.subset_errors import Subset, SubsetErrors
+from smvae_core.metrics.subset_choice import Subset
+from smvae_core.metrics.subset_errors import SubsetErrors
 from smvae_core.preprocessing import prepare
 from smvae_ros.bags import BagReader
 from smvae_ros.messages import adapter, stamp_ns

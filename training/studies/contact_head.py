@@ -33,8 +33,7 @@ from smvae_core.checkpoint import load_checkpoint
 from smvae_core.data.batches import Batches
 from smvae_core.data.logs.dataset import open_cache
 from smvae_core.files import check_output, write_text
-from smvae_core.metrics.subset_choice import HELP, choose_subsets
-from smvae_core.metrics.subset_errors import Subset
+from smvae_core.metrics.subset_choice import HELP, Subset, choose_subsets
 from smvae_core.models.multimodal_vae import MultimodalVAE
 from smvae_core.tensors import to_tensor
 from smvae_ros.cli.programs import parser_of

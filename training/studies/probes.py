@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from smvae_core.distributions import Posterior
-from smvae_core.metrics.subset_errors import Subset
+from smvae_core.metrics.subset_choice import Subset
 from smvae_core.models.multimodal_vae import MultimodalVAE
 
 Transform = Callable[[np.ndarray], np.ndarray]

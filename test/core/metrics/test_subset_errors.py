@@ -13,7 +13,8 @@ import torch
 from torch import Tensor, nn
 
 from small_models import random_prepared, small_modalities, small_model
-from smvae_core.metrics.subset_errors import SubsetErrors, all_subsets, print_summary
+from smvae_core.metrics.subset_choice import all_subsets
+from smvae_core.metrics.subset_errors import SubsetErrors, print_summary
 from smvae_core.models.smvae import SMVAE
 from smvae_core.tensors import to_raw, to_tensor
 

@@ -22,7 +22,7 @@ from small_baselines import (
 )
 from smvae_core.distributions import Gaussian, Mixture
 from smvae_core.metrics.importance_sampling import ImportanceSampler
-from smvae_core.metrics.subset_errors import all_subsets
+from smvae_core.metrics.subset_choice import all_subsets
 from smvae_core.models.mmvae import MMVAE, dreg_bound, mixture_bound
 from smvae_core.models.multimodal_vae import MultimodalVAE
 from smvae_core.models.mvae import MVAE, subsampled_bound

@@ -22,7 +22,8 @@ from small_models import random_prepared, small_modalities
 from smvae_core.checkpoint import build_model, load_checkpoint, save_checkpoint
 from smvae_core.distributions import Gaussian, Mixture
 from smvae_core.inference.inference import Inference
-from smvae_core.metrics.subset_errors import SubsetErrors, all_subsets
+from smvae_core.metrics.subset_choice import all_subsets
+from smvae_core.metrics.subset_errors import SubsetErrors
 from smvae_core.models.cvae import CVAE
 from smvae_core.models.posterior_head import start_posteriors
 from smvae_core.models.registry import METHODS, find_method

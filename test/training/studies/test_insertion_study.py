@@ -20,7 +20,7 @@ from small_training import write_config
 from smvae_core.checkpoint import load_checkpoint
 from smvae_core.data.logs.dataset import open_cache
 from smvae_core.fit.module import SetFitting
-from smvae_core.metrics.subset_errors import all_subsets
+from smvae_core.metrics.subset_choice import all_subsets
 from smvae_ros.bundled import model_path, yardstick_path
 from training import train
 from training.studies.insertion import __main__ as insertion

@@ -19,7 +19,8 @@ from tqdm import tqdm
 from smvae_core.data.batches import Batches
 from smvae_core.data.logs.dataset import LogCache
 from smvae_core.metrics.importance_sampling import ImportanceSampler
-from smvae_core.metrics.subset_errors import Subset, SubsetErrors, all_subsets
+from smvae_core.metrics.subset_choice import Subset, all_subsets
+from smvae_core.metrics.subset_errors import SubsetErrors
 from smvae_core.models.multimodal_vae import MultimodalVAE
 from smvae_core.tensors import to_raw, to_tensor
 from training.studies.insertion.contact_classifier import ContactClassifier, train_classifier

@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from smvae_core.metrics.subset_errors import Subset
+from smvae_core.metrics.subset_choice import Subset
 from training.studies import study
 
 # All that runs have in common but the protocol: networks, optimiser, scales and weights.

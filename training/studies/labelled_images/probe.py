@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from smvae_core.metrics.subset_errors import all_subsets
+from smvae_core.metrics.subset_choice import all_subsets
 from smvae_core.models.multimodal_vae import MultimodalVAE
 from training.studies.labelled_images.classifier import likeliest
 from training.studies.labelled_images.protocol import Run

@@ -8,7 +8,8 @@ from typing import Any
 from tqdm import tqdm
 
 from smvae_core.data.batches import Batches
-from smvae_core.metrics.subset_errors import Subset, SubsetErrors
+from smvae_core.metrics.subset_choice import Subset
+from smvae_core.metrics.subset_errors import SubsetErrors
 from smvae_core.models.multimodal_vae import MultimodalVAE
 from training.studies.labelled_images.protocol import Run
 from training.studies.labelled_images.run_data import RunData

@@ -27,8 +27,7 @@ from smvae_core.checkpoint import Checkpoint, load_checkpoint
 from smvae_core.data.logs.dataset import LogCache, open_cache, split_by_trajectory
 from smvae_core.files import check_output
 from smvae_core.inference.inference import Inference
-from smvae_core.metrics.subset_choice import HELP, choose_subsets
-from smvae_core.metrics.subset_errors import Subset
+from smvae_core.metrics.subset_choice import HELP, Subset, choose_subsets
 from smvae_ros.cli.programs import number, parser_of
 from training.programs import run_program
 from training.provenance import provenance

@@ -17,7 +17,8 @@ import numpy as np
 from smvae_core.checkpoint import Checkpoint, load_checkpoint
 from smvae_core.data.batches import Batches
 from smvae_core.data.logs.dataset import LogCache
-from smvae_core.metrics.subset_errors import Subset, SubsetErrors, skills_of
+from smvae_core.metrics.subset_choice import Subset
+from smvae_core.metrics.subset_errors import SubsetErrors, skills_of
 from smvae_core.modalities import ModalityOptions
 from smvae_core.models.multimodal_vae import MultimodalVAE
 from training.train import train

@@ -10,7 +10,7 @@ import torch
 from matplotlib.figure import Figure
 
 from smvae_core.data.logs.dataset import LogCache
-from smvae_core.metrics.subset_errors import Subset
+from smvae_core.metrics.subset_choice import Subset
 from smvae_core.models.multimodal_vae import MultimodalVAE
 from smvae_core.tensors import to_raw, to_tensor
 from training.studies.pictures import panels, show_mosaic

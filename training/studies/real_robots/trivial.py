@@ -20,7 +20,7 @@ from torch import Tensor
 
 from smvae_core.data.logs.dataset import LogCache
 from smvae_core.fit.principal_components import principal_components
-from smvae_core.metrics.subset_errors import Subset
+from smvae_core.metrics.subset_choice import Subset
 from smvae_core.models.multimodal_vae import MultimodalVAE, without_holes
 from smvae_core.tensors import to_tensor
 
