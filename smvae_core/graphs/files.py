@@ -66,7 +66,7 @@ def _contents(path: Path) -> dict[Path, bytes]:
         )
     except ValueError as error:
         raise CheckpointError(f"{path}: {error}") from error
-    properties = {"weights": stored.weights_hash}
+    properties = {"weights": stored.weights_hash, "modalities": ",".join(stored.modalities)}
     return {path / f"{name}.onnx": graph.to_bytes(properties) for name, graph in graphs.items()}
 
 
