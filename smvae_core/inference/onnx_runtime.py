@@ -18,7 +18,9 @@ from smvae_core.graphs.graph import Graph
 from smvae_core.inference.devices import DeviceError
 from smvae_core.stored_model import CheckpointError, StoredModel
 
-PROVIDERS = {"onnx": "CUDAExecutionProvider", "tensorrt": "TensorrtExecutionProvider"}  # of a GPU
+Providers = list[tuple[str, dict[str, Any]]]  # by name with their options, the best first
+# By default convolutions leave 10 of 23 bits of the mantissa, and each way to compute one is tried.
+_CUDA_OPTIONS = {"use_tf32": "0", "cudnn_conv_algo_search": "HEURISTIC"}
 _ERRORS_ONLY = 3  # of ONNX Runtime's log
 
 
@@ -27,7 +29,7 @@ class OnnxRuntime:
 
     Args:
         model: as it was read.
-        provider: of ONNX Runtime, with its options.
+        providers: what the first cannot run, the next does.
         threads: of a CPU, for each network.
 
     Raises:
@@ -35,9 +37,7 @@ class OnnxRuntime:
         DeviceError: where ONNX Runtime or its provider cannot run it.
     """
 
-    def __init__(
-        self, model: StoredModel, provider: tuple[str, dict[str, Any]], threads: int
-    ) -> None:
+    def __init__(self, model: StoredModel, providers: Providers, threads: int) -> None:
         try:
             graphs = build_graphs(model.kind, model.modalities, model.architecture, model.weights)
         except ValueError as error:
@@ -50,7 +50,7 @@ class OnnxRuntime:
             for name, array in model.weights.items()
         }
         self._sessions = {
-            name: _session(graph, weights, provider, threads) for name, graph in graphs.items()
+            name: _session(graph, weights, providers, threads) for name, graph in graphs.items()
         }
 
     def embed(self, name: str, array: np.ndarray) -> np.ndarray:
@@ -84,9 +84,7 @@ class OnnxRuntime:
         return list(predictions), np.array(sums)
 
 
-def _session(
-    graph: Graph, weights: Mapping[str, Any], provider: tuple[str, dict[str, Any]], threads: int
-) -> Any:
+def _session(graph: Graph, weights: Mapping[str, Any], providers: Providers, threads: int) -> Any:
     """An onnxruntime.InferenceSession."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
@@ -96,29 +94,36 @@ def _session(
     names = list(graph.weight_names)
     options.add_external_initializers(names, [weights[name] for name in names])
     try:
-        session = onnxruntime.InferenceSession(graph.to_bytes({}), options, providers=[provider])
+        session = onnxruntime.InferenceSession(graph.to_bytes({}), options, providers=providers)
     except Exception as error:  # it has a dozen kinds, without a base of their own
         raise DeviceError(
             f"ONNX Runtime {onnxruntime.__version__} cannot run the networks: "
             f"{str(error).strip().splitlines()[0]}; install a newer one, or use another runtime"
         ) from error
-    if provider[0] not in session.get_providers():  # it only warns, and takes the CPU
+    first, _ = providers[0]
+    if first not in session.get_providers():  # it only warns, and takes the CPU
         raise DeviceError(
-            f"ONNX Runtime's {provider[0]} cannot be loaded here; install the libraries that it "
+            f"ONNX Runtime's {first} cannot be loaded here; install the libraries that it "
             "needs (CUDA and cuDNN, or TensorRT), or use another device or runtime"
         )
     return session
 
 
-def find_provider(runtime: str, device: str) -> tuple[str, dict[str, Any]]:
-    """The provider for a runtime on a device, with its options.
+def find_providers(runtime: str, device: str) -> Providers:
+    """The providers for a runtime on a device.
 
     Raises:
-        DeviceError: where it is not there; names those that are.
+        DeviceError: where the first of them is not there; names those that are.
     """
-    name, options = "CPUExecutionProvider", {}
+    providers: Providers = [("CPUExecutionProvider", {})]
     if device != "cpu":
-        name, options = PROVIDERS[runtime], {"device_id": int(device.partition(":")[2] or 0)}
+        number = {"device_id": device.partition(":")[2] or "0"}
+        providers = [("CUDAExecutionProvider", {**number, **_CUDA_OPTIONS})]
+        if runtime == "tensorrt":
+            providers.insert(0, ("TensorrtExecutionProvider", number))
+        if hasattr(onnxruntime, "preload_dlls"):  # since 1.21
+            onnxruntime.preload_dlls()  # those that pip installs lie where no linker looks
+    name, _ = providers[0]
     available = onnxruntime.get_available_providers()
     if name not in available:
         raise DeviceError(
@@ -126,4 +131,4 @@ def find_provider(runtime: str, device: str) -> tuple[str, dict[str, Any]]:
             f"has {', '.join(available)}. Install onnxruntime-gpu in place of onnxruntime, or use "
             "device cpu or another runtime"
         )
-    return name, options
+    return providers

@@ -78,9 +78,9 @@ def _check_onnx(name: str, device: str, precision: str) -> None:
         raise DeviceError(
             f"runtime {name} needs ONNX Runtime, which is not installed: pip install onnxruntime"
         )
-    from smvae_core.inference.onnx_runtime import find_provider
+    from smvae_core.inference.onnx_runtime import find_providers
 
-    find_provider(name, device)
+    find_providers(name, device)
 
 
 def _check_torch(name: str, device: str) -> None:
@@ -98,9 +98,9 @@ def make_runtime(
     """The runtime that :func:`find_runtime` named, of a model; arguments as those of
     :class:`smvae_core.inference.inference.Inference`."""
     if name in ONNX_RUNTIMES:
-        from smvae_core.inference.onnx_runtime import OnnxRuntime, find_provider
+        from smvae_core.inference.onnx_runtime import OnnxRuntime, find_providers
 
-        return OnnxRuntime(model, find_provider(name, device), threads or 1)
+        return OnnxRuntime(model, find_providers(name, device), threads or 1)
     from smvae_core.inference import torch_runtimes
 
     types = {
