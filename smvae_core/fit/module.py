@@ -14,6 +14,7 @@ from smvae_core.data.batches import Batch
 from smvae_core.fit.augmentation import RandomChanges
 from smvae_core.fit.data import DataDescription
 from smvae_core.fit.muon import MuonAdam
+from smvae_core.fit.principal_components import shares_of
 from smvae_core.fit.sample_noise import SampleNoise
 from smvae_core.modalities import Modality, ModalityOptions
 from smvae_core.models.multimodal_vae import MultimodalVAE
@@ -118,13 +119,9 @@ class SetFitting(L.LightningModule):
         start_posteriors(self.model, options.initial_log_variance)
         for name, mean in data.means.items():
             self.model.set_training_mean(name, mean)
-        # Each modality that has some begins in its own share of z.
-        ends = [
-            options.latent_size * k // len(data.components) for k in range(len(data.components))
-        ]
-        shares = map(slice, ends, [*ends[1:], None])
-        for (name, components), share in zip(data.components.items(), shares, strict=True):
-            self.model.set_principal_components(name, *components, share)
+        counts = {name: len(scales) for name, (_, scales) in data.components.items()}
+        for name, share in shares_of(options.latent_size, counts).items():
+            self.model.set_principal_components(name, *data.components[name], share)
         self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._batches = data.batches
         count = len(data.modalities)

@@ -7,7 +7,9 @@ products with the matrix of all samples and no decomposition of anything large.
 
 from __future__ import annotations
 
+import itertools
 import logging
+from collections.abc import Mapping
 
 import numpy as np
 import torch
@@ -29,6 +31,22 @@ _SPARE = 16  # directions beyond those asked for, which make those better
 def components_needed(modality: Modality) -> int:
     """Number of components that the networks of a modality have to be given; 0 for most."""
     return max(components_of(network) for network in (modality.embedding, modality.decoder))
+
+
+def shares_of(latent_size: int, counts: Mapping[str, int]) -> dict[str, slice]:
+    """The elements of z that each modality's components begin in, one modality behind the other:
+    equal numbers, but for those that have fewer components, which leave the rest to the others.
+
+    Args:
+        latent_size: D.
+        counts: modality → number of components.
+    """
+    sizes: dict[str, int] = {}
+    for name in sorted(counts, key=counts.__getitem__):
+        left = latent_size - sum(sizes.values())
+        sizes[name] = min(counts[name], left // (len(counts) - len(sizes)))
+    ends = itertools.accumulate(sizes[name] for name in counts)
+    return {name: slice(end - sizes[name], end) for name, end in zip(counts, ends, strict=True)}
 
 
 @torch.no_grad()

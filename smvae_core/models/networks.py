@@ -40,7 +40,6 @@ def initialise(layer: nn.Module) -> None:
 
 
 ALL = slice(None)
-SMALL = 0.1  # of what shall not matter much yet as training begins
 
 
 def _mlp(sizes: Sequence[int]) -> nn.Sequential:
@@ -141,7 +140,8 @@ def set_principal_components(
     network: nn.Module, directions: Tensor, scales: Tensor, mean: Tensor, share: slice = ALL
 ) -> None:
     """Gives an embedding network or a decoder the components that it has to be given, and lets it
-    begin as a principal component analysis: what it puts out are the coefficients, or what it gets.
+    begin as a principal component analysis: what it puts out are the coefficients, or what it gets,
+    and f of :class:`ResidualMLP` adds nothing yet.
 
     Args:
         network: E_i or D_i of a modality; nothing happens where it has no use for them.
@@ -152,10 +152,11 @@ def set_principal_components(
         share: places of the first coefficients in the embedding and in z.
     """
     layers = list(network.children())
+    incoming = isinstance(layers[-1], ResidualMLP)  # coefficients; out of a decoder they come
     for axes in (layer for layer in layers if isinstance(layer, PrincipalAxes)):
         count = min(axes.in_features, axes.out_features)
         along, deviations = directions[:count].flatten(1), scales[:count, None]
-        if axes.out_features == count:  # of an embedding network
+        if incoming:
             axes.weight.copy_(along / deviations)
             axes.bias.copy_(-(along / deviations) @ mean.flatten())
         else:
@@ -164,10 +165,9 @@ def set_principal_components(
         for residual in (layer for layer in layers if isinstance(layer, ResidualMLP)):
             weight = residual.linear.weight
             weight.zero_()
-            # Coefficients come in to an embedding network, and out of a decoder.
-            nn.init.eye_(weight[share] if axes.out_features == count else weight[:, share])
+            nn.init.eye_(weight[share] if incoming else weight[:, share])
             for parameter in residual.deep[-1].parameters():
-                parameter.mul_(SMALL)
+                parameter.zero_()
 
 
 def convolution_embedding(modality: Modality, size: int) -> nn.Module:

@@ -21,7 +21,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import linear
 
-from smvae_core.models.networks import SMALL
 from smvae_core.models.posterior_head import GaussianHead, PosteriorHead, times_prior, to_gaussian
 
 
@@ -43,15 +42,14 @@ class AttentionSetEncoder(nn.Module):
 
     @torch.no_grad()
     def pass_on(self) -> None:
-        """Lets the mean of the posterior of one embedding begin as about its first D elements, so
-        that embeddings with a meaning of their own need not be untangled first."""
+        """Lets the mean of the posterior of one embedding begin as its first D elements, so that
+        embeddings with a meaning of their own need not be untangled first."""
         size = self.attention.embed_dim
         nn.init.eye_(self.attention.in_proj_weight[2 * size :])
         nn.init.eye_(self.attention.out_proj.weight)
-        for parameter in self.feed_forward.parameters():
-            parameter.mul_(SMALL)
+        for parameter in (*self.feed_forward.parameters(), self.head.weight):
+            parameter.zero_()
         count = self.head.out_features // 2
-        self.head.weight.mul_(SMALL)
         nn.init.eye_(self.head.weight[:count])
         self.head.bias[:count] = -self.head.weight[:count] @ self.query[0, 0]  # is in the sum, too
 
