@@ -81,6 +81,7 @@ def robot(connected: Robot, checkpoint: Path) -> Iterator[Robot]:
         assert connected.change_state("cleanup")
     if connected.state() == "unconfigured":
         assert connected.set("device", "cpu") == ""
+        assert connected.set("runtime", "auto") == ""
         assert connected.set("checkpoint", str(checkpoint)) == ""
         assert connected.change_state("configure")
         assert connected.change_state("activate")
@@ -170,6 +171,23 @@ def test_a_late_message_is_left_out_and_the_reason_is_told(robot: Robot) -> None
     status = robot.run(("rgb",), READINGS, late, "frame without the late depth image")
     assert status.subset == ("rgb",)
     assert int(status.values["depth"]["skewed"]) > 0
+
+
+def test_another_runtime_gives_the_same_latent(robot: Robot, checkpoint: Path) -> None:
+    mean, log_variance = expected_latent(checkpoint, ALL)
+    assert robot.change_state("deactivate")
+    assert robot.change_state("cleanup")
+    assert robot.set("runtime", "eager") == ""
+    assert robot.change_state("configure")
+    assert robot.change_state("activate")
+    status = robot.run_until_subset(ALL, READINGS)
+    latent = robot.wait(
+        lambda: next((m for m in robot.latents if stamp_ns(m) == status.stamp_ns), None), "latent"
+    )
+    found_mean, found_log_variance = latent_from_message(latent)
+    np.testing.assert_allclose(found_mean, mean, rtol=1e-3, atol=1e-4)
+    np.testing.assert_allclose(found_log_variance, log_variance, rtol=1e-3, atol=1e-4)
+    assert robot.change_state("deactivate")  # the default is chosen again
 
 
 @pytest.mark.parametrize("jump", [-1000 * SECOND, 1000 * SECOND])
@@ -679,6 +697,7 @@ def test_checkpoints_outside_of_the_model_folder_are_refused(
         ("device", "cuda:77", "available here: auto, cpu"),
         ("checkpoint", "{folder}/no/model", "/no/model does not exist"),
         ("trigger", "audio", "unknown modality audio"),
+        ("runtime", "tensorrt", "needs a CUDA device, not cpu; use auto"),
     ],
 )
 def test_configure_fails_with_one_reason_and_works_once_that_is_mended(
@@ -687,7 +706,7 @@ def test_configure_fails_with_one_reason_and_works_once_that_is_mended(
     value = value.format(folder=checkpoint.parent)
     assert robot.change_state("deactivate")
     assert robot.change_state("cleanup")
-    good = {"device": "cpu", "trigger": ""}
+    good = {"device": "cpu", "runtime": "auto", "trigger": ""}
     assert robot.set(parameter, value) == ""
     lines = len(process.output)
     assert not robot.change_state("configure")
@@ -696,7 +715,8 @@ def test_configure_fails_with_one_reason_and_works_once_that_is_mended(
     assert reason in line
     assert sum("ERROR" in line for line in process.output[lines:]) == 1
     robot.wait(
-        lambda: reason in robot.diagnostics.messages["perception"], "diagnostics with the reason"
+        lambda: robot.diagnostics and reason in robot.diagnostics.messages["perception"],
+        "diagnostics with the reason",
     )
     assert robot.diagnostics.levels["perception"] == DiagnosticStatus.ERROR
     if parameter in good:
