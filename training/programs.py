@@ -5,8 +5,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import torch
-
 from smvae_core.data.logs.cache_folder import CacheError
 from smvae_core.stored_model import CheckpointError
 from smvae_ros.cli.programs import EXPECTED as ANYWHERE
@@ -33,7 +31,9 @@ def run_program(
     def work() -> int:
         try:
             return program()
-        except torch.cuda.OutOfMemoryError as error:
+        except RuntimeError as error:
+            if type(error).__name__ != "OutOfMemoryError":  # PyTorch's, which may not be loaded
+                raise
             raise ValueError(
                 f"the device has too little memory: {str(error).splitlines()[0]} Choose a smaller "
                 "batch size, or device cpu"

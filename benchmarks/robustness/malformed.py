@@ -84,7 +84,9 @@ def fill(random: np.random.Generator, message: Any, length: int | None = None) -
         elif hasattr(value, "typecode"):  # rclpy checks each element of what is assigned
             count = _length(random) if length is None else length
             if value.typecode in "fd":
-                value.extend(_scalar(random, name, kind) for _ in range(count))
+                with np.errstate(over="ignore"):
+                    numbers = np.array(NUMBERS).astype(value.typecode)
+                value.extend(random.choice(numbers, count).tolist())
             else:
                 value.frombytes(random.bytes(count * value.itemsize))
         elif isinstance(value, list):

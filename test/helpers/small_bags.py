@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from smvae_core.modalities import Modality
-from smvae_ros.bags import BagWriter
+from smvae_ros.bags import BagReader, BagWriter
+from smvae_ros.bundled import bag_path
 from smvae_ros.messages import adapter, bag_types
 
 START = 1_704_067_200 * 10**9
@@ -31,6 +32,18 @@ TOPICS = {
     "action": ("/action", "geometry_msgs/msg/TwistStamped"),
     "proprio": ("/joint_states", "sensor_msgs/msg/JointState"),
 }
+
+
+def write_beginning(path: Path, seconds: float, without: tuple[str, ...] = ()) -> Path:
+    """The beginning of the bundled bag, without some of its topics."""
+    with BagReader(bag_path()) as reader, BagWriter(path) as writer:
+        end = None
+        for topic, type_name, stamp, data in reader.messages(reader.topics.keys() - {*without}):
+            end = stamp + seconds * 1e9 if end is None else end
+            if stamp > end:
+                break
+            writer.write_raw(topic, type_name, data, stamp)
+    return path
 
 
 def write_small_bag(

@@ -8,11 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from small_bags import write_beginning
 from small_caches import make_cache
 from small_models import save_small_checkpoint
 from smvae_core.data.logs.dataset import open_cache
 from smvae_core.inference.inference import Inference
-from smvae_ros.bundled import bag_path, model_path, parameters_path
+from smvae_ros.bundled import model_path, parameters_path
 from smvae_ros.offline.bag_posteriors import encode_bag
 from smvae_ros.parameters.configuration import read_values
 from training.encode import main
@@ -53,10 +54,11 @@ def test_latents_of_logs_are_those_of_inference(tmp_path: Path) -> None:
 def test_latents_of_the_bundled_bag_are_those_of_the_nodes_frames(
     options: tuple[str, ...], tmp_path: Path
 ) -> None:
-    found = encoded(model_path(), bag_path(), "--output", tmp_path / "latents.npz", *options)
+    bag = write_beginning(tmp_path / "bag", seconds=3.0)
+    found = encoded(model_path(), bag, "--output", tmp_path / "latents.npz", *options)
     inference = Inference.load(model_path())
     values = read_values(parameters_path(), inference.modalities.values())
-    frames = encode_bag(bag_path(), inference, values)
+    frames = encode_bag(bag, inference, values)
     np.testing.assert_array_equal(found["stamp"], frames.stamps)
     assert (np.diff(found["stamp"]) > 0).all()
     np.testing.assert_allclose(found["mean"], frames.means, rtol=1e-4, atol=1e-5)

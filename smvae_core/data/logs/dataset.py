@@ -14,12 +14,10 @@ import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 
-from smvae_core.data.batches import Batch
 from smvae_core.data.logs.cache_folder import (
     MANIFEST_NAME,
     UNSAID_RATE,
@@ -30,6 +28,9 @@ from smvae_core.data.logs.cache_folder import (
     read_manifest,
 )
 from smvae_core.modalities import Modality
+
+if TYPE_CHECKING:
+    from smvae_core.data.batches import Batch
 
 log = logging.getLogger(__name__)
 
@@ -88,6 +89,11 @@ class LogCache:
             IndexError: for rows that do not exist.
             KeyError: for unknown names.
         """
+        # Conversion, which opens what it has written, does without PyTorch, which takes seconds.
+        import torch
+
+        from smvae_core.data.batches import Batch
+
         names = self.names if names is None else tuple(names)
         rows = np.array(rows, dtype=np.int64)
         if len(rows) and not (rows.min() >= 0 and rows.max() < len(self)):

@@ -60,7 +60,7 @@ def test_conditional_is_the_difference_of_evidences(given_from_prior: bool) -> N
     expected = log_evidence(model, observations, ("a", "c")) - log_evidence(
         model, observations, ("a",)
     )
-    sampler = ImportanceSampler(model, 20_000)
+    sampler = ImportanceSampler(model, 5_000)
     for proposal in (("a", "c"), ("a", "b", "c"), ("a",)):
         estimate = sampler.conditional(observations, ["c"], ["a"], proposal, given_from_prior)
         assert_close(estimate, expected.detach())
@@ -85,10 +85,10 @@ def test_standard_errors_are_the_spread_over_seeds() -> None:
         "paired": lambda s: s.conditional(observations, ["c"], ["a"], ["a"]),
     }
     for name, job in jobs.items():
-        estimates = [job(ImportanceSampler(model, 200, seed)) for seed in range(150)]
+        estimates = [job(ImportanceSampler(model, 200, seed)) for seed in range(100)]
         spread = torch.stack([estimate.value for estimate in estimates]).std(0)
         said = torch.stack([estimate.standard_error for estimate in estimates]).mean(0)
-        torch.testing.assert_close(said, spread, rtol=0.25, atol=0, msg=name)
+        torch.testing.assert_close(said, spread, rtol=0.3, atol=0, msg=name)
 
 
 def test_mean_and_its_error() -> None:

@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 import yaml
 
+from small_bags import write_beginning
 from smvae_core.data.logs.dataset import open_cache
 from smvae_core.data.logs.vision_touch.recording import convert_logs
 from smvae_core.robot import Robot, read_robot
-from smvae_ros.bags import BagReader, BagWriter
-from smvae_ros.bundled import bag_path, robot_path
+from smvae_ros.bags import BagWriter
+from smvae_ros.bundled import robot_path
 from smvae_ros.cli.bag_to_log import main as bag_to_log
 from training.convert import main as convert
 from training.export_bag import main as export_bag
@@ -61,18 +62,14 @@ def vision_touch() -> Robot:
     return read_robot(robot_path("vision_touch"))
 
 
-def without(topic: str, target: Path) -> Path:
-    """The bundled bag without a topic."""
-    with BagReader(bag_path()) as reader, BagWriter(target) as writer:
-        for name, type_name, stamp, data in reader.messages(reader.topics.keys() - {topic}):
-            writer.write_raw(name, type_name, data, stamp)
-    return target
+@pytest.fixture(scope="module")
+def bag(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_beginning(tmp_path_factory.mktemp("bags") / "run", seconds=4.0)
 
 
-def test_the_same_rows_as_by_way_of_logs(tmp_path: Path) -> None:
-    bag = str(bag_path())
-    assert convert([bag, str(tmp_path / "direct")]) == 0
-    assert bag_to_log([bag, str(tmp_path / "logs")]) == 0
+def test_the_same_rows_as_by_way_of_logs(bag: Path, tmp_path: Path) -> None:
+    assert convert([str(bag), str(tmp_path / "direct")]) == 0
+    assert bag_to_log([str(bag), str(tmp_path / "logs")]) == 0
     convert_logs(tmp_path / "logs", tmp_path / "cache", vision_touch().modalities, progress=False)
     direct, by_logs = open_cache(tmp_path / "direct"), open_cache(tmp_path / "cache")
     assert len(direct) == len(by_logs)
@@ -83,22 +80,22 @@ def test_the_same_rows_as_by_way_of_logs(tmp_path: Path) -> None:
     assert direct.manifest["frame_ids"]["force"] == "tool_flange"
 
 
-def test_what_a_bag_lacks_is_absent(tmp_path: Path) -> None:
-    blind = without("/camera/depth/image_raw", tmp_path / "blind")
+def test_what_a_bag_lacks_is_absent(bag: Path, tmp_path: Path) -> None:
+    blind = write_beginning(tmp_path / "blind", 4.0, without=("/camera/depth/image_raw",))
     cache = tmp_path / "cache"
-    assert convert([str(bag_path()), str(blind), str(cache)]) == 0
+    assert convert([str(bag), str(blind), str(cache)]) == 0
     rows = open_cache(cache)
     depth = rows.names.index("depth")
     first = rows.arrays["trajectory"] == 0
     assert rows.present[first, depth].all()
     assert not rows.present[~first, depth].any()
     assert rows.present[:, rows.names.index("rgb")].all()
-    assert [name for name, _ in rows.trajectories] == [bag_path().name, "blind"]
+    assert [name for name, _ in rows.trajectories] == ["run", "blind"]
 
 
-def test_no_camera_is_needed_and_a_topic_can_serve_twice(tmp_path: Path) -> None:
+def test_no_camera_is_needed_and_a_topic_can_serve_twice(bag: Path, tmp_path: Path) -> None:
     robot, cache = robot_file(tmp_path, WITHOUT_CAMERA), tmp_path / "cache"
-    assert convert([str(bag_path()), str(cache), "--robot", str(robot)]) == 0
+    assert convert([str(bag), str(cache), "--robot", str(robot)]) == 0
     rows = open_cache(cache)
     assert rows.names == ("wrench", "joints", "heading")
     assert rows.rate == 50
@@ -121,6 +118,7 @@ def test_no_camera_is_needed_and_a_topic_can_serve_twice(tmp_path: Path) -> None
     ],
 )
 def test_mistakes_in_the_robot_file(
+    bag: Path,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
     path: tuple[str, ...],
@@ -133,16 +131,16 @@ def test_mistakes_in_the_robot_file(
         place = place[key]
     place[path[-1]] = value
     robot, cache = robot_file(tmp_path, document), tmp_path / "cache"
-    assert convert([str(bag_path()), str(cache), "--robot", str(robot)]) == 2
+    assert convert([str(bag), str(cache), "--robot", str(robot)]) == 2
     said = capsys.readouterr().err
     assert words in said
     assert "Traceback" not in said
     assert not (cache / "cache.yaml").exists()
 
 
-def test_a_trajectory_as_a_bag_and_back(tmp_path: Path) -> None:
+def test_a_trajectory_as_a_bag_and_back(bag: Path, tmp_path: Path) -> None:
     first, bags, again = (str(tmp_path / name) for name in ("first", "bags", "again"))
-    assert convert([str(bag_path()), first]) == 0
+    assert convert([str(bag), first]) == 0
     assert export_bag([first, bags, "--robot", "vision_touch"]) == 0
     assert export_bag([first, bags, "--robot", "vision_touch", "--trajectories", "99"]) == 2
     assert export_bag([first, "/dev/null/bags", "--robot", "vision_touch"]) == 2
@@ -155,10 +153,10 @@ def test_a_trajectory_as_a_bag_and_back(tmp_path: Path) -> None:
 
 
 def test_bags_are_written_beside_nothing_else(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    bag: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     cache, bags = str(tmp_path / "cache"), tmp_path / "bags"
-    assert convert([str(bag_path()), cache]) == 0
+    assert convert([str(bag), cache]) == 0
     bags.mkdir()
     (bags / "0").write_text("mine")
     command = [cache, str(bags), "--robot"]
@@ -180,10 +178,10 @@ def test_bags_are_written_beside_nothing_else(
 
 
 def test_an_export_that_ends_early_leaves_no_half_bag(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    bag: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cache, bags = str(tmp_path / "cache"), tmp_path / "bags"
-    assert convert([str(bag_path()), cache]) == 0
+    assert convert([str(bag), cache]) == 0
     write, written = BagWriter.write, []
 
     def interrupted(self: BagWriter, *message: Any) -> None:

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import time
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -18,10 +19,7 @@ RENDERS_THEN_LOADS_TORCH = """\
 from smvae_ros.simulation.insertion import InsertionRobot
 with InsertionRobot(0) as robot:
     assert robot.step().image is not None
-try:
-    import triton._C.libtriton  # PyPI's default torch has it
-except ImportError:
-    pass
+import triton._C.libtriton
 import torch._dynamo
 """
 STARTS_AND_CRASHES = """\
@@ -44,6 +42,7 @@ def run(program: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.skipif(find_spec("triton") is None, reason="this torch brings no second LLVM")
 @pytest.mark.usefixtures("require_simulation")
 def test_a_process_that_has_rendered_can_load_a_model() -> None:
     """Mesa and triton have an LLVM each (see smvae_ros/simulation/graphics.py)."""

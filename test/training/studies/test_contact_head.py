@@ -17,6 +17,8 @@ from training.studies.contact_head import Steps, compare, main
 
 ALL = "feel+see"
 
+pytestmark = pytest.mark.training
+
 
 def steps(seed: int) -> Steps:
     """Contact stands in what is felt, and only in the size of it; the latent knows that."""

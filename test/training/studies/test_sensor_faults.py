@@ -49,6 +49,7 @@ def test_runs_that_were_never_noticed_count_in_every_figure() -> None:
     assert "WARN in 14400 healthy frames (0.20 h): 4, 20.0 an hour" in page
 
 
+@pytest.mark.training
 def test_scenes_are_computed_by_processes_of_their_own(tmp_path: Path) -> None:
     if find_spec("mujoco") is None:  # imported too early it would not render
         pytest.skip("MuJoCo is not installed")
