@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 # The distribution whose wheels are installed, jazzy or kilted: README.md says why.
 ROS ?= jazzy
 READY := $(VENV)/.ready-$(ROS)
-EXTRAS := sim,train,report,lerobot,benchmarks,test,check,docs
+EXTRAS := node,sim,train,report,lerobot,benchmarks,test,check,docs
 # Pinned: README.md says how to choose another build.
 TORCH ?= torch==2.13.0
 # Pins all else; `make CONSTRAINTS=/dev/null` takes the newest of everything.

@@ -62,19 +62,20 @@ setup(
     ],
     zip_safe=False,
     install_requires=[
-        "filelock>=3.12",
         "h5py>=3.8",
         "numpy>=1.23",
-        "onnxruntime>=1.19",
         "opencv-python-headless>=4.6",
         "pyyaml>=6.0",
         "rosbags>=0.11.9,<0.12",  # bags/writer.py and mcap.py use its storage classes
         "safetensors>=0.4.3",
-        "torch>=2.4",
         "tqdm>=4.64",
     ],
     extras_require={
+        # One of the two runs the model: ONNX Runtime on a robot, PyTorch where it is wanted anyway.
+        "node": ["onnxruntime>=1.19"],  # or onnxruntime-gpu, which must not be beside it
+        "torch": ["torch>=2.4"],
         "train": [
+            "filelock>=3.12",
             "jsonargparse[signatures]>=4.35",
             "lightning>=2.6",
             "tensorboard>=2.14",

@@ -34,7 +34,7 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from benchmarks.resources import cpu_seconds
+from benchmarks.resources import cpu_seconds, scheduling
 from benchmarks.results import publish, run_command
 from benchmarks.sensors import IMAGE_RATE, TOPICS, WRENCH_RATE, Published, publish_sensors
 from benchmarks.slow_model import save_slow_model
@@ -269,13 +269,6 @@ def slow_figures(result: Run) -> dict[str, float]:
         "slow_age_within_ratio": float((excess < 0).mean()),
         "slow_frames": len(ages),
     }
-
-
-def scheduling() -> str:
-    """How this run's processes compete with others for the cores."""
-    policies = {os.SCHED_OTHER: "SCHED_OTHER", os.SCHED_RR: "SCHED_RR", os.SCHED_FIFO: "SCHED_FIFO"}
-    policy = os.sched_getscheduler(0)
-    return f"{policies.get(policy, policy)}, nice {os.nice(0)}"
 
 
 def main(seconds: float = 20.0, size: int = 128, only: tuple[Part, ...] = get_args(Part)) -> None:

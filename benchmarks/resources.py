@@ -19,3 +19,10 @@ def cpu_seconds(pid: int) -> float:
     """Processor time that all threads of a process have used (utime and stime of Linux)."""
     fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def scheduling() -> str:
+    """How this run's processes compete with others for the cores."""
+    policies = {os.SCHED_OTHER: "SCHED_OTHER", os.SCHED_RR: "SCHED_RR", os.SCHED_FIFO: "SCHED_FIFO"}
+    policy = os.sched_getscheduler(0)
+    return f"{policies.get(policy, policy)}, nice {os.nice(0)}"

@@ -10,10 +10,10 @@ import os
 import platform
 import sys
 from collections.abc import Callable, Mapping
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-import torch
 from jsonargparse import DefaultHelpFormatter, auto_cli
 
 from smvae_core.files import OutputError, write_text
@@ -44,7 +44,7 @@ def publish(name: str, figures: Mapping[str, float], notes: Mapping[str, str]) -
         "machine": {
             "cores": os.cpu_count(),
             "python": platform.python_version(),
-            "torch": torch.__version__,
+            **{name: metadata.version(name) for name in ("torch", "onnxruntime")},
         },
     }
     text = json.dumps(result)

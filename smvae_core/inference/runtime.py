@@ -76,7 +76,8 @@ def _check_onnx(name: str, device: str, precision: str) -> None:
         )
     if find_spec("onnxruntime") is None:
         raise DeviceError(
-            f"runtime {name} needs ONNX Runtime, which is not installed: pip install onnxruntime"
+            f"runtime {name} needs ONNX Runtime, which is not installed: pip install "
+            "'smvae_ros[node]'"
         )
     from smvae_core.inference.onnx_runtime import find_providers
 
@@ -86,7 +87,8 @@ def _check_onnx(name: str, device: str, precision: str) -> None:
 def _check_torch(name: str, device: str) -> None:
     if find_spec("torch") is None:
         raise DeviceError(
-            f"runtime {name} needs PyTorch, which is not installed: pip install torch, or use onnx"
+            f"runtime {name} needs PyTorch, which is not installed: pip install "
+            "'smvae_ros[torch]', or use onnx"
         )
     if device != "cpu" and not count_torch_gpus():
         raise DeviceError(f"runtime {name} on device {device} needs a CUDA build of torch")
