@@ -3,8 +3,9 @@
 
 ``tensor_msgs/ExperimentalTensor``   for programs that take tensors (DLPack); ROS 2 Lyrical has it
 ``smvae_interfaces/Latent``          with the sensors that it was made of; built from this checkout
-``sensor_msgs/JointState``           for plots: of the common types the only one of numbers with a
-                                     stamp and a name for each
+``sensor_msgs/JointState``           for plots
+
+Of the common types the last is the only one of numbers with a stamp and a name for each.
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 """The node's publishers. Nothing is decoded or built for which nobody listens.
 
 ``~/latent``, ...               posterior (:mod:`smvae_ros.node.latent_outputs`), before all others
-``~/prediction/<modality>``     what the model expects the modality to look like; pictures also
-                                compressed (:mod:`smvae_ros.node.compressed_predictions`)
+``~/prediction/<modality>``     what the model expects the modality to look like
+``.../compressed``              pictures (:mod:`smvae_ros.node.compressed_predictions`)
 ``~/prediction/camera_info``    for predicted images, so that RViz can place them
 ``~/overview``                  all of it in a picture (:mod:`smvae_ros.node.overview`)
 ``~/status``                    how the snapshot came about (:mod:`smvae_ros.node.snapshot_status`)
@@ -144,14 +144,14 @@ class Publishers:
         for name, array in predictions.arrays.items():
             if is_heard(self._predictions[name]):
                 self._predictions[name].publish(self._make_prediction(name, array, predictions))
-        for name in self._compressed.wanted():
-            if name in predictions.arrays:  # else somebody began to listen a moment ago
-                # A copy, since a runtime may use the memory again for the next snapshot.
-                self._compressed.offer(name, predictions.arrays[name].copy(), predictions)
         if self._images and is_heard(self._prediction_info):
             self._publish_camera_info(predictions)
         if is_heard(self._overview):
             self._overview.publish(self._make_overview(predictions))
+        for name in self._compressed.wanted():
+            if name in predictions.arrays:  # else somebody began to listen a moment ago
+                # A copy, since a runtime may use the memory again for the next snapshot.
+                self._compressed.offer(name, predictions.arrays[name].copy(), predictions)
 
     def publish_status(self, predictions: Predictions, counters: Mapping[str, Counters]) -> None:
         """Sends how the snapshot came about."""
