@@ -20,7 +20,7 @@ import numpy as np
 from smvae_core.checkpoint import load_checkpoint
 from smvae_core.data.logs.dataset import open_cache
 from smvae_core.files import check_output
-from smvae_core.inference.devices import find_device
+from smvae_core.inference.devices import find_torch_device
 from smvae_core.residuals.calibrate import calibrate
 from smvae_core.residuals.calibration import MISSING, count_references, usual_missing
 from smvae_core.stored_model import HEALTH, save_calibration
@@ -54,7 +54,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _run(options: argparse.Namespace) -> int:
     check_output(options.model / HEALTH)
-    device = find_device(options.device)
+    device = find_torch_device(options.device)
     model = load_checkpoint(options.model).model.to(device)
     cache = open_cache(options.cache, list(model.modalities.values()))
     missing = usual_missing(len(model.names)) if options.missing is None else options.missing

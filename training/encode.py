@@ -28,13 +28,15 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from smvae_core.checkpoint import build_model
+from smvae_core.checkpoint import load_checkpoint
 from smvae_core.data.batches import Batches
 from smvae_core.data.logs.cache_folder import MANIFEST_NAME, PLAN_NAME
 from smvae_core.data.logs.dataset import LogCache, open_cache
 from smvae_core.files import check_output, whole_file
+from smvae_core.inference.devices import find_torch_device
 from smvae_core.inference.inference import Inference
 from smvae_core.models.multimodal_vae import MultimodalVAE
+from smvae_core.stored_model import StoredModel
 from smvae_core.tensors import to_tensor
 from smvae_core.words import counted
 from smvae_ros.bags import BagError
@@ -164,19 +166,23 @@ def _run(options: argparse.Namespace) -> int:
             find_bag(data)
         except BagError as error:
             raise ValueError(f"{error}. Or give a folder that training.convert made") from error
-    inference = Inference.load(options.model, options.device)
+    stored: StoredModel
     if is_cache:
-        latents = encode_cache(build_model(inference.stored).to(inference.device), data)
+        device = find_torch_device(options.device)
+        stored = checkpoint = load_checkpoint(options.model)
+        latents = encode_cache(checkpoint.model.to(device), data)
     else:
+        inference = Inference.load(options.model, options.device)
+        stored = inference.stored
         latents = encode_bag(inference, data, options)
-    latents["modalities"] = np.array(list(inference.modalities))
-    latents["model_hash"] = np.array(inference.model_hash)
+    latents["modalities"] = np.array(list(stored.modalities))
+    latents["model_hash"] = np.array(stored.weights_hash)
     with whole_file(output) as partial, open(partial, "wb") as file:
         np.savez(file, **latents)  # type: ignore[arg-type]  # numpy's stubs take them for options
     count, size = latents["mean"].shape
     print(
         f"Wrote {counted(count, 'latent')} of {size} numbers to {output} "
-        f"(model {inference.model_hash})"
+        f"(model {stored.weights_hash})"
     )
     return 0
 

@@ -76,10 +76,10 @@ def latents_of(cache: LogCache, model_path: Path, device: str) -> Column:
     """
     from smvae_core.checkpoint import load_checkpoint
     from smvae_core.data.logs.lerobot.writer import Column
-    from smvae_core.inference.devices import find_device
+    from smvae_core.inference.devices import find_torch_device
     from training.encode import encode_rows
 
-    model = load_checkpoint(model_path).model.to(find_device(device))
+    model = load_checkpoint(model_path).model.to(find_torch_device(device))
     cache.check(list(model.modalities.values()))
     rows, found, _ = encode_rows(model, cache)
     means = np.zeros((len(cache), found.shape[1]), np.float32)

@@ -32,7 +32,7 @@ from smvae_core.files import check_output
 from smvae_core.fit.callbacks import StopAtBatchEnd, WholeFiles
 from smvae_core.fit.data import LogData
 from smvae_core.fit.module import SetFitting
-from smvae_core.inference.devices import find_device
+from smvae_core.inference.devices import find_torch_device
 from smvae_core.metrics.subset_errors import SubsetErrors, nothing_learned, skills_of
 from smvae_core.modalities import MAXIMUM_MODALITIES
 from smvae_core.models.multimodal_vae import MultimodalVAE
@@ -98,7 +98,7 @@ class TrainingCommand(LightningCLI):
         """A trainer that logs to CSV and TensorBoard, keeps the best and the last state, and stops
         early."""
         if self.config.trainer.accelerator in ("gpu", "cuda"):
-            find_device("cuda")  # says better what there is
+            find_torch_device("cuda")  # says better what there is
         output, patience = self.config.output, self.config.patience
         last = last_state(output)
         if last.exists() and not self.config.resume:

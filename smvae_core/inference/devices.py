@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import ctypes
 import re
+import sys
+from collections.abc import Callable
 from importlib.util import find_spec
 
 
@@ -13,7 +15,7 @@ class DeviceError(ValueError):
 
 
 def find_device(name: str) -> str:
-    """``cpu``, ``cuda`` or ``cuda:N``.
+    """``cpu``, ``cuda`` or ``cuda:N``, for a model at work.
 
     Args:
         name: one of these, or ``auto``: CUDA where there is a GPU that can be computed on.
@@ -21,9 +23,19 @@ def find_device(name: str) -> str:
     Raises:
         DeviceError: for a name that is none, or a GPU that is not there; says what is available.
     """
+    return _find(name, count_gpus)
+
+
+def find_torch_device(name: str) -> str:
+    """The same for networks of PyTorch, which may have no part in a GPU that another library can
+    compute on."""
+    return _find(name, count_torch_gpus)
+
+
+def _find(name: str, count_devices: Callable[[], int]) -> str:
     if name == "cpu":
         return name
-    count = count_gpus()
+    count = count_devices()
     if name == "auto":
         return "cuda" if count else "cpu"
     available = ", ".join(["auto", "cpu", *(f"cuda:{i}" for i in range(count))])
@@ -46,7 +58,8 @@ def count_gpus() -> int:
 
 def count_torch_gpus() -> int:
     """CUDA devices that PyTorch can compute on; 0 without PyTorch."""
-    if not _count_driver_devices() or find_spec("torch") is None:
+    imported = sys.modules.get("torch") is not None  # so that to ask it takes no time
+    if not imported and not (_count_driver_devices() and find_spec("torch")):
         return 0
     import torch
 

@@ -15,7 +15,8 @@ import torch
 from single_precision import FLOAT32, assert_same_readings
 from small_models import random_prepared, save_small_checkpoint, small_modalities, small_model
 from smvae_core.checkpoint import load_checkpoint
-from smvae_core.inference.devices import DeviceError, find_device
+from smvae_core.inference import devices
+from smvae_core.inference.devices import DeviceError, find_device, find_torch_device
 from smvae_core.inference.inference import Inference, NotFiniteError
 from smvae_core.metrics.subset_errors import SubsetErrors
 from smvae_core.preprocessing import prepare
@@ -219,6 +220,15 @@ def test_unknown_target_is_refused(inference: Inference, sample: dict[str, np.nd
 def test_devices() -> None:
     assert find_device("cpu") == "cpu"
     assert find_device("auto") == ("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def test_a_gpu_that_only_one_library_can_use(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(devices, "count_torch_gpus", lambda: 0)
+    monkeypatch.setattr(devices, "count_onnx_gpus", lambda: 1)
+    assert find_device("auto") == "cuda"
+    assert find_torch_device("auto") == "cpu"
+    with pytest.raises(DeviceError, match="'cuda' is not available"):
+        find_torch_device("cuda")
 
 
 @pytest.mark.parametrize("name", ["gpu", "", "cpu:x", "meta", "xpu", "mps", "cuda:-1", "CUDA"])
