@@ -119,7 +119,11 @@ def _compare_fusion(
         name: torch.from_numpy(row).double()
         for name, row in zip(model.names, embeddings.swapaxes(0, 1), strict=True)
     }
-    inputs = ({"embeddings": embeddings, "present": subset[None]} for subset in subsets)
+    inputs = (
+        # Whatever stands in other rows shall play no part.
+        {"embeddings": np.where(subset[:, None], embeddings, np.inf), "present": subset[None]}
+        for subset in subsets
+    )
     worst, found = 0.0, Arrays()
     results = _run(folder, "fuse", inputs)
     for subset, found in zip(tqdm(subsets, "Subsets", leave=False), results, strict=True):
