@@ -15,6 +15,7 @@ The names below can be imported from here.
 
 from __future__ import annotations
 
+import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +27,10 @@ if TYPE_CHECKING:
 
 __all__ = ["SMVAE", "Inference", "Modality", "Network", "load_checkpoint", "save_checkpoint"]
 __version__ = "0.1.0"
+
+# Since 1.29 ONNX Runtime tells its makers over the network what it runs, and keeps a number of the
+# machine at home, unless this is set before it is imported.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 # Imported when they are first asked for: programs that only need a file of this package start
 # without PyTorch.

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -14,6 +15,7 @@ import pytest
 import torch
 
 from all_models import MODELS, any_model, random_readings
+from places import ROOT
 from single_precision import FLOAT32, assert_same_readings
 from small_models import random_prepared, save_small_checkpoint, small_modalities, small_model
 from smvae_core.checkpoint import save_checkpoint
@@ -162,3 +164,16 @@ def test_a_library_that_is_missing_is_named_before_anything_is_read(
         Inference.load("nowhere", runtime=runtime)
     other = {"onnx": "eager", "eager": "onnx"}[runtime]
     assert find_runtime("auto", "cpu", "float32") == other
+
+
+def test_nothing_is_told_to_others_and_nothing_left_at_home(tmp_path: Path) -> None:
+    """ONNX Runtime tells its makers what it runs, and keeps a number of the machine in ~/.cache,
+    unless it is told not to before it is imported. In CI and in tests it does not, so that its
+    process has no word of either."""
+    code = (
+        "from smvae_core import Inference; from smvae_ros.bundled import model_path; "
+        "Inference.load(model_path(), runtime='onnx').warm_up()"
+    )
+    environment = {"HOME": str(tmp_path), "PYTHONPATH": str(ROOT), "PATH": os.environ["PATH"]}
+    subprocess.run([sys.executable, "-c", code], env=environment, cwd=tmp_path, check=True)
+    assert list(tmp_path.iterdir()) == []
