@@ -41,7 +41,8 @@ def _exists(module: str, name: str) -> bool:
 
 def test_rooms_point_one_way() -> None:
     """Packages point to smvae_core, no files and no rooms import each other in a circle, the core
-    knows no ROS, and training on logs no image data sets: what pyproject.toml says, wherever in a file the import stands."""
+    knows no ROS, and training on logs no image data sets: what pyproject.toml says, wherever in a
+    file the import stands."""
     pytest.importorskip("importlinter", reason="import-linter is not installed")
     # In a process of its own: import-linter silences the loggers that there are.
     program = "from importlinter.cli import lint_imports_command; lint_imports_command()"

@@ -11,7 +11,6 @@ import sys
 from places import ROOT
 from smvae_ros.bundled import model_path
 
-
 MODULES = (
     "smvae_core.inference.inference",
     "smvae_core.stored_model",
