@@ -28,7 +28,7 @@ from benchmarks.gpu.page import NAME, to_markdown
 from benchmarks.gpu.parts import PARTS, run_part
 from benchmarks.gpu.settings import Settings, small
 from smvae_core.files import check_output, write_text
-from smvae_core.inference.devices import find_device
+from smvae_core.inference.devices import find_torch_device
 from smvae_ros.cli.programs import number, parser_of
 from training.programs import run_program
 from training.provenance import provenance
@@ -74,7 +74,7 @@ def _run(options: argparse.Namespace, arguments: list[str] | None) -> int:
         known = json.loads(file.read_text(encoding="utf-8")) if file.exists() else None
         write_text(path.with_suffix(".md"), to_markdown(known))
         return 0
-    device = find_device(options.device)
+    device = find_torch_device(options.device)
     settings = small(options.work) if device == "cpu" else Settings(device, options.work)
     measured = _begun(options.work, provenance(PROGRAM, arguments), _machine(device))
     try:
@@ -137,8 +137,19 @@ def _machine(device: str) -> dict[str, Any]:
         "memory_mb": properties.total_memory // 2**20,
         "driver": _driver(),
         "cuda": torch.version.cuda,
+        "onnxruntime": _onnx_runtime(),
         **machine,
     }
+
+
+def _onnx_runtime() -> str:
+    """Its version, and what it can compute on."""
+    try:
+        import onnxruntime
+    except ModuleNotFoundError:
+        return "not installed"
+    providers = ", ".join(onnxruntime.get_available_providers())
+    return f"{onnxruntime.__version__} ({providers})"
 
 
 def _driver() -> str:

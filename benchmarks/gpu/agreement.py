@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from benchmarks.gpu.inputs import frame
-from benchmarks.gpu.settings import Cases, Settings
-from smvae_core.inference.choices import PRECISIONS, RUNTIMES
+from benchmarks.gpu.settings import ORDER, Cases, Settings
+from smvae_core.inference.choices import PRECISIONS
 from smvae_core.inference.devices import DeviceError
 from smvae_core.inference.inference import Inference, Prediction
 from smvae_ros.bundled import model_path
@@ -23,7 +23,7 @@ _FRAMES = 4
 
 def cases(settings: Settings) -> Cases:
     """RUNTIME/PRECISION."""
-    for runtime in RUNTIMES:
+    for runtime in ORDER:
         for precision in PRECISIONS:
             yield f"{runtime}/{precision}", lambda r=runtime, p=precision: _agree(settings, r, p)
 

@@ -15,8 +15,8 @@ import numpy as np
 import torch
 
 from benchmarks.gpu.inputs import frame, rgbd_model
-from benchmarks.gpu.settings import Cases, Settings
-from smvae_core.inference.choices import PRECISIONS, RUNTIMES
+from benchmarks.gpu.settings import ORDER, Cases, Settings
+from smvae_core.inference.choices import PRECISIONS
 from smvae_core.inference.devices import DeviceError
 from smvae_core.inference.inference import Inference
 
@@ -25,15 +25,15 @@ _FRAMES = 16  # different ones, in turn
 
 def cases(settings: Settings) -> Cases:
     """SIZE/RUNTIME/PRECISION, and SIZE/cpu/float32."""
-    chosen = {
-        f"{runtime}/{precision}": (settings.device, precision, runtime)
-        for runtime in RUNTIMES
+    chosen = [
+        (f"{runtime}/{precision}", (settings.device, precision, runtime))
+        for runtime in ORDER
         for precision in PRECISIONS
-    }
+    ]
     if settings.on_gpu:
-        chosen["cpu/float32"] = ("cpu", "float32", "auto")
-    for size in settings.sizes:
-        for name, choice in chosen.items():
+        chosen.insert(0, ("cpu/float32", ("cpu", "float32", "auto")))
+    for name, choice in chosen:
+        for size in settings.sizes:
             yield f"{size}/{name}", lambda s=size, c=choice: _time(settings, s, c)
 
 

@@ -9,9 +9,11 @@ has is given up.
 from __future__ import annotations
 
 import multiprocessing
+import os
 import signal
 import time
 from collections.abc import Callable, Collection
+from contextlib import suppress
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -58,6 +60,8 @@ def run_part(
             if outcome == "finished":
                 process.join(_PATIENCE)
         finally:
+            with suppress(ProcessLookupError):  # it has ended, with all that it started
+                os.killpg(process.pid, signal.SIGKILL)
             process.kill()
             process.join()
             ours.close()
@@ -103,7 +107,7 @@ def listen(connection: Connection, end: float, keep: Keep) -> str:
 
 def _work(name: str, settings: Settings, done: Collection[str], connection: Connection) -> None:
     """Measures in a process of its own: sends a case's name as it begins, then its figures."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # who started it ends it
+    os.setsid()  # who started it ends it, with the tests that it runs; Ctrl-C does not
     cases, _ = PARTS[name]
     for case, measure in cases(settings):
         if case in done:

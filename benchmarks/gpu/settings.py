@@ -8,6 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from smvae_core.inference.choices import RUNTIMES
+
+#: TensorRT last, which may take all the time of a part to prepare itself.
+ORDER = sorted(RUNTIMES, key=lambda runtime: runtime == "tensorrt")
 Case = tuple[str, Callable[[], dict[str, Any]]]
 Cases = Iterator[Case]  # of a part: name → measures it; plain values, figures by name
 

@@ -20,7 +20,7 @@ import torch
 from benchmarks.gpu.inputs import random_cache
 from benchmarks.gpu.settings import Cases, Settings
 from smvae_core.data.batches import Batch, Batches
-from smvae_core.inference.devices import find_device
+from smvae_core.inference.devices import find_torch_device
 from smvae_ros.bundled import training_path
 from training import train
 
@@ -130,6 +130,7 @@ def _rate(settings: Settings, recipe: str, device: str, precision: str) -> dict[
     """Samples per second, and the loader's share of the time."""
     torch.set_num_threads(settings.threads)
     if device != "cpu":
+        torch.cuda.init()  # which what follows does not do by itself
         torch.cuda.reset_peak_memory_stats(device)
     module, loader, options = _recipe(settings, recipe)
     clock = Clock(settings.seconds, loader)
@@ -185,7 +186,7 @@ def _fit(
     callback: L.Callback,
     options: dict[str, Any],
 ) -> None:
-    _, _, index = find_device(device).partition(":")
+    _, _, index = find_torch_device(device).partition(":")
     trainer = L.Trainer(
         max_epochs=_ENDLESS,
         limit_val_batches=0,
