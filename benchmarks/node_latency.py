@@ -12,6 +12,7 @@ node        128x128: from publishing the last message of a moment to receiving t
             overhead is the difference
 naive       the same for benchmarks.naive_node. For both, the depth camera stops at the end
 relay       the same for benchmarks.relay_node, which computes nothing: the floor of the overhead
+model       the model alone, called in this process as often as in the node: the floor of its time
 large       640x480 with Fast DDS' transport for large data on both ends
 slow        a model that takes SLOW times the images' period: how old is the data behind an output?
 idle        the node's share of one core while nobody subscribes to anything of it
@@ -38,12 +39,14 @@ from benchmarks.resources import cpu_seconds, scheduling
 from benchmarks.results import publish, run_command
 from benchmarks.sensors import IMAGE_RATE, TOPICS, WRENCH_RATE, Published, publish_sensors
 from benchmarks.slow_model import save_slow_model
+from smvae_core.inference.inference import Inference
+from smvae_ros.bundled import model_path
 from smvae_ros.cli.node_process import start_node, stop_node
 from smvae_ros.cli.programs import isolate
 from smvae_ros.node.transport import LARGE_DATA, VARIABLE
 from smvae_ros.parameters.configuration import NODE_NAME
 
-Part = Literal["node", "naive", "relay", "large", "slow", "idle", "diagnosed"]
+Part = Literal["node", "naive", "relay", "model", "large", "slow", "idle", "diagnosed"]
 STAGES = ("gather", "convert", "prepare", "encode", "latent", "decode", "publish")
 WARM_UP = 3.0  # seconds that are not counted: readers are still being matched
 WITHOUT_DEPTH = 2.0  # seconds at the end
@@ -240,6 +243,25 @@ def naive_figures(result: Run) -> dict[str, float]:
     }
 
 
+def model_times(seconds: float) -> list[float]:
+    """Milliseconds that encoding RGB, depth and force takes, at the rate of the images: called
+    without pause it would find the processor's caches warm."""
+    inference = Inference.load(model_path())
+    inference.warm_up()
+    sample = {
+        name: np.ones(modality.raw_shape, modality.raw_dtype)
+        for name, modality in inference.modalities.items()
+        if name in TOPICS
+    }
+    times = []
+    for _ in range(round(seconds * IMAGE_RATE)):
+        time.sleep(1 / IMAGE_RATE)
+        start = time.perf_counter()
+        inference.encode(sample)
+        times.append(1000 * (time.perf_counter() - start))
+    return times
+
+
 def ratios(figures: Mapping[str, float]) -> dict[str, float]:
     """What there is of our node's figures beside those of the others in the same run, which hosts
     change less than milliseconds."""
@@ -247,6 +269,7 @@ def ratios(figures: Mapping[str, float]) -> dict[str, float]:
         "end_to_end_over_naive_p50": ("end_to_end_ms_p50", "naive_end_to_end_ms_p50"),
         "end_to_end_over_naive_p99": ("end_to_end_ms_p99", "naive_end_to_end_ms_p99"),
         "overhead_over_relay_p50": ("overhead_ms_p50", "relay_ms_p50"),
+        "model_over_model_alone_p50": ("model_ms_p50", "model_alone_ms_p50"),
     }
     return {
         f"{name}_ratio": figures[ours] / figures[theirs]
@@ -295,6 +318,8 @@ def main(seconds: float = 20.0, size: int = 128, only: tuple[Part, ...] = get_ar
         elif part == "relay":
             relay = run(lambda: start_peer("relay_node"), "relay", seconds, size)
             figures |= percentiles("relay_ms", list(relay.end_to_end().values()))
+        elif part == "model":
+            figures |= percentiles("model_alone_ms", model_times(seconds))
         elif part == "large":
             with large_data():
                 large = node_figures(run(ours(), NODE_NAME, seconds, 480))
