@@ -116,7 +116,8 @@ def _measure(measured: dict[str, Any], settings: Settings, options: argparse.Nam
             write_text(file, json.dumps(measured, indent=1) + "\n")
             print(f"{time.monotonic() - begin:6.1f} s  {part}: {case}: {figures}", flush=True)
 
-        seconds = min(PARTS[part][1], end - time.monotonic())
+        left = end - time.monotonic()
+        seconds = min(PARTS[part][1], left) if settings.on_gpu else left
         if seconds < _LAST:
             print(f"{part}: no time is left; the same command goes on", file=sys.stderr)
             continue

@@ -14,19 +14,20 @@ import signal
 import time
 from collections.abc import Callable, Collection
 from contextlib import suppress
+from importlib import import_module
 from multiprocessing.connection import Connection
 from typing import Any
 
-from benchmarks.gpu import agreement, cuda_tests, encoding, latency, training
-from benchmarks.gpu.settings import Cases, Settings
+from benchmarks.gpu.settings import Settings
 
-#: Name → its cases, and its seconds, the start of a process included.
-PARTS: dict[str, tuple[Callable[[Settings], Cases], float]] = {
-    "tests": (cuda_tests.cases, 120),
-    "agreement": (agreement.cases, 50),
-    "latency": (latency.cases, 110),
-    "encoding": (encoding.cases, 40),
-    "training": (training.cases, 120),
+#: Name → the file whose ``cases`` it has, which is imported where they are measured, and its
+#: seconds, the start of a process included.
+PARTS: dict[str, tuple[str, float]] = {
+    "tests": ("cuda_tests", 120),
+    "agreement": ("agreement", 50),
+    "latency": ("latency", 110),
+    "encoding": ("encoding", 40),
+    "training": ("training", 120),
 }
 Keep = Callable[[str, dict[str, Any]], None]
 _PATIENCE = 10.0  # seconds for a process that has said everything
@@ -108,8 +109,8 @@ def listen(connection: Connection, end: float, keep: Keep) -> str:
 def _work(name: str, settings: Settings, done: Collection[str], connection: Connection) -> None:
     """Measures in a process of its own: sends a case's name as it begins, then its figures."""
     os.setsid()  # who started it ends it, with the tests that it runs; Ctrl-C does not
-    cases, _ = PARTS[name]
-    for case, measure in cases(settings):
+    file, _ = PARTS[name]
+    for case, measure in import_module(f"benchmarks.gpu.{file}").cases(settings):
         if case in done:
             continue
         connection.send((case, None))
