@@ -49,7 +49,7 @@ def test_other_proposals_give_the_evidence(
     """From any that is wide enough; b says least of z, and the posterior is wrong on purpose."""
     model = linear_gaussian(shift=0.2)
     observations = sample(model, 4)
-    estimate = ImportanceSampler(model, 20_000).log_likelihood(observations, names, proposal)
+    estimate = ImportanceSampler(model, 6_000).log_likelihood(observations, names, proposal)
     assert_close(estimate, log_evidence(model, observations, names).detach())
 
 
@@ -230,7 +230,7 @@ def balanced_classes() -> SMVAE:
 @pytest.mark.parametrize("proposal", [(), ("label",)], ids=["prior", "own"])
 def test_implied_probability_of_balanced_classes(proposal: tuple[str, ...]) -> None:
     labels = torch.eye(10, dtype=torch.float64)
-    sampler = ImportanceSampler(balanced_classes(), 20_000)
+    sampler = ImportanceSampler(balanced_classes(), 6_000)
     estimate = sampler.log_likelihood({"label": labels}, ["label"], proposal)
     assert_close(estimate, torch.full((10,), -math.log(10), dtype=torch.float64))
     assert estimate.mean == pytest.approx(-2.30, abs=0.1)

@@ -164,8 +164,6 @@ def assert_same(found: dict[str, np.ndarray], expected: dict[str, np.ndarray]) -
     ("plugin", "compression"),
     [
         (StoragePlugin.MCAP, CompressionMode.STORAGE),
-        (StoragePlugin.SQLITE3, CompressionMode.NONE),
-        (StoragePlugin.SQLITE3, CompressionMode.MESSAGE),
         (StoragePlugin.SQLITE3, CompressionMode.FILE),
     ],
 )

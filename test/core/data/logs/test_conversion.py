@@ -283,7 +283,7 @@ def interrupt(logs: Path, cache: Path, how: signal.Signals) -> tuple[int, str]:
 
 def test_killed_conversion_continues_to_the_same_bytes(tmp_path: Path):
     logs, cache = tmp_path / "logs", tmp_path / "cache"
-    write_many_logs(logs, 250)
+    write_many_logs(logs, 150)
     status, _ = interrupt(logs, cache, signal.SIGKILL)
     assert status == -signal.SIGKILL
     assert not (cache / "cache.yaml").exists()
@@ -291,7 +291,7 @@ def test_killed_conversion_continues_to_the_same_bytes(tmp_path: Path):
         open_cache(cache)
 
     done = (cache / "journal.jsonl").read_text().count("\n")
-    assert 0 < done < 250
+    assert 0 < done < 150
     # As if it had been killed in the middle of a line, with half a file behind the last one.
     with open(cache / "journal.jsonl", "a") as journal:
         journal.write('{"name": "2019')
@@ -303,10 +303,10 @@ def test_killed_conversion_continues_to_the_same_bytes(tmp_path: Path):
     assert status == 130, message
     assert "run the same command again to continue" in message
     again = (cache / "journal.jsonl").read_text().count("\n")
-    assert done <= again < 250
+    assert done <= again < 150
 
     report = convert(logs, cache)
-    assert report.steps == 500
+    assert report.steps == 300
     whole = tmp_path / "whole"
     convert(logs, whole)
     assert contents(cache) == contents(whole)
@@ -316,7 +316,7 @@ def test_killed_conversion_continues_to_the_same_bytes(tmp_path: Path):
 
 def test_continuing_refuses_other_files_and_sizes(tmp_path: Path):
     logs, cache = tmp_path / "logs", tmp_path / "cache"
-    write_many_logs(logs, 250)
+    write_many_logs(logs, 150)
     interrupt(logs, cache, signal.SIGKILL)
     with pytest.raises(CacheError, match="instead of"):
         convert(logs, cache, image_size=32)
@@ -324,7 +324,7 @@ def test_continuing_refuses_other_files_and_sizes(tmp_path: Path):
     (logs / name).unlink()
     with pytest.raises(CacheError, match=rf"removed.*{name}"):
         convert(logs, cache)
-    assert convert(logs, cache, restart=True).steps == 498
+    assert convert(logs, cache, restart=True).steps == 298
 
 
 def test_full_disk_is_said_and_can_be_continued(tmp_path: Path):
