@@ -3,10 +3,10 @@
 
     python -m benchmarks.gpu --results docs/results
 
-Needs a checkout, a CUDA build of PyTorch and the extras train, test and report, but no ROS. Each
-case is kept in WORK as soon as it is known, and within its time the command ends with what it has;
-the same command goes on with the rest, also after Ctrl-C, as long as code and device are the same.
-What failed is tried again. Writes RESULTS/gpu.json and the page RESULTS/gpu.md.
+Needs a checkout, a CUDA build of PyTorch and the extras node, train, test and report, but no ROS.
+Each case is kept in WORK as soon as it is known, and within its time the command ends with what it
+has; the same command goes on with the rest, also after Ctrl-C, as long as code and device are the
+same. What failed is tried again. Writes RESULTS/gpu.json and the page RESULTS/gpu.md.
 
 `--device cpu` tries the same with small numbers and writes no page. `--only-page` makes the page of
 the gpu.json that is there, or the one that says that nothing was measured.

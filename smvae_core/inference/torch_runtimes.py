@@ -175,7 +175,8 @@ def _count_components(model: MultimodalVAE) -> int:
 def _capture(function: Function, *inputs: Tensor) -> Function:
     """The function as a CUDA graph for inputs like these (PyTorch's notes on CUDA semantics)."""
     graph = torch.cuda.CUDAGraph()
-    with torch.cuda.device(inputs[0].device):  # whose streams a capture would not hear otherwise
+    # A capture hears its own stream only; the usual one is of the GPU that was the first to need it.
+    with torch.cuda.device(inputs[0].device):
         stream = torch.cuda.Stream()
         stream.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(stream):
@@ -183,7 +184,7 @@ def _capture(function: Function, *inputs: Tensor) -> Function:
                 function(*inputs)
         torch.cuda.current_stream().wait_stream(stream)
         # Other threads may allocate meanwhile, such as that of the model this one will replace.
-        with torch.cuda.graph(graph, capture_error_mode="thread_local"):
+        with torch.cuda.graph(graph, stream=stream, capture_error_mode="thread_local"):
             outputs = function(*inputs)
 
     def replay(*values: Tensor) -> Any:
