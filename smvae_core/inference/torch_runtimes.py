@@ -175,7 +175,7 @@ def _count_components(model: MultimodalVAE) -> int:
 def _capture(function: Function, *inputs: Tensor) -> Function:
     """The function as a CUDA graph for inputs like these (PyTorch's notes on CUDA semantics)."""
     graph = torch.cuda.CUDAGraph()
-    # A capture hears its own stream only; the usual one is of the GPU that was the first to need it.
+    # A capture hears its own stream only, and the usual one is of the GPU that needed it first.
     with torch.cuda.device(inputs[0].device):
         stream = torch.cuda.Stream()
         stream.wait_stream(torch.cuda.current_stream())
