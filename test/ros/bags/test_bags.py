@@ -88,16 +88,15 @@ def test_written_bag_reads_back(bag):
     check_run(bag / "bag.mcap")
 
 
-@pytest.mark.parametrize("version", [8, 9])
 @pytest.mark.parametrize(
-    ("plugin", "compression"),
+    ("plugin", "compression", "version"),
     [
-        (StoragePlugin.SQLITE3, CompressionMode.NONE),
-        (StoragePlugin.SQLITE3, CompressionMode.MESSAGE),
-        (StoragePlugin.SQLITE3, CompressionMode.FILE),
-        (StoragePlugin.MCAP, CompressionMode.NONE),
-        (StoragePlugin.MCAP, CompressionMode.STORAGE),
-        (StoragePlugin.MCAP, CompressionMode.MESSAGE),
+        (StoragePlugin.SQLITE3, CompressionMode.NONE, 9),
+        (StoragePlugin.SQLITE3, CompressionMode.MESSAGE, 8),
+        (StoragePlugin.SQLITE3, CompressionMode.FILE, 9),
+        (StoragePlugin.MCAP, CompressionMode.NONE, 8),
+        (StoragePlugin.MCAP, CompressionMode.STORAGE, 9),
+        (StoragePlugin.MCAP, CompressionMode.MESSAGE, 8),
     ],
 )
 def test_bags_of_other_writers(tmp_path, version, plugin, compression):

@@ -24,7 +24,7 @@ def test_evaluate_says_so(
 ) -> None:
     record = {"data": {"frame_ids": {"force": trained}}} if trained else {}
     save_checkpoint(tmp_path / "model", small_model(), record)
-    bag = write_small_bag(tmp_path / "bag")
+    bag = write_small_bag(tmp_path / "bag", 3)
     assert evaluate.main([str(bag), "--checkpoint", str(tmp_path / "model")]) == 0
     assert (TOLD in capsys.readouterr().out) == told
 
