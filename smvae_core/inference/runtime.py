@@ -66,7 +66,8 @@ def find_runtime(name: str, device: str, precision: str) -> str:
 
 def _fastest(device: str, precision: str) -> str:
     on_torch = precision != "float32" or (device != "cpu" and count_torch_gpus())
-    return "eager" if on_torch or find_spec("onnxruntime") is None else "onnx"
+    only_torch = find_spec("onnxruntime") is None and find_spec("torch") is not None
+    return "eager" if on_torch or only_torch else "onnx"
 
 
 def _check_onnx(name: str, device: str, precision: str) -> None:

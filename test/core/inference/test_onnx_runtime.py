@@ -166,6 +166,13 @@ def test_a_library_that_is_missing_is_named_before_anything_is_read(
     assert find_runtime("auto", "cpu", "float32") == other
 
 
+def test_where_nothing_is_installed_the_smaller_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("onnxruntime", "torch"):
+        monkeypatch.setitem(sys.modules, name, None)
+    with pytest.raises(DeviceError, match=r"pip install 'smvae_ros\[node\]'"):
+        find_runtime("auto", "cpu", "float32")
+
+
 def test_nothing_is_told_to_others_and_nothing_left_at_home(tmp_path: Path) -> None:
     """ONNX Runtime tells its makers what it runs, and keeps a number of the machine in ~/.cache,
     unless it is told not to before it is imported. In CI and in tests it does not, so that its
