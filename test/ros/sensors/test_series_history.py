@@ -159,6 +159,14 @@ def test_a_window_never_mixes_epochs_nor_invents_values(
         np.testing.assert_allclose(window[:, 0], expected, atol=1e-2)
 
 
+def test_a_window_of_one_reading_needs_only_one() -> None:
+    history = SeriesHistory(Modality("force", "series", (2, 1), rate=1000.0))
+    history.store(np.array([3.0, 4.0]), EPOCH, 0)
+    for end in (EPOCH, EPOCH + MS):
+        window, _ = history.window(end)
+        np.testing.assert_array_equal(window, [[3.0, 4.0]])
+
+
 def test_a_fast_wrench_s_window_ends_at_an_image_that_comes_late() -> None:
     """7 kHz, and images that arrive 180 ms after they were taken."""
     sensors = SensorSet(MODALITIES)
