@@ -280,15 +280,8 @@ class Attacker:
                 installed_types, 64, 64, np.eye(3), stamp_ns=stamp, frame_id="camera"
             )
         source = self._sources[name]
-        return source.adapter.to_message(
-            self._readings[name],
-            source.modality,
-            installed_types,
-            stamp_ns=stamp,
-            frame_id="camera",
-            scale=source.scale,
-            joint_names=source.joint_names,
-        )
+        header = {"stamp_ns": stamp, "frame_id": "camera"}
+        return source.encode(source.adapter, self._readings[name], installed_types, **header)
 
     def _publish_readings(self) -> None:
         now = time.time_ns()

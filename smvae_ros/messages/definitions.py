@@ -58,24 +58,6 @@ Definition = Mapping[str, tuple[Field, ...]]
 Definitions = Callable[[str], "Definition | None"]
 
 
-# The type in which numbers are published that go into no other.
-FLOAT64_ARRAY_DEFINITION: Definition = {
-    "std_msgs/msg/Float64MultiArray": (
-        Field("layout", "std_msgs/msg/MultiArrayLayout"),
-        Field("data", "float64", 0),
-    ),
-    "std_msgs/msg/MultiArrayLayout": (
-        Field("dim", "std_msgs/msg/MultiArrayDimension", 0),
-        Field("data_offset", "uint32"),
-    ),
-    "std_msgs/msg/MultiArrayDimension": (
-        Field("label", "string"),
-        Field("size", "uint32"),
-        Field("stride", "uint32"),
-    ),
-}
-
-
 def has_header(definition: Definition, type_name: str) -> bool:
     """True where a message begins with a std_msgs/Header."""
     return definition[type_name][:1] == (Field("header", _HEADER),)

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from functools import partial
+from functools import cache, partial
 from operator import attrgetter, itemgetter
 from typing import Any
 
@@ -12,7 +12,7 @@ import numpy as np
 
 from smvae_core.modalities import Modality
 from smvae_core.words import counted
-from smvae_ros.messages.definitions import FLOAT64_ARRAY_DEFINITION, Definition, has_header
+from smvae_ros.messages.definitions import Definition, has_header, known_definition
 from smvae_ros.messages.field_names import Numbers, Steps, find, leading_doubles, written
 from smvae_ros.messages.fields import (
     Adapter,
@@ -78,7 +78,7 @@ class NumbersAdapter(Adapter):
         steps = [number.steps for field in self._fields for number in field.single]
         steps += [(*field.sequence, 0) for field in self._fields if field.sequence]
         inside = any(isinstance(step, int) for path in steps for step in path[:-1])
-        return FLOAT64_ARRAY if inside else self
+        return _float64_array() if inside else self
 
     def check(self, modality: Modality, joint_names: Sequence[str]) -> None:
         self._check_kind(modality)
@@ -249,6 +249,10 @@ def _one_hot(value: Any, name: str, modality: Modality) -> np.ndarray:
     return array
 
 
-FLOAT64_ARRAY = NumbersAdapter(
-    "std_msgs/msg/Float64MultiArray", ("data",), FLOAT64_ARRAY_DEFINITION
-)
+@cache
+def _float64_array() -> NumbersAdapter:
+    """Of the type in which numbers are published that go into no other."""
+    name = "std_msgs/msg/Float64MultiArray"
+    definition = known_definition(name)
+    assert definition is not None  # rosbags has it
+    return NumbersAdapter(name, ("data",), definition)

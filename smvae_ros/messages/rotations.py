@@ -54,23 +54,13 @@ def from_six(six: Sequence[float]) -> list[float]:
         return [0.0, 0.0, 0.0, 1.0]
     second = second / across
     m = np.stack([first, second, np.cross(first, second)], axis=1)
-    # Each is the largest of four times the squares of x, y, z, w somewhere (Shepperd 1978).
-    squares = 1.0 + np.array(
-        [
-            m[0, 0] - m[1, 1] - m[2, 2],
-            m[1, 1] - m[0, 0] - m[2, 2],
-            m[2, 2] - m[0, 0] - m[1, 1],
-            m[0, 0] + m[1, 1] + m[2, 2],
-        ]
-    )
-    products = np.array(
-        [
-            [squares[0], m[1, 0] + m[0, 1], m[2, 0] + m[0, 2], m[2, 1] - m[1, 2]],
-            [m[1, 0] + m[0, 1], squares[1], m[2, 1] + m[1, 2], m[0, 2] - m[2, 0]],
-            [m[2, 0] + m[0, 2], m[2, 1] + m[1, 2], squares[2], m[1, 0] - m[0, 1]],
-            [m[2, 1] - m[1, 2], m[0, 2] - m[2, 0], m[1, 0] - m[0, 1], squares[3]],
-        ]
-    )
-    quaternion = products[int(squares.argmax())]
+    # Four times the products of x, y, z, w with each other: each row is the quaternion times one
+    # of them, and that of the largest counts (Shepperd 1978).
+    trace = np.trace(m)
+    products = np.empty((4, 4))
+    products[:3, :3] = m + m.T + (1.0 - trace) * np.eye(3)
+    products[3, :3] = products[:3, 3] = m[[2, 0, 1], [1, 2, 0]] - m[[1, 2, 0], [2, 0, 1]]
+    products[3, 3] = 1.0 + trace
+    quaternion = products[int(products.diagonal().argmax())]
     quaternion = quaternion / np.linalg.norm(quaternion)
     return (quaternion if quaternion[3] >= 0 else -quaternion).tolist()

@@ -22,6 +22,7 @@ from smvae_core.data.logs.recording import (
     Block,
     Layout,
     Notes,
+    Part,
     Problem,
     Recording,
     RecordingError,
@@ -127,11 +128,7 @@ class BagRecording(Recording):
         return Layout(parts, self._rate, held, left_out=left_out)
 
     def read(
-        self,
-        part: Mapping[str, Any],
-        modalities: Sequence[Modality],
-        labels: Sequence[str],
-        notes: Notes,
+        self, part: Part, modalities: Sequence[Modality], labels: Sequence[str], notes: Notes
     ) -> Iterator[Block]:
         """The steps of a bag."""
         path = self._paths[part["name"]]

@@ -79,8 +79,7 @@ def read_steps(path: Path, model: MultimodalVAE, subsets: Sequence[Subset]) -> S
         ValueError: where it has no contact, or no step with all sensors.
     """
     cache = open_cache(path, list(model.modalities.values()))
-    columns = [cache.names.index(name) for name in model.names]
-    rows = np.flatnonzero(cache.present[:, columns].all(1))
+    rows = cache.complete(model.names)
     if "contact" not in cache.arrays or not len(rows):
         raise ValueError(f"{path}: needs steps with all sensors, and labels of contact")
     raw: dict[str, list[np.ndarray]] = {name: [] for name in model.names}

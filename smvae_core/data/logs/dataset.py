@@ -103,6 +103,10 @@ class LogCache:
         present = torch.from_numpy(self.present[rows[:, None], columns])
         return Batch(arrays, present, torch.from_numpy(rows))
 
+    def complete(self, names: Iterable[str]) -> np.ndarray:
+        """Rows in which all of these modalities are present, ascending."""
+        return np.flatnonzero(self.present[:, [self.names.index(name) for name in names]].all(1))
+
     def check(self, modalities: Sequence[Modality]) -> None:
         """Raises CacheError where a model's modality is not held, or was prepared otherwise."""
         held = {entry["name"]: entry for entry in self.manifest["modalities"]}

@@ -46,14 +46,18 @@ class Problem:
         return f"{self.path}{key}: expected {self.expected}, found {self.found}; {self.advice}"
 
 
+# What is read in one go, such as a file: ``name``, unique, and ``steps``, how many it has at most.
+# One that belongs to a trajectory of several parts names it by ``trajectory``, its number in
+# ``Layout.trajectories``; any other begins trajectories of its own.
+Part = Mapping[str, Any]
+
+
 @dataclass
 class Layout:
     """What a recording holds, as far as it shows without reading values. Plain values only.
 
     Attributes:
-        parts: in the order of conversion; each has ``name``, unique, and ``steps``, how many it has
-            at most. One that belongs to a trajectory of several parts names it by ``trajectory``,
-            its number in ``trajectories``; any other begins trajectories of its own.
+        parts: in the order of conversion.
         rate: steps per second.
         held: modality → number of parts that hold it.
         trajectories: (name, number) of those that parts name.
@@ -132,11 +136,7 @@ class Recording(ABC):
 
     @abstractmethod
     def read(
-        self,
-        part: Mapping[str, Any],
-        modalities: Sequence[Modality],
-        labels: Sequence[str],
-        notes: Notes,
+        self, part: Part, modalities: Sequence[Modality], labels: Sequence[str], notes: Notes
     ) -> Iterator[Block]:
         """The steps of one of the layout's parts, in blocks of about :data:`BLOCK`.
 
@@ -150,7 +150,7 @@ class Recording(ABC):
             RecordingError: where the part is damaged; what was yielded of it is not used.
         """
 
-    def read_ahead(self, part: Mapping[str, Any]) -> None:  # noqa: B027 (nothing to ask for)
+    def read_ahead(self, part: Part) -> None:  # noqa: B027 (nothing to ask for)
         """Asks the system for a part that is read soon."""
 
     def describe(self, name: str) -> dict[str, Any]:

@@ -60,7 +60,7 @@ def train_classifier(
         torch.manual_seed(0)  # of initialisation and dropout
         classifier = ContactClassifier(modalities)
         names = classifier.pictures
-        rows = np.flatnonzero(cache.present[:, [cache.names.index(n) for n in names]].all(1))
+        rows = cache.complete(names)
 
         def loss() -> Tensor:
             chosen = random.choice(rows, _BATCH)

@@ -52,8 +52,8 @@ Pictures = dict[str, np.ndarray]  # rgb (N, h, w, 3) uint8, depth (N, h, w) metr
 
 def steps_of(cache: LogCache, trajectory: int, names: Sequence[str]) -> np.ndarray:
     """Rows of a trajectory in which these modalities are present, in the order of time."""
-    present = cache.present[:, [cache.names.index(name) for name in names]].all(1)
-    return np.flatnonzero(present & (cache.arrays["trajectory"] == trajectory))
+    rows = cache.complete(names)
+    return rows[cache.arrays["trajectory"][rows] == trajectory]
 
 
 def early_and_late(cache: LogCache, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -74,7 +74,7 @@ def _similarity(
     from skimage.metrics import structural_similarity
 
     totals = dict.fromkeys(["+".join(subset) for subset in subsets] + ["training_mean"], 0.0)
-    rows = _spread(_complete(cache, model), run.protocol.picture_steps)
+    rows = _spread(cache.complete(model.names), run.protocol.picture_steps)
     rgb = model.modalities["rgb"]
     for batch in _batches(cache, model, rows, "similarity"):
         truth = batch.prepared["rgb"].numpy()
@@ -96,7 +96,7 @@ def likelihoods(model: MultimodalVAE, run: Run, caches: Caches) -> Table:
     subset S without i, with q(z|x_S, x_i); in nats over all elements of x_i, by importance
     sampling. Measures: ``NAME_log_likelihood`` and its standard error over steps."""
     cache, protocol = caches.test, run.protocol
-    rows = _spread(_complete(cache, model), protocol.likelihood_steps)
+    rows = _spread(cache.complete(model.names), protocol.likelihood_steps)
     observed = _normalised(model, cache.read(rows, model.names).prepared)
     sampler = ImportanceSampler(model, protocol.importance_samples, run.seed)
     table: Table = {}
@@ -183,7 +183,7 @@ def _agreements(
     """Subset, or ``real`` → share of the steps in which the classifier says what is true."""
     subsets, pictures = all_subsets(model.names), classifier.pictures
     right = dict.fromkeys(["real", *("+".join(subset) for subset in subsets)], 0)
-    rows = _complete(cache, model)
+    rows = cache.complete(model.names)
     for batch in _batches(cache, model, rows, "generated contact"):
         truth = torch.from_numpy(cache.arrays["contact"][batch.index.numpy()])
         observed = _normalised(model, batch.prepared)
@@ -218,7 +218,7 @@ def _labelled(cache: LogCache, model: MultimodalVAE) -> _Labelled:
     _require(cache, "contact", "ee_pos")
     arrays = cache.arrays
     position = arrays["ee_pos"].astype(np.float64)
-    rows = _complete(cache, model)
+    rows = cache.complete(model.names)
     rows = rows[rows + 1 < len(cache)]
     following = rows + 1
     good = arrays["trajectory"][rows] == arrays["trajectory"][following]
@@ -233,11 +233,6 @@ def _require(cache: LogCache, *labels: str) -> None:
     missing = [label for label in labels if label not in cache.arrays]
     if missing:
         raise ValueError(f"{cache.path}: its logs have no {', '.join(missing)}")
-
-
-def _complete(cache: LogCache, model: MultimodalVAE) -> np.ndarray:
-    """Rows in which every modality of the model is present."""
-    return np.flatnonzero(cache.present[:, [cache.names.index(n) for n in model.names]].all(1))
 
 
 def _spread(rows: np.ndarray, count: int) -> np.ndarray:

@@ -90,8 +90,8 @@ def trivial_skills(
 def _read(
     model: MultimodalVAE, cache: LogCache, split: Mapping[str, np.ndarray]
 ) -> dict[str, Readings]:
-    columns = [cache.names.index(name) for name in model.names]
-    parts = {part: rows[cache.present[rows][:, columns].all(1)] for part, rows in split.items()}
+    complete = cache.complete(model.names)
+    parts = {part: np.intersect1d(rows, complete) for part, rows in split.items()}
     readings = {}
     for name, modality in model.modalities.items():
         mean = model.training_mean(name)

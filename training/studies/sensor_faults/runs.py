@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any
@@ -143,17 +143,23 @@ FAULTS: dict[str, Fault] = {
 }
 
 
-def judge(inference: Inference, samples: Iterator[Sample], share: float) -> Judged:
-    """The node's monitor on consecutive frames of 20 Hz: judgements after each. What checks take is
-    counted in processor time, so that a busy machine changes nothing."""
+def judge(
+    inference: Inference, moments: Iterable[Sample], share: float, rate: float = CONTROL_RATE
+) -> Judged:
+    """The node's monitor on consecutive prepared observations: judgements after each. What checks
+    take is counted in processor time, so that a busy machine changes nothing."""
     monitor = HealthMonitor(HealthSettings(share), clock=time.thread_time)
     judged = []
-    for k, sample in enumerate(samples):
-        arrays = {name: prepare(inference.modalities[name], sample[name]) for name in sample}
+    for k, arrays in enumerate(moments):
         encoding = inference.encode(arrays)
-        monitor.check(inference, encoding, arrays, dict.fromkeys(arrays, k), k / CONTROL_RATE)
+        monitor.check(inference, encoding, arrays, dict.fromkeys(arrays, k), k / rate)
         judged.append(monitor.judgements)
     return judged
+
+
+def _prepared(inference: Inference, samples: Iterable[Sample]) -> Iterator[Sample]:
+    for sample in samples:
+        yield {name: prepare(inference.modalities[name], x) for name, x in sample.items()}
 
 
 def alarms(judged: Judged, level: Level) -> dict[str, int]:
@@ -183,7 +189,7 @@ def run_scene(
     """
     with InsertionRobot(seed) as robot:
         steps = list(robot.steps(count))
-    judged = judge(inference, map(sample_of, steps), share)
+    judged = judge(inference, _prepared(inference, map(sample_of, steps)), share)
     result = {
         "seed": seed,
         "frames": len(judged),
@@ -215,7 +221,8 @@ def _run_fault(
         return None
     after = after[: shown + WATCHED]
     faulty = map(sample_of, after) if fault.inject is None else fault.inject(seed, after)
-    judged = judge(inference, chain(map(sample_of, healthy), faulty), share)[WARM_UP:]
+    samples = chain(map(sample_of, healthy), faulty)
+    judged = judge(inference, _prepared(inference, samples), share)[WARM_UP:]
 
     def first(level: Level) -> tuple[int, str] | None:
         for k, judgements in enumerate(judged):

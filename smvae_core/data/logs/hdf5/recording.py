@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import os
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,7 @@ from smvae_core.data.logs.recording import (
     Block,
     Layout,
     Notes,
+    Part,
     Problem,
     Recording,
     RecordingError,
@@ -139,16 +140,12 @@ class Hdf5Recording(Recording):
             left_out=left_out,
         )
 
-    def read_ahead(self, part: Mapping[str, Any]) -> None:
+    def read_ahead(self, part: Part) -> None:
         if not part["group"]:  # a file of many episodes may be larger than the memory
             read_ahead(self.folder / part["file"])
 
     def read(
-        self,
-        part: Mapping[str, Any],
-        modalities: Sequence[Modality],
-        labels: Sequence[str],
-        notes: Notes,
+        self, part: Part, modalities: Sequence[Modality], labels: Sequence[str], notes: Notes
     ) -> Iterator[Block]:
         path = self.folder / part["file"]
         with open_file(path) as file:

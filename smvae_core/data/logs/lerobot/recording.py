@@ -28,6 +28,7 @@ from smvae_core.data.logs.recording import (
     Block,
     Layout,
     Notes,
+    Part,
     Problem,
     Recording,
     RecordingError,
@@ -144,11 +145,7 @@ class LeRobotRecording(Recording):
             return error
 
     def read(
-        self,
-        part: Mapping[str, Any],
-        modalities: Sequence[Modality],
-        labels: Sequence[str],
-        notes: Notes,
+        self, part: Part, modalities: Sequence[Modality], labels: Sequence[str], notes: Notes
     ) -> Iterator[Block]:
         metadata, episode = self._metadata, self._metadata.episodes[part["episode"]]
         if self._rows is None:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import logging
 import os
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from smvae_core.data.logs.recording import (
     Block,
     Layout,
     Notes,
+    Part,
     Recording,
     RecordingError,
     absent_rows,
@@ -173,15 +174,11 @@ class VisionTouchRecording(Recording):
             left_out=left_out,
         )
 
-    def read_ahead(self, part: Mapping[str, Any]) -> None:
+    def read_ahead(self, part: Part) -> None:
         read_ahead(self.folder / part["name"])
 
     def read(
-        self,
-        part: Mapping[str, Any],
-        modalities: Sequence[Modality],
-        labels: Sequence[str],
-        notes: Notes,
+        self, part: Part, modalities: Sequence[Modality], labels: Sequence[str], notes: Notes
     ) -> Iterator[Block]:
         keys = [SOURCES[modality.name][0] for modality in modalities] + list(labels)
         with open_log(self.folder / part["name"], keys) as file:
