@@ -32,16 +32,17 @@ from training.programs import run_program
 def main(arguments: list[str] | None = None) -> int:
     """Runs as the command line says; returns the exit code."""
     parser = parser_of("python -m training.calibrate", __doc__)
-    parser.add_argument("model", metavar="MODEL", type=Path, help="checkpoint directory")
-    parser.add_argument("cache", metavar="CACHE", type=Path, help="folder made by training.convert")
-    parser.add_argument(
+    add = parser.add_argument
+    add("model", metavar="MODEL", type=Path, help="checkpoint directory")
+    add("cache", metavar="CACHE", type=Path, help="folder made by training.convert")
+    add(
         "--rate",
         type=number(float, above=0),
         metavar="HZ",
         help="steps per second of the logs (default: what CACHE says)",
     )
-    parser.add_argument("--device", default="auto", help="cpu, cuda, cuda:N or auto (%(default)s)")
-    parser.add_argument(
+    add("--device", default="auto", help="cpu, cuda, cuda:N or auto (%(default)s)")
+    add(
         "--missing",
         type=number(int, 0),
         metavar="N",

@@ -101,7 +101,8 @@ def print_table(rows: dict[str, object]) -> None:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns its exit status."""
     parser = parser_of("python -m training.convert", __doc__)
-    parser.add_argument(
+    add = parser.add_argument
+    add(
         "paths",
         metavar="SOURCE... CACHE_DIR",
         type=Path,
@@ -110,25 +111,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "bags, or HDF5 files and folders of them; last the folder for the arrays: new, empty, or "
         "of an earlier conversion of the same",
     )
-    parser.add_argument(
+    add(
         "--robot",
         metavar="FILE",
         default="vision_touch",
         help="robot file, which says what the sensors are and where their readings come from, or "
         "the name of one of config/robots (default: %(default)s)",
     )
-    parser.add_argument(
+    add(
         "--image-size",
         type=number(int, 8, 1024),
         metavar="PIXELS",
         help="height and width of pictures in the cache (default: as the robot file says)",
     )
-    parser.add_argument(
+    add(
         "--restart",
         action="store_true",
         help="throw away what CACHE_DIR holds from an earlier conversion",
     )
-    parser.add_argument(
+    add(
         "--validate-only",
         action="store_true",
         help="of Vision&Touch logs: read every value of every file, say what is wrong, and write "

@@ -33,12 +33,13 @@ from training.provenance import provenance
 def main(arguments: list[str] | None = None) -> int:
     """Evaluates and prints a table; returns the exit code."""
     parser = parser_of("python -m training.evaluate", __doc__)
-    parser.add_argument("checkpoint", type=Path, help="directory of the model")
-    parser.add_argument("cache", type=Path, help="folder that training.convert made")
-    parser.add_argument("--output", type=Path, help="JSON file to write")
-    parser.add_argument("--batch-size", type=number(int, 1), default=64, help="samples at a time")
-    parser.add_argument("--every", type=number(int, 1), default=1, help="use only every N-th step")
-    parser.add_argument("--subsets", nargs="+", metavar="SUBSET", help=HELP)
+    add = parser.add_argument
+    add("checkpoint", type=Path, help="directory of the model")
+    add("cache", type=Path, help="folder that training.convert made")
+    add("--output", type=Path, help="JSON file to write")
+    add("--batch-size", type=number(int, 1), default=64, help="samples at a time")
+    add("--every", type=number(int, 1), default=1, help="use only every N-th step")
+    add("--subsets", nargs="+", metavar="SUBSET", help=HELP)
     options = parser.parse_args(arguments)
     return run_program("training.evaluate", lambda: _run(options, arguments), "nothing was written")
 

@@ -118,12 +118,11 @@ def open_folder(folder: Path, cache: LogCache, robot: Robot) -> None:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns its exit status."""
     parser = parser_of("training.export_bag", __doc__)
-    parser.add_argument("cache", metavar="CACHE", type=Path, help="made by training.convert")
-    parser.add_argument("bags", metavar="BAGS", type=Path, help="folder for the bags")
-    parser.add_argument("--robot", metavar="FILE", required=True, help="robot file, or its name")
-    parser.add_argument(
-        "--trajectories", metavar="N", type=int, nargs="+", help="numbers (default: all)"
-    )
+    add = parser.add_argument
+    add("cache", metavar="CACHE", type=Path, help="made by training.convert")
+    add("bags", metavar="BAGS", type=Path, help="folder for the bags")
+    add("--robot", metavar="FILE", required=True, help="robot file, or its name")
+    add("--trajectories", metavar="N", type=int, nargs="+", help="numbers (default: all)")
     options = parser.parse_args(arguments)
 
     def program() -> int:

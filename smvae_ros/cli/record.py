@@ -33,24 +33,25 @@ def make_parser() -> argparse.ArgumentParser:
         "where the program was killed, `ros2 run smvae_ros recover` saves what was recorded. "
         "Arguments for ROS follow --ros-args.",
     )
-    parser.add_argument("output", metavar="OUTPUT", help="folder of the new bag")
-    parser.add_argument("topics", nargs="*", metavar="TOPIC", help="what to record")
+    add = parser.add_argument
+    add("output", metavar="OUTPUT", help="folder of the new bag")
+    add("topics", nargs="*", metavar="TOPIC", help="what to record")
     add_robot_option(parser, "record its topics")
-    parser.add_argument(
+    add(
         "--all",
         action="store_true",
         help="record every topic but outputs: those of the perception node, /rosout, "
         "/parameter_events and hidden topics (/_name)",
     )
-    parser.add_argument("--outputs", action="store_true", help="with --all, record outputs as well")
-    parser.add_argument(
+    add("--outputs", action="store_true", help="with --all, record outputs as well")
+    add(
         "--storage",
         choices=STORAGES,
         default=STORAGES[0],
         help="format of the bag (default: %(default)s); sqlite3 for ROS 2 Humble without "
         "rosbag2_storage_mcap",
     )
-    parser.add_argument("--duration", type=float, metavar="SECONDS", help="end after so long")
+    add("--duration", type=float, metavar="SECONDS", help="end after so long")
     return parser
 
 

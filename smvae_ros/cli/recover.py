@@ -34,14 +34,11 @@ def make_parser() -> argparse.ArgumentParser:
         epilog="Bags of `ros2 bag record` can be recovered, too, also those that are compressed or "
         "lack their metadata.yaml. Topics that hold no messages of ROS 2 are named and left out.",
     )
-    parser.add_argument(
-        "bag", metavar="BAG", help="folder (of `record`: NAME.partial), .mcap or .db3 file"
-    )
-    parser.add_argument("output", metavar="OUTPUT", help="folder of the new bag")
-    parser.add_argument(
-        "--storage", choices=STORAGES, default=STORAGES[0], help="format (default: %(default)s)"
-    )
-    parser.add_argument(
+    add = parser.add_argument
+    add("bag", metavar="BAG", help="folder (of `record`: NAME.partial), .mcap or .db3 file")
+    add("output", metavar="OUTPUT", help="folder of the new bag")
+    add("--storage", choices=STORAGES, default=STORAGES[0], help="format (default: %(default)s)")
+    add(
         "--type",
         nargs="+",
         type=_choice,

@@ -43,12 +43,13 @@ def make_parser() -> argparse.ArgumentParser:
         epilog="Topics may hold * and ?. Ctrl-C ends the replay. Arguments for ROS follow "
         "--ros-args.",
     )
-    parser.add_argument("bag", metavar="BAG", help="folder of the bag, or its .mcap or .db3 file")
-    parser.add_argument("--rate", type=float, default=1.0, help="2 is twice as fast (default: 1)")
-    parser.add_argument("--loop", action="store_true", help="begin again at the end")
-    parser.add_argument("--clock", action="store_true", help="publish bag time on /clock")
-    parser.add_argument("--topics", nargs="+", metavar="TOPIC", help="only these topics")
-    parser.add_argument(
+    add = parser.add_argument
+    add("bag", metavar="BAG", help="folder of the bag, or its .mcap or .db3 file")
+    add("--rate", type=float, default=1.0, help="2 is twice as fast (default: 1)")
+    add("--loop", action="store_true", help="begin again at the end")
+    add("--clock", action="store_true", help="publish bag time on /clock")
+    add("--topics", nargs="+", metavar="TOPIC", help="only these topics")
+    add(
         "--cut",
         dest="cuts",
         nargs="+",
@@ -57,7 +58,7 @@ def make_parser() -> argparse.ArgumentParser:
         metavar="TOPIC:FROM:TO",
         help="leave out a topic between two times, in seconds from the beginning of the bag",
     )
-    parser.add_argument(
+    add(
         "--remap",
         nargs="+",
         type=_remapping,
@@ -65,25 +66,21 @@ def make_parser() -> argparse.ArgumentParser:
         metavar="FROM:=TO",
         help="publish on another topic",
     )
-    parser.add_argument(
+    add(
         "--start",
         type=float,
         default=0.0,
         metavar="SECONDS",
         help="begin so far into the bag (default: 0)",
     )
-    parser.add_argument(
-        "--duration", type=float, metavar="SECONDS", help="end after so much of the bag"
-    )
-    parser.add_argument(
+    add("--duration", type=float, metavar="SECONDS", help="end after so much of the bag")
+    add(
         "--wait-for-subscribers",
         action="store_true",
         help="begin only when somebody has subscribed, and a second without another has passed",
     )
-    parser.add_argument(
-        "--best-effort", action="store_true", help="publish best effort instead of reliable"
-    )
-    parser.add_argument(
+    add("--best-effort", action="store_true", help="publish best effort instead of reliable")
+    add(
         "--restamp",
         action="store_true",
         help="move header stamps to the time of the replay (they are kept by default)",

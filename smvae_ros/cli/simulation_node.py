@@ -19,12 +19,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
-from rcl_interfaces.msg import (
-    FloatingPointRange,
-    IntegerRange,
-    ParameterDescriptor,
-    SetParametersResult,
-)
+from rcl_interfaces.msg import SetParametersResult
 from rclpy.exceptions import ParameterException
 from rclpy.node import Node
 from rclpy.parameter import Parameter
@@ -33,6 +28,8 @@ from rclpy.qos import QoSProfile
 from smvae_ros.cli.programs import parser_of, print_error, ros_program
 from smvae_ros.messages import installed_types
 from smvae_ros.node.spinning import Spinning
+from smvae_ros.parameters.declarations import Declaration
+from smvae_ros.parameters.node_parameters import make_descriptor
 from smvae_ros.simulation.faults import FAULTS, NONE, FaultInjector, Faults
 from smvae_ros.simulation.graphics import SimulationUnavailable
 from smvae_ros.simulation.insertion import CONTROL_RATE, InsertionRobot, Step
@@ -78,12 +75,12 @@ class Parameters:
     """
 
     def __init__(self, node: Node) -> None:
-        declared = list(_parameters())
-        self._values = {name: default for name, default, _ in declared}
+        declared = list(_declarations())
+        self._values = {declaration.name: declaration.default for declaration in declared}
         self.settings = Settings.of(self._values)
         node.add_on_set_parameters_callback(self._on_set)
-        for name, default, descriptor in declared:
-            node.declare_parameter(name, default, descriptor)
+        for one in declared:
+            node.declare_parameter(one.name, one.default, make_descriptor(one))
 
     def _on_set(self, parameters: list[Parameter]) -> SetParametersResult:
         changes = {p.name: p.value for p in parameters if p.name in self._values}
@@ -96,27 +93,19 @@ class Parameters:
         return SetParametersResult(successful=True)
 
 
-def _parameters() -> Iterator[tuple[str, Any, ParameterDescriptor]]:
-    """Name, default and description of each parameter. All take effect at once."""
-
-    def described(text: str, constraint: str = "", **ranges: Any) -> ParameterDescriptor:
-        return ParameterDescriptor(description=text, additional_constraints=constraint, **ranges)
-
-    seeds = IntegerRange(from_value=0, to_value=2**31 - 1, step=1)
+def _declarations() -> Iterator[Declaration]:
+    """Of all parameters, which take effect at once."""
     text = "Of scene, behaviour and noise; another one begins another trajectory."
-    yield "seed", 0, described(text, integer_range=[seeds])
-    rates = FloatingPointRange(from_value=0.05, to_value=10.0)
-    text = "Simulated seconds in each second."
-    yield "rate", 1.0, described(text, floating_point_range=[rates])
+    yield Declaration("seed", 0, text, (0, 2**31 - 1))
+    yield Declaration("rate", 1.0, "Simulated seconds in each second.", (0.05, 10.0))
     text = "Textures and a stereo camera's depth; changing it begins the trajectory again."
-    yield "realistic", False, described(text)
+    yield Declaration("realistic", False, text)
     for name, faults in FAULTS.items():
         topics = ", ".join(topic for topic, (owner, _) in TOPICS.items() if owner == name)
-        yield f"cut.{name}", False, described(f"Publish nothing on {topics}.")
-        words = f"One of {', '.join(faults)}."
-        yield f"corrupt.{name}", NONE, described(f"What is wrong with {name}.", words)
-    text = "Added to the measured force fx, fy, fz, in N."
-    yield "corrupt.force_bias", [0.0, 0.0, 0.0], described(text, "Three finite numbers.")
+        yield Declaration(f"cut.{name}", False, f"Publish nothing on {topics}.")
+        yield Declaration(f"corrupt.{name}", NONE, f"What is wrong with {name}.", choices=faults)
+    text = "Added to the measured force fx, fy, fz, in N: three finite numbers."
+    yield Declaration("corrupt.force_bias", [0.0, 0.0, 0.0], text)
 
 
 class Simulation:
@@ -247,10 +236,8 @@ def _spinning(node: Node) -> Iterator[None]:
 
 def make_parser() -> argparse.ArgumentParser:
     """The command line of ``ros2 run smvae_ros simulation_node``."""
-    rows = (
-        f"  {name:18} {descriptor.description} {descriptor.additional_constraints}\n"
-        for name, _, descriptor in _parameters()
-    )
+    descriptors = map(make_descriptor, _declarations())
+    rows = (f"  {d.name:18} {d.description} {d.additional_constraints}\n" for d in descriptors)
     return parser_of(
         "simulation_node",
         "A simulated insertion robot that publishes its sensors in real time.",

@@ -174,14 +174,13 @@ def save_animation(path: Path, pictures: Sequence[np.ndarray], rate: float) -> N
 def main(arguments: list[str] | None = None) -> int:
     """Writes the figures; returns the exit code."""
     parser = parser_of("python -m training.studies.insertion.figures", __doc__)
-    parser.add_argument("checkpoint", type=Path, help="directory of the model")
-    parser.add_argument("cache", type=Path, help="converted logs that training has not seen")
-    parser.add_argument("--trajectory", type=int, default=0, metavar="N", help="default: 0")
-    parser.add_argument(
-        "--length", type=int, default=48, metavar="N", help="steps of the sequence (default: 48)"
-    )
-    parser.add_argument("--seed", type=int, default=0, help="of the samples (default: 0)")
-    parser.add_argument(
+    add = parser.add_argument
+    add("checkpoint", type=Path, help="directory of the model")
+    add("cache", type=Path, help="converted logs that training has not seen")
+    add("--trajectory", type=int, default=0, metavar="N", help="default: 0")
+    add("--length", type=int, default=48, metavar="N", help="steps of the sequence (default: 48)")
+    add("--seed", type=int, default=0, help="of the samples (default: 0)")
+    add(
         "--output",
         type=Path,
         default=RESULTS / "figures",

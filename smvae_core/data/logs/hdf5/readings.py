@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 
 import h5py
 import numpy as np
@@ -39,8 +38,19 @@ def misfit(dataset: h5py.Dataset, sensor: Sensor, rate: float) -> tuple[str, str
         return "columns with names", "HDF5 gives them none: write their numbers, from 0 on"
     if sensor.columns and kind not in ("series", "vector", "categorical"):
         return "all of the picture", "leave `columns` out of the robot file"
-    judge = _JUDGES.get(kind, _vector_misfit)
-    return judge(sensor, shape, dtype, rate)
+    correct = "correct `kind:` or `key:` in the robot file"
+    if kind == "image":
+        return _image_misfit(sensor, shape, dtype)
+    if kind == "series":
+        return _series_misfit(sensor, shape, rate)
+    if kind == "scan":
+        return None if len(shape) == 2 else ("shape (T, angles)", f"it holds no scans: {correct}")
+    if kind == "depth":
+        if dtype.kind != "b" and (len(shape) == 3 or (len(shape) == 4 and 1 in shape[1::2])):
+            return None
+        shapes = "(T, height, width), (T, height, width, 1) or (T, 1, height, width)"
+        return f"shape {shapes} of numbers", f"it holds no depth: {correct}"
+    return _columns_misfit(sensor, math.prod(shape[1:]), sensor.modality.shape[0])
 
 
 class Readings:
@@ -184,7 +194,7 @@ def _chosen(sensor: Sensor, values: np.ndarray) -> np.ndarray:
 
 
 def _image_misfit(
-    sensor: Sensor, shape: tuple[int, ...], dtype: np.dtype, rate: float
+    sensor: Sensor, shape: tuple[int, ...], dtype: np.dtype
 ) -> tuple[str, str] | None:
     channels = sensor.modality.shape[0]
     axes = f"(T, height, width, {channels}) or (T, {channels}, height, width)"
@@ -206,27 +216,7 @@ def _image_misfit(
     return None
 
 
-def _depth_misfit(
-    sensor: Sensor, shape: tuple[int, ...], dtype: np.dtype, rate: float
-) -> tuple[str, str] | None:
-    fits = len(shape) == 3 or (len(shape) == 4 and 1 in (shape[3], shape[1]))
-    if fits and dtype.kind != "b":
-        return None
-    expected = "shape (T, height, width), (T, height, width, 1) or (T, 1, height, width) of numbers"
-    return expected, "it holds no depth: correct `kind:` or `key:` in the robot file"
-
-
-def _scan_misfit(
-    sensor: Sensor, shape: tuple[int, ...], dtype: np.dtype, rate: float
-) -> tuple[str, str] | None:
-    if len(shape) == 2:
-        return None
-    return "shape (T, angles)", "it holds no scans: correct `kind:` or `key:` in the robot file"
-
-
-def _series_misfit(
-    sensor: Sensor, shape: tuple[int, ...], dtype: np.dtype, rate: float
-) -> tuple[str, str] | None:
+def _series_misfit(sensor: Sensor, shape: tuple[int, ...], rate: float) -> tuple[str, str] | None:
     channels, samples = sensor.modality.shape
     own_rate = sensor.modality.rate or 0.0
     windows = f"shape (T, {samples} or more readings, {channels} channels)"
@@ -252,12 +242,6 @@ def _series_misfit(
     )
 
 
-def _vector_misfit(
-    sensor: Sensor, shape: tuple[int, ...], dtype: np.dtype, rate: float
-) -> tuple[str, str] | None:
-    return _columns_misfit(sensor, math.prod(shape[1:]), sensor.modality.shape[0])
-
-
 def _columns_misfit(sensor: Sensor, stored: int, wanted: int) -> tuple[str, str] | None:
     """Of so many values that are stored, those wanted must be chosen."""
     if sensor.columns:
@@ -271,11 +255,3 @@ def _columns_misfit(sensor: Sensor, stored: int, wanted: int) -> tuple[str, str]
             f"there are {stored}: {_SHAPE}, or choose among them by `columns: [0, ...]`"
         )
     return None
-
-
-_JUDGES: dict[str, Callable[[Sensor, tuple[int, ...], np.dtype, float], tuple[str, str] | None]] = {
-    "image": _image_misfit,
-    "depth": _depth_misfit,
-    "scan": _scan_misfit,
-    "series": _series_misfit,
-}

@@ -198,51 +198,41 @@ def layout_problems(
 
     Returns the problems, and key -> array for those without one of shape or dtype.
     """
-    problems = []
+    problems: list[Problem] = []
     good: dict[str, Any] = {}
     unreadable: dict[tuple[str, str], list[str]] = {}  # what is found and advice -> keys
+
+    def add(key: str, expected: str, found: str, advice: str) -> None:
+        problems.append(Problem(path, key, expected, found, advice))
+
     for key, expected in DATASETS.items():
         if key not in keys and not expected.required:
             continue
         shapes = _shape_text(expected.shapes)
         array = arrays.get(key)  # None also for a link that leads nowhere
         if array is None:
-            broken = isinstance(arrays, h5py.Group) and broken_link(arrays, key)
-            if broken:
-                problems.append(Problem(path, key, f"a dataset of shape {shapes}", *broken))
+            if broken := isinstance(arrays, h5py.Group) and broken_link(arrays, key):
+                add(key, f"a dataset of shape {shapes}", *broken)
             elif expected.required:
                 others = ", ".join(sorted(set(arrays) - {key})) or "nothing"
-                problems.append(
-                    Problem(
-                        path,
-                        key,
-                        f"a dataset of shape {shapes}",
-                        f"no such key (the file holds {others})",
-                        "record again with this key",
-                    )
-                )
+                found = f"no such key (the file holds {others})"
+                add(key, f"a dataset of shape {shapes}", found, "record again with this key")
             continue
-        advice = (
-            "store the data in this layout"
-            if expected.required
-            else "store the data in this layout or leave the key out, which is optional"
-        )
+        advice = "store the data in this layout"
+        if not expected.required:
+            advice += " or leave the key out, which is optional"
         if not isinstance(array, (np.ndarray, h5py.Dataset)) or array.shape is None:
             kind = "a group" if isinstance(array, h5py.Group) else "no array"
-            problems.append(Problem(path, key, f"a dataset of shape {shapes}", kind, advice))
+            add(key, f"a dataset of shape {shapes}", kind, advice)
         elif array.shape[1:] not in expected.shapes or len(array.shape) == 0:
-            problems.append(Problem(path, key, f"shape {shapes}", f"shape {array.shape}", advice))
+            add(key, f"shape {shapes}", f"shape {array.shape}", advice)
         elif array.dtype.kind not in expected.kinds or (
             expected.kinds == "u" and array.dtype != expected.dtype
         ):
             advice += _OTHER_UNITS.get((key, array.dtype.kind), "")
-            problems.append(
-                Problem(path, key, f"dtype like {expected.dtype}", f"{array.dtype}", advice)
-            )
+            add(key, f"dtype like {expected.dtype}", f"{array.dtype}", advice)
         elif array.shape[0] == 0:
-            problems.append(
-                Problem(path, key, f"shape {shapes} with T >= 1", f"shape {array.shape}", advice)
-            )
+            add(key, f"shape {shapes} with T >= 1", f"shape {array.shape}", advice)
         elif missing := isinstance(array, h5py.Dataset) and missing_data(array):
             unreadable.setdefault(missing, []).append(key)
         else:
@@ -250,25 +240,17 @@ def layout_problems(
     for (found, advice), keys in unreadable.items():
         first, *rest = keys
         also = f" (and so are {', '.join(rest)})" if rest else ""
-        problems.append(Problem(path, first, "values that can be read", found + also, advice))
-    lengths = {key: array.shape[0] for key, array in good.items()}
+        add(first, "values that can be read", found + also, advice)
+    lengths = [array.shape[0] for array in good.values()]
     growing = isinstance(arrays, h5py.File) and arrays.swmr_mode
-    if len(set(lengths.values())) > 1 and not growing:
-        # The most frequent length is right; ties go to the first key of the table.
-        counts = list(lengths.values())
-        usual = max(counts, key=counts.count)
-        for key, length in lengths.items():
-            if length != usual:
-                problems.append(
-                    Problem(
-                        path,
-                        key,
-                        f"{usual} steps as in the other keys: shape "
-                        f"{(usual, *good[key].shape[1:])}",
-                        f"shape {good[key].shape}",
-                        "record the file again, or cut all keys to the shortest",
-                    )
-                )
+    # The most frequent length is right; ties go to the first key of the table.
+    usual = max(lengths, key=lengths.count, default=0)
+    for key, array in good.items():
+        if array.shape[0] != usual and not growing:
+            shape = (usual, *array.shape[1:])
+            wanted = f"{usual} steps as in the other keys: shape {shape}"
+            advice = "record the file again, or cut all keys to the shortest"
+            add(key, wanted, f"shape {array.shape}", advice)
     return problems, good
 
 
