@@ -59,14 +59,12 @@ class Settings:
         camera_noise: noise of the camera as a multiple of the default; 0 is none, but depth is
             rounded all the same.
         realistic: textures and a stereo camera, as in :class:`InsertionRobot`.
-        compression: of the HDF5 files, ``None`` or ``"gzip"``.
         part_steps: steps in a part file.
     """
 
     box_variation: float = 0.01
     camera_noise: float = 1.0
     realistic: bool = False
-    compression: str | None = None
     part_steps: int = STEPS_PER_FILE
 
     def robot(self, seed: int) -> InsertionRobot:
@@ -135,7 +133,7 @@ def write_trajectory(
                     steps.append(step)
                     yield step.index + 1
                 if wanted:
-                    write_log(paths[part], log_arrays(steps), attributes, settings.compression)
+                    write_log(paths[part], log_arrays(steps), attributes)
     yield count
 
 
@@ -293,7 +291,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         help="textures, and a stereo camera's depth: noise and steps grow with the distance, with "
         "shadows and patches without readings; otherwise colours are plain and the noise is mild",
     )
-    add("--compression", choices=["gzip"], help="of the HDF5 files; none reads fastest (none)")
     options = parser.parse_args(arguments)
     if options.output is None and options.bag is None:
         parser.error("say where to write: --output DIR for logs, --bag DIR for a bag, or both")

@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import h5py
 import numpy as np
 
 from smvae_core.data.logs.vision_touch.layout import log_file_name, write_log
@@ -64,3 +65,14 @@ def write_many_logs(folder: Path, count: int) -> None:
     for i in range(count):
         trajectory, part = divmod(i, 20)
         os.link(contents[i % 7], folder / log_file_name(STAMP, trajectory, part))
+
+
+def compress(path: Path) -> None:
+    """Brings a log to the layout of other recorders: compressed, step by step."""
+    with h5py.File(path) as file:
+        arrays, attributes = {key: file[key][()] for key in file}, dict(file.attrs)
+    with h5py.File(path, "w") as file:
+        for key, array in arrays.items():
+            chunks = (1, *array.shape[1:])
+            file.create_dataset(key, data=array, compression="gzip", chunks=chunks)
+        file.attrs.update(attributes)

@@ -141,15 +141,12 @@ def write_log(
     path: str | os.PathLike[str],
     arrays: Mapping[str, np.ndarray],
     attributes: Mapping[str, Any] | None = None,
-    compression: str | None = None,
 ) -> None:
     """Write one part file atomically: it appears under its name only when it is complete.
 
     Args:
         arrays: key -> (T, ...) as `DATASETS` lists them, at least `REQUIRED_KEYS`, T equal in all.
         attributes: attributes of the file, for example {"simulated": True}.
-        compression: None stores each dataset contiguously, which reads fastest; "gzip" compresses
-            step by step.
 
     Raises:
         LogError: before anything is written, when a key is unknown or missing, or shape, dtype or
@@ -167,21 +164,15 @@ def write_log(
         raise LogError(*problems)
     # The temporary name doesn't end in .h5, so no reader takes it for a log.
     with whole_file(path) as partial:
-        partial.write_bytes(_file_image(arrays, attributes or {}, compression))
+        partial.write_bytes(_file_image(arrays, attributes or {}))
 
 
-def _file_image(
-    arrays: Mapping[str, np.ndarray], attributes: Mapping[str, Any], compression: str | None
-) -> bytes:
+def _file_image(arrays: Mapping[str, np.ndarray], attributes: Mapping[str, Any]) -> bytes:
     """The bytes of a file. HDF5 itself never meets a full disk, which would end the process."""
     size = 2**20 + sum(array.nbytes for array in arrays.values())  # by which memory is taken
     with h5py.File("memory", "w", driver="core", backing_store=False, block_size=size) as file:
         for key, array in arrays.items():
-            options: dict[str, Any] = {}
-            if compression is not None:
-                options = {"compression": compression, "chunks": (1, *array.shape[1:])}
-            data = array.astype(DATASETS[key].dtype, copy=False)
-            file.create_dataset(key, data=data, **options)
+            file.create_dataset(key, data=array.astype(DATASETS[key].dtype, copy=False))
         file.attrs.update(attributes)
         file.flush()
         return file.id.get_file_image()

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 import yaml
 
-from log_files import STAMP, log_arrays, log_modalities, write_logs, write_many_logs
+from log_files import STAMP, compress, log_arrays, log_modalities, write_logs, write_many_logs
 from patience import PATIENCE
 from places import ROOT
 from recorder import damage_first_chunk
@@ -157,7 +157,8 @@ def test_unusable_files_are_named_and_left_out(
     with h5py.File(logs / names[2], "w") as file:
         file["image"] = np.zeros((2, 128, 128, 3), np.uint8)
     # An intact layout: that the data is damaged shows only when it is read.
-    write_log(logs / names[3], log_arrays(), compression="gzip")
+    write_log(logs / names[3], log_arrays())
+    compress(logs / names[3])
     damage_first_chunk(logs / names[3], "depth_data")
     os.symlink(tmp_path / "nowhere", logs / names[4])
     (logs / "notes.h5").write_bytes(whole)
@@ -191,7 +192,8 @@ def test_only_unusable_files(tmp_path: Path):
     with pytest.raises(CacheError, match=r"none of the 1 .*the first: .*journal_0_0_1000"):
         convert(logs, cache)
     (logs / log_file_name(STAMP, 0, 0)).unlink()
-    write_log(logs / log_file_name(STAMP, 0, 1), log_arrays(), compression="gzip")
+    write_log(logs / log_file_name(STAMP, 0, 1), log_arrays())
+    compress(logs / log_file_name(STAMP, 0, 1))
     damage_first_chunk(logs / log_file_name(STAMP, 0, 1), "image")
     with pytest.raises(CacheError, match=r"none of the 1 .*damaged"):
         convert(logs, cache)
