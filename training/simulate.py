@@ -55,23 +55,18 @@ class Settings:
     """What a set of logs is made from; together with a seed it fixes every byte of their arrays.
 
     Attributes:
-        box_variation: the box lies within this many metres of the origin in x and in y.
         camera_noise: noise of the camera as a multiple of the default; 0 is none, but depth is
             rounded all the same.
         realistic: textures and a stereo camera, as in :class:`InsertionRobot`.
         part_steps: steps in a part file.
     """
 
-    box_variation: float = 0.01
     camera_noise: float = 1.0
     realistic: bool = False
     part_steps: int = STEPS_PER_FILE
 
     def robot(self, seed: int) -> InsertionRobot:
-        variation, noise = self.box_variation, self.camera_noise
-        return InsertionRobot(
-            seed, box_variation=variation, camera_noise=noise, realistic=self.realistic
-        )
+        return InsertionRobot(seed, camera_noise=self.camera_noise, realistic=self.realistic)
 
     def attributes(self, seed: int) -> dict[str, Any]:
         """The attributes of a log of the trajectory with this seed."""
@@ -81,7 +76,6 @@ class Settings:
             "generator_version": GENERATOR_VERSION,
             "mujoco_version": find_mujoco().__version__,  # its physics change now and then
             "seed": seed,
-            "box_variation": self.box_variation,
             "camera_noise": self.camera_noise,
             "realistic": self.realistic,
             "part_steps": self.part_steps,
@@ -270,13 +264,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     add("--seed", type=seed, default=0, metavar="S", help="of the first trajectory (%(default)s)")
     cores = os.cpu_count()
     add("--workers", type=count, default=cores, metavar="N", help="processes (%(default)s)")
-    add(
-        "--box-variation",
-        type=number(float, 0),
-        default=0.01,
-        metavar="METRES",
-        help="the box lies within this of the origin in x and y (%(default)s)",
-    )
     add(
         "--camera-noise",
         type=number(float, 0),
