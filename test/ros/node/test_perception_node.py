@@ -23,7 +23,7 @@ from diagnostic_msgs.msg import DiagnosticStatus
 from geometry_msgs.msg import Twist, TwistStamped, WrenchStamped
 from rcl_interfaces.srv import DescribeParameters, ListParameters
 from rclpy.qos import QoSProfile, ReliabilityPolicy
-from sensor_msgs.msg import CameraInfo, Image
+from sensor_msgs.msg import CameraInfo, Image, JointState
 from std_srvs.srv import Trigger
 
 from patience import PATIENCE
@@ -332,6 +332,7 @@ def test_joint_states_of_a_gripper_on_the_same_topic_change_nothing(robot: Robot
 
 def test_joints_spread_over_messages_are_one_reading(robot: Robot) -> None:
     robot.run_until_subset(("rgb",), READINGS)
+    publishers = [robot.publishers["proprio"]]
 
     def publish(*joints: str) -> None:
         message = robot.message("proprio", READINGS["proprio"], time.time_ns())
@@ -339,7 +340,7 @@ def test_joints_spread_over_messages_are_one_reading(robot: Robot) -> None:
         message.name = list(joints)
         message.position = [message.position[place] for place in places]
         message.velocity = [message.velocity[place] for place in places]
-        robot.publishers["proprio"].publish(message)
+        publishers[-1].publish(message)
 
     def missing() -> bool:
         publish("x", "y")
@@ -351,7 +352,20 @@ def test_joints_spread_over_messages_are_one_reading(robot: Robot) -> None:
         return robot.statuses[-1].subset == ("rgb", "proprio")
 
     robot.run(("rgb",), READINGS, missing, "the joints that are missing")
+
+    def shared() -> bool:
+        publish("x", "z", "yaw")
+        publishers.reverse()
+        publish("x", "y")
+        publishers.reverse()
+        said = robot.diagnostics.messages["proprio"] if robot.diagnostics else ""
+        return "joint x comes in messages of different joints, and /joint_states has 2" in said
+
     robot.run(("rgb",), READINGS, complete, "a reading of both messages")
+    publishers.append(robot.node.create_publisher(JointState, "/joint_states", 10))
+    robot.run(("rgb",), READINGS, shared, "that two publishers send one joint")
+    assert robot.diagnostics.levels["proprio"] == DiagnosticStatus.WARN
+    assert robot.statuses[-1].subset == ("rgb", "proprio")
 
 
 def test_a_driver_replaced_by_one_of_another_type_is_named(robot: Robot, domain: int) -> None:
