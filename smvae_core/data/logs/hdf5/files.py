@@ -11,6 +11,7 @@ import contextlib
 import errno
 import os
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -80,48 +81,43 @@ def open_hdf5(path: str | os.PathLike[str]) -> h5py.File:
 
 def explained(path: str | os.PathLike[str], error: BaseException) -> Hdf5Error:
     """The meaning of h5py's error while it opened or read a file."""
+    of = partial(Hdf5Error, path)
     reason = " ".join(str(error).split()) or type(error).__name__
     code = getattr(error, "errno", None)
     if code in (errno.EACCES, errno.EPERM):
-        return Hdf5Error(
-            path,
+        return of(
             "a file that you have no permission to read",
             "give yourself the right to read it (chmod), or ask its owner",
         )
     if os.path.islink(path) and not os.path.exists(path):
-        return Hdf5Error(
-            path,
+        return of(
             f"a link to {os.readlink(path)}, where there is nothing",
             "correct the link, or mount the disk that it leads to",
         )
     if not os.path.exists(path):
-        return Hdf5Error(path, "no file", "check the path")
+        return of("no file", "check the path")
     if os.path.isdir(path):
-        return Hdf5Error(path, "a folder, not a file", "give the HDF5 file itself")
+        return of("a folder, not a file", "give the HDF5 file itself")
     if not os.path.isfile(path):
-        return Hdf5Error(path, "something that is not a file", "give the HDF5 file itself")
+        return of("something that is not a file", "give the HDF5 file itself")
     if code == errno.EAGAIN:
-        return Hdf5Error(
-            path,
+        return of(
             "a file that another process has open for writing (HDF5 has locked it)",
             "it is probably still being recorded: wait until it is closed, or end its recorder; "
             "`fuser -v FILE` names the process",
         )
     if code in _NO_LOCKS:
-        return Hdf5Error(
-            path,
+        return of(
             "a file on a disk that knows no locks",
             "set HDF5_USE_FILE_LOCKING=FALSE in the environment, or copy it to another disk",
         )
     if code is not None:
-        return Hdf5Error(
-            path,
+        return of(
             f"a file that the system does not give ({os.strerror(code)})",
             "check the disk or network that it lies on",
         )
     if os.path.getsize(path) == 0:
-        return Hdf5Error(
-            path,
+        return of(
             "an empty file",
             "it was truncated or never written: copy it again from where it was recorded",
             damaged=True,
@@ -129,22 +125,19 @@ def explained(path: str | os.PathLike[str], error: BaseException) -> Hdf5Error:
     if _superblock(path) is None:
         with open(path, "rb") as file:
             begin = file.read(_SHOWN)
-        return Hdf5Error(
-            path,
+        return of(
             f"a file of another format, which begins with {begin!r}",
             "it is not HDF5, or not whole (truncated from the front, or a place holder for a "
             "download): get the original",
             damaged=True,
         )
     if _marks(path) & _OPEN_FOR_WRITING:
-        return Hdf5Error(
-            path,
+        return of(
             "a file that its writer has not closed",
             "wait until the recorder closes it. If it was killed: `h5clear --status` on a copy "
             "makes the copy readable up to what had reached the disk",
         )
-    return Hdf5Error(
-        path,
+    return of(
         f"a file that cannot be read ({reason})",
         "it is truncated or damaged: copy it again from where it was recorded, and keep this one "
         "where there is no other: h5dump shows what can still be read of it",
