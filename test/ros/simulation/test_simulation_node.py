@@ -318,6 +318,7 @@ def test_another_rate_changes_the_spacing_of_the_stamps(listener: Listener) -> N
         stamps = [stamp_ns(message) for message in listener.wait_for(topic, 40, since)]
         # A busy machine loses messages, so that some spacings are multiples; in tenths of a ms.
         spacings = np.rint(10 * np.diff(stamps) / MS).astype(int)
+        spacings = spacings[spacings < 10_000]  # where a second was lost, it is given up
         assert np.gcd.reduce(spacings) == 10 * spacing, topic
     listener.set("rate", 1.0)
 
