@@ -118,6 +118,23 @@ def test_smvae_beside_dedicated_networks() -> None:
             assert_rounded(row[column], value, (row, column))
 
 
+def test_a_real_robot_beside_dedicated_networks_and_trivial_predictors() -> None:
+    robot = json.loads((DOCS / "results/real_robots.json").read_text())["robots"]["g1"]
+    measures = {
+        "SMVAE": "skill_vs_mean",
+        "dedicated": "skill_dedicated",
+        "best trivial": "skill_trivial",
+    }
+    entries = {frozenset(label.split("+")): entry for label, entry in robot["subsets"].items()}
+    rows = table("results/README.md", "predicted", "from", *measures)
+    assert len(rows) == 11
+    for row in rows:
+        name, entry = subset(row["predicted"]), entries[frozenset(subset(row["from"]).split("+"))]
+        for column, measure in measures.items():
+            number = row[column].split(",")[0].strip("*")
+            assert_rounded(number, entry[f"{name}_{measure}"], (row, column))
+
+
 def test_contact_by_heads_on_the_latent_and_on_the_sensors() -> None:
     entries = json.loads((DOCS / "results/contact_head.json").read_text())["subsets"]
     columns = {
