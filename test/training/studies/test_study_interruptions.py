@@ -118,8 +118,8 @@ def test_truncated_state(data: Path, whole: dict[str, object], tmp_path: Path) -
         pytest.param(
             "smvae_core.fit.module:SetFitting:training_step:5", "last.ckpt", id="training"
         ),
-        # Files are replaced for the state of each of two epochs, and then for the run's.
-        pytest.param("os::replace:3", "model", id="writing"),
+        # Files are replaced for each of two epochs' states, the model's description, and the run's.
+        pytest.param("os::replace:4", "model", id="writing"),
     ],
 )
 def test_kill(data: Path, whole: object, tmp_path: Path, place: str, left: str) -> None:
