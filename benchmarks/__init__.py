@@ -2,13 +2,19 @@
 """Speed, measured: `python -m benchmarks.NAME` prints a table and, as its last line, one JSON
 object that also goes to out/benchmarks/NAME.json."""
 
-import importlib.util
+import sys
+from importlib.util import find_spec
 
 from smvae_ros.cli.loading import listen_while_loading
 
 listen_while_loading()
 
-if importlib.util.find_spec("multivae") is not None:
+if sys.argv[0] == "-m" and None in map(find_spec, ("torch", "jsonargparse")):
+    sys.exit(  # while Python looks for the program
+        "benchmarks need PyTorch and jsonargparse: pip install 'smvae_ros[train]'"
+    )
+
+if find_spec("multivae") is not None:
     # multivae needs torchvision, which torchmetrics (Lightning needs it) imports where it finds it,
     # and whose compiled operators a CPU torch lacks: they must be declared before any of these.
     import torch

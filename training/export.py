@@ -67,7 +67,7 @@ def export_graphs(path: Path, details: bool = False) -> str:
     files = write_graphs(path)
     try:
         return f"Wrote {_listed(files)} to {path}; {_compared(path, details)}"
-    except CheckpointError:
+    except BaseException:  # Ctrl-C, too: nothing stays that was not compared
         for file in files:
             file.unlink()
         raise

@@ -19,6 +19,7 @@ from tqdm import tqdm
 from smvae_core.distributions import Mixture
 from smvae_core.modalities import Modality
 from smvae_core.models.multimodal_vae import MultimodalVAE, without_holes
+from smvae_core.stored_model import CheckpointError
 from smvae_core.tensors import to_tensor
 
 LIMIT = 1e-5  # of an output's scale
@@ -57,6 +58,7 @@ def compare(model: MultimodalVAE, folder: Path, random: np.random.Generator) -> 
         random: draws readings, and subsets where there are too many.
 
     Raises:
+        CheckpointError: where ONNX Runtime cannot run a file.
         ImportError: without ONNX Runtime.
     """
     model.double()
@@ -90,10 +92,15 @@ def _run(folder: Path, graph: str, inputs: Iterable[Arrays]) -> Iterator[Arrays]
     """Outputs by name for each of several inputs."""
     from onnxruntime import InferenceSession
 
-    session = InferenceSession(str(folder / f"{graph}.onnx"), providers=["CPUExecutionProvider"])
-    names = [output.name for output in session.get_outputs()]
-    for values in inputs:
-        yield dict(zip(names, session.run(names, values), strict=True))
+    file = folder / f"{graph}.onnx"
+    try:
+        session = InferenceSession(str(file), providers=["CPUExecutionProvider"])
+        names = [output.name for output in session.get_outputs()]
+        for values in inputs:
+            yield dict(zip(names, session.run(names, values), strict=True))
+    except Exception as error:  # ONNX Runtime has a dozen kinds, without a base of their own
+        reason = str(error).strip().partition("\n")[0]
+        raise CheckpointError(f"{file}: ONNX Runtime cannot run it: {reason}") from error
 
 
 def _share(difference: np.ndarray, expected: np.ndarray, scale: float) -> float:

@@ -19,11 +19,12 @@ from typing import Any
 
 import numpy as np
 
-from smvae_core.graphs.fusion import FUSIONS, MIXTURES, Fusion, Posterior, positive
+from smvae_core.graphs.fusion import FUSIONS, Fusion, Posterior, positive
 from smvae_core.graphs.graph import NO_GRAPH, Graph, Value
 from smvae_core.graphs.networks import decoder, embedding
 from smvae_core.graphs.units import average, expectation, network_input, raw_units
 from smvae_core.modalities import Modality
+from smvae_core.models.network_checks import MIXTURES, check_values
 
 
 def build_graphs(
@@ -51,6 +52,7 @@ def build_graphs(
         raise ValueError(NO_GRAPH.format(f"model {kind!r}", "smvae_core.graphs.fusion"))
     size, latent_size = (positive(architecture, key) for key in ("embedding_size", "latent_size"))
     given = _given(kind, modalities, architecture)
+    check_values(kind, tuple(modalities.values()), latent_size)
     _check_statistics(modalities, weights)
     graphs = {}
     for name, modality in modalities.items():

@@ -26,6 +26,8 @@ def write_graphs(path: str | os.PathLike[str]) -> list[Path]:
     """
     contents = _contents(Path(path))
     for file, content in contents.items():
+        if file.is_symlink():  # somebody else's model could point anywhere
+            file.unlink()
         with whole_file(file) as partial:
             partial.write_bytes(content)
     return list(contents)

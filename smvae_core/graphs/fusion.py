@@ -149,4 +149,3 @@ FUSIONS: dict[str, Callable[[Fusion], Posterior]] = {
     "mopoe": _mopoe,
     "cvae": _cvae,
 }
-MIXTURES = ("mmvae", "mopoe")

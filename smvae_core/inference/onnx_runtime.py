@@ -34,7 +34,7 @@ class OnnxRuntime:
 
     Raises:
         CheckpointError: where its weights are not what the description says.
-        DeviceError: where ONNX Runtime or its provider cannot run it.
+        DeviceError: where ONNX Runtime or its provider cannot run it; also later, from each method.
     """
 
     def __init__(self, model: StoredModel, providers: Providers, threads: int) -> None:
@@ -55,7 +55,7 @@ class OnnxRuntime:
 
     def embed(self, name: str, array: np.ndarray) -> np.ndarray:
         reading = np.asarray(array, self._dtypes[name])
-        (embedding,) = self._sessions[f"embed_{name}"].run(None, {"reading": reading})
+        (embedding,) = self._run(f"embed_{name}", {"reading": reading})
         return embedding
 
     def fuse(
@@ -66,9 +66,8 @@ class OnnxRuntime:
         for name, embedding in embeddings.items():
             row = self._rows[name]
             stacked[0, row], present[0, row] = embedding[0], True
-        mean, log_variance, *components = self._sessions["fuse"].run(
-            None, {"embeddings": stacked, "present": present}
-        )
+        inputs = {"embeddings": stacked, "present": present}
+        mean, log_variance, *components = self._run("fuse", inputs)
         if not components:
             return mean[0], log_variance[0], {"z": mean}
         means, weights = components
@@ -78,10 +77,15 @@ class OnnxRuntime:
     def decode(
         self, z: dict[str, np.ndarray], names: Collection[str]
     ) -> tuple[list[np.ndarray], np.ndarray]:
-        predictions, sums = zip(
-            *(self._sessions[f"decode_{name}"].run(None, z) for name in names), strict=True
-        )
+        results = (self._run(f"decode_{name}", z) for name in names)
+        predictions, sums = zip(*results, strict=True)
         return list(predictions), np.array(sums)
+
+    def _run(self, graph: str, inputs: Mapping[str, np.ndarray]) -> list[np.ndarray]:
+        try:
+            return self._sessions[graph].run(None, inputs)
+        except Exception as error:  # it has a dozen kinds, without a base of their own
+            raise DeviceError(f"ONNX Runtime cannot run {graph}: {_first_line(error)}") from error
 
 
 def _session(graph: Graph, weights: Mapping[str, Any], providers: Providers, threads: int) -> Any:
@@ -98,7 +102,7 @@ def _session(graph: Graph, weights: Mapping[str, Any], providers: Providers, thr
     except Exception as error:  # it has a dozen kinds, without a base of their own
         raise DeviceError(
             f"ONNX Runtime {onnxruntime.__version__} cannot run the networks: "
-            f"{str(error).strip().splitlines()[0]}; install a newer one, or use another runtime"
+            f"{_first_line(error)}; install a newer one, or use another runtime"
         ) from error
     first, _ = providers[0]
     if first not in session.get_providers():  # it only warns, and takes the CPU
@@ -107,6 +111,10 @@ def _session(graph: Graph, weights: Mapping[str, Any], providers: Providers, thr
             "needs (CUDA and cuDNN, or TensorRT), or use another device or runtime"
         )
     return session
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0]
 
 
 def find_providers(runtime: str, device: str) -> Providers:

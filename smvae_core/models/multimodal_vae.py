@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from smvae_core.distributions import Gaussian, Likelihood, Mixture, Posterior
 from smvae_core.modalities import Modality, check_names
+from smvae_core.models.network_checks import check_values
 from smvae_core.models.networks import (
     ALL,
     build_decoder,
@@ -67,6 +68,7 @@ class MultimodalVAE(nn.Module):
                 "latent_size and embedding_size must be positive, not "
                 f"{latent_size} and {embedding_size}"
             )
+        check_values(self.kind, modalities, latent_size)
         self.modalities = {modality.name: modality for modality in modalities}
         self.latent_size = latent_size
         self.embedding_size = embedding_size

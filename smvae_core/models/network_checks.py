@@ -4,12 +4,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 from smvae_core.modalities import Modality, Network
 
 NETWORKS = ("mlp", "residual_mlp", "principal", "convolution", "temporal_convolution")
 MAXIMUM_LAYERS = 64
-MAXIMUM_VALUES = 2**26  # of one layer's output, 256 MiB: a few weights can ask for terabytes
+MAXIMUM_VALUES = 2**26  # of all layers for one sample, 256 MiB: a few weights can ask for terabytes
+MIXTURES = ("mmvae", "mopoe")  # models whose posterior has several components
 _RANKS = {"convolution": 3, "temporal_convolution": 2}
 
 
@@ -41,20 +43,51 @@ def check_network(network: Network, modality: Modality) -> None:
         )
 
 
+def components(kind: str, count: int) -> int:
+    """Components of the posterior of a model with so many modalities."""
+    if kind not in MIXTURES:
+        return 1
+    return count if kind == "mmvae" else 2**count - 1
+
+
+def check_values(kind: str, modalities: Sequence[Modality], latent_size: int) -> None:
+    """Raises ValueError for a model that would take an absurd amount of memory when it runs: what
+    its layers put out for one sample, decoders for each component of the posterior."""
+    times = components(kind, len(modalities))
+    values = times * latent_size
+    for modality in modalities:
+        embedding, decoder = (
+            math.prod(modality.shape) + sum(_layer_values(network, modality))
+            for network in (modality.embedding, modality.decoder)
+        )
+        values += embedding + times * decoder
+    if values > MAXIMUM_VALUES:
+        raise ValueError(
+            f"the layers of this {kind} would put out {values} values for each sample, more than "
+            f"{MAXIMUM_VALUES}; choose smaller shapes, narrower layers or a smaller latent_size"
+        )
+
+
 def _check_layers(network: Network, modality: Modality) -> None:
     if len(network.widths) > MAXIMUM_LAYERS:
         raise ValueError(
             f"modality {modality.name!r}: {len(network.widths)} layers, more than {MAXIMUM_LAYERS}"
         )
-    places = math.prod(modality.shape[1:]) if network.name in _RANKS else 1
-    for depth, width in enumerate(network.widths, 1):
-        values = width * places // 2 ** (depth * (len(modality.shape) - 1)) if places > 1 else width
+    for depth, values in enumerate(_layer_values(network, modality), 1):
         if values > MAXIMUM_VALUES:
             raise ValueError(
                 f"modality {modality.name!r}: layer {depth} of {network.name!r} would put out "
                 f"{values} values for each sample, more than {MAXIMUM_VALUES}; choose a smaller "
                 "shape or narrower layers"
             )
+
+
+def _layer_values(network: Network, modality: Modality) -> list[int]:
+    """What each layer puts out for one sample."""
+    if network.name not in _RANKS:
+        return list(network.widths)
+    places, axes = math.prod(modality.shape[1:]), len(modality.shape) - 1
+    return [width * places // 2 ** (n * axes) for n, width in enumerate(network.widths, 1)]
 
 
 def coarsest(modality: Modality, halvings: int) -> tuple[int, ...]:

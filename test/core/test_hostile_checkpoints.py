@@ -17,8 +17,9 @@ import pytest
 import torch
 import yaml
 
+from all_models import any_model
 from small_models import save_small_checkpoint
-from smvae_core.checkpoint import load_checkpoint
+from smvae_core.checkpoint import load_checkpoint, save_checkpoint
 from smvae_core.inference.inference import Inference
 from smvae_core.stored_model import CheckpointError
 
@@ -95,6 +96,22 @@ def test_yaml_that_would_take_all_memory_or_run_something(
 ) -> None:
     (path / DESCRIPTION).write_text(text)
     assert reason in refusal(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "width"), [("attention", 2**25), ("mmvae", 2**23), ("mopoe of a robot", 2**21)]
+)
+def test_layers_that_are_large_only_together(name: str, width: int, tmp_path: Path) -> None:
+    """Each on its own is allowed; decoders of a mixture run for every component at once."""
+    save_checkpoint(tmp_path / "model", any_model(name))
+
+    def widen(description: dict[str, Any]) -> None:
+        for modality in description["modalities"]:
+            for network in ("embedding", "decoder"):
+                modality[network] = {"name": "mlp", "widths": [width]}
+
+    rewrite(tmp_path / "model", widen)
+    assert f"for each sample, more than {2**26}" in refusal(tmp_path / "model")
 
 
 @pytest.mark.parametrize(

@@ -58,6 +58,27 @@ def test_graphs_that_differ_are_not_kept(
     assert f"python -m training.export {path}" in capsys.readouterr().err
 
 
+def test_weights_in_another_folder_are_told_of(
+    path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As caches of downloads have them: ONNX Runtime follows no link out of the folder."""
+    weights = path / "model.safetensors"
+    weights.rename(tmp_path / "blob")
+    weights.symlink_to(tmp_path / "blob")
+    assert main([str(path)]) == 2
+    assert "ONNX Runtime cannot run it" in capsys.readouterr().err
+    assert not list(path.glob("*.onnx"))
+
+
+def test_a_link_in_the_folder_leads_nowhere(path: Path, tmp_path: Path) -> None:
+    """A model that somebody made could point to any file."""
+    (tmp_path / "mine").write_text("kept")
+    (path / "fuse.onnx").symlink_to(tmp_path / "mine")
+    assert main([str(path)]) == 0
+    assert (tmp_path / "mine").read_text() == "kept"
+    check_graphs(path)
+
+
 def test_a_difference_is_found(path: Path, tmp_path: Path) -> None:
     """Of a decoder's bias, which only its own graph can show."""
     model = any_model("attention")
