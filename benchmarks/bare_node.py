@@ -14,29 +14,20 @@ import rclpy
 import sensor_msgs.msg  # noqa: F401
 import std_msgs.msg  # noqa: F401
 import std_srvs.srv  # noqa: F401
-from rclpy.executors import ExternalShutdownException
 from rclpy.lifecycle import LifecycleNode
 
+from benchmarks.spinning import spin_until_interrupted
 from smvae_ros.node.spinning import make_executor
 
 
 def main() -> None:
     """Spins the node until it is interrupted."""
     rclpy.init()
-    node, executor = LifecycleNode("bare"), make_executor()
-    executor.add_node(node)
+    node = LifecycleNode("bare")
     node.trigger_configure()
     node.trigger_activate()
     node.get_logger().info("active")
-    try:
-        while rclpy.ok():
-            executor.spin_once(timeout_sec=0.1)
-    except (KeyboardInterrupt, ExternalShutdownException):
-        pass
-    finally:
-        executor.shutdown()
-        node.destroy_node()
-        rclpy.try_shutdown()
+    spin_until_interrupted(node, make_executor())
 
 
 if __name__ == "__main__":

@@ -14,7 +14,6 @@ from functools import partial
 
 import numpy as np
 import rclpy
-from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
 from rclpy.qos import qos_profile_sensor_data
 from rclpy.serialization import serialize_message
@@ -22,6 +21,7 @@ from sensor_msgs.msg import Image
 
 from benchmarks.results import run_command
 from benchmarks.sensors import TOPICS, TYPES
+from benchmarks.spinning import spin_until_interrupted
 from smvae_ros.messages import installed_types
 from smvae_ros.messages.cdr import read_stamp
 from smvae_ros.messages.latent import SerialisedLatents
@@ -29,7 +29,7 @@ from smvae_ros.messages.serialised import join_stamp
 from smvae_ros.node.spinning import make_executor
 
 NAME = "relay"
-LATENT_SIZE = 64  # that of the bundled model
+LATENT_SIZE = 128  # that of the bundled model
 
 
 class Relay(Node):
@@ -59,17 +59,7 @@ class Relay(Node):
 def main() -> None:
     """Spins the node until it is interrupted."""
     rclpy.init()
-    executor, node = make_executor(), Relay()
-    executor.add_node(node)
-    try:
-        while rclpy.ok():
-            executor.spin_once(timeout_sec=0.1)
-    except (KeyboardInterrupt, ExternalShutdownException):
-        pass
-    finally:
-        executor.shutdown()
-        node.destroy_node()
-        rclpy.try_shutdown()
+    spin_until_interrupted(Relay(), make_executor())
 
 
 if __name__ == "__main__":
