@@ -150,8 +150,7 @@ class Publishers:
             self._overview.publish(self._make_overview(predictions))
         for name in self._compressed.wanted():
             if name in predictions.arrays:  # else somebody began to listen a moment ago
-                # A copy, since a runtime may use the memory again for the next snapshot.
-                self._compressed.offer(name, predictions.arrays[name].copy(), predictions)
+                self._compressed.offer(name, predictions.arrays[name], predictions)
 
     def publish_status(self, predictions: Predictions, counters: Mapping[str, Counters]) -> None:
         """Sends how the snapshot came about."""
