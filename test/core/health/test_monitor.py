@@ -22,7 +22,7 @@ from smvae_core.residuals.calibrate import calibrate
 from smvae_core.stored_model import save_calibration
 from smvae_ros.bundled import model_path
 from smvae_ros.simulation.insertion import InsertionRobot
-from training.studies.sensor_faults.runs import FAULTS, judge, sample_of
+from training.studies.sensor_faults.runs import FAULTS, judge, prepared, sample_of
 
 NAMES = ("rgb", "depth", "force", "action", "proprio")
 PERIOD = 0.05
@@ -183,7 +183,8 @@ def first_named(fault: str, seed: int) -> dict[str, Judgement]:
     with InsertionRobot(seed) as robot:
         steps = list(robot.steps(100))
     samples = itertools.chain(map(sample_of, steps[:40]), FAULTS[fault].inject(seed, steps[40:]))
-    for judgements in judge(Inference.load(model_path()), samples, share=1.0):
+    inference = Inference.load(model_path())
+    for judgements in judge(inference, prepared(inference, samples), share=1.0):
         named = {n: judgement for n, judgement in judgements.items() if judgement.level > Level.OK}
         if named:
             return named

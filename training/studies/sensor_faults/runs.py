@@ -157,7 +157,8 @@ def judge(
     return judged
 
 
-def _prepared(inference: Inference, samples: Iterable[Sample]) -> Iterator[Sample]:
+def prepared(inference: Inference, samples: Iterable[Sample]) -> Iterator[Sample]:
+    """Each sample as :func:`judge` takes it."""
     for sample in samples:
         yield {name: prepare(inference.modalities[name], x) for name, x in sample.items()}
 
@@ -189,7 +190,7 @@ def run_scene(
     """
     with InsertionRobot(seed) as robot:
         steps = list(robot.steps(count))
-    judged = judge(inference, _prepared(inference, map(sample_of, steps)), share)
+    judged = judge(inference, prepared(inference, map(sample_of, steps)), share)
     result = {
         "seed": seed,
         "frames": len(judged),
@@ -222,7 +223,7 @@ def _run_fault(
     after = after[: shown + WATCHED]
     faulty = map(sample_of, after) if fault.inject is None else fault.inject(seed, after)
     samples = chain(map(sample_of, healthy), faulty)
-    judged = judge(inference, _prepared(inference, samples), share)[WARM_UP:]
+    judged = judge(inference, prepared(inference, samples), share)[WARM_UP:]
 
     def first(level: Level) -> tuple[int, str] | None:
         for k, judgements in enumerate(judged):
