@@ -95,7 +95,7 @@ class MultimodalVAE(nn.Module):
     def _initial_log_scale(modality: Modality) -> nn.Parameter:
         shape = (modality.shape[0],) + (1,) * (len(modality.shape) - 1)
         learned = modality.scale is None and modality.is_continuous
-        scale = 1.0 if modality.scale is None else modality.scale
+        scale = 1.0 if modality.scale is None else float(modality.scale)
         return nn.Parameter(torch.full(shape, scale).log(), requires_grad=learned)
 
     @property

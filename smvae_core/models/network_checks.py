@@ -84,7 +84,7 @@ def _check_layers(network: Network, modality: Modality) -> None:
 
 def _layer_values(network: Network, modality: Modality) -> list[int]:
     """What each layer puts out for one sample."""
-    if network.name not in _RANKS:
+    if network.name not in tuple(_RANKS):  # a file may have anything there, lists too
         return list(network.widths)
     places, axes = math.prod(modality.shape[1:]), len(modality.shape) - 1
     return [width * places // 2 ** (n * axes) for n, width in enumerate(network.widths, 1)]
