@@ -198,7 +198,7 @@ def _parse(
         architecture = dict(description["architecture"])
         truths = [key for key, value in architecture.items() if isinstance(value, bool)]
         if truths:  # to Python True is 1
-            raise ValueError(f"architecture: {truths[0]} must be no {architecture[truths[0]]}")
+            raise ValueError(f"architecture: {truths[0]} must not be true or false")
     except KeyError as error:
         raise CheckpointError(f"{file}: {error.args[0]!r} is missing") from error
     except (ValueError, TypeError, AttributeError) as error:

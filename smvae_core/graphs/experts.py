@@ -8,8 +8,8 @@ import numpy as np
 
 from smvae_core.graphs.graph import Value
 from smvae_core.graphs.networks import linear, silu
+from smvae_core.models.network_checks import LOG_VARIANCE_RANGE
 
-LOG_VARIANCE_RANGE = (-14.0, 6.0)
 Parameters = tuple[Value, Value]  # mean and log-variance
 
 

@@ -1,5 +1,6 @@
 # Copyright 2026 The smvae_ros authors. SPDX-License-Identifier: Apache-2.0
-"""Networks that can be built for a modality, and how large they may be; without PyTorch."""
+"""Networks that can be built for a modality, and how large they and what they give may be; without
+PyTorch."""
 
 from __future__ import annotations
 
@@ -11,6 +12,7 @@ from smvae_core.modalities import Modality, Network
 NETWORKS = ("mlp", "residual_mlp", "principal", "convolution", "temporal_convolution")
 MAXIMUM_LAYERS = 64
 MAXIMUM_VALUES = 2**26  # of all layers for one sample, 256 MiB: a few weights can ask for terabytes
+LOG_VARIANCE_RANGE = (-14.0, 6.0)  # of posteriors; keeps exp() finite in half precision too
 MIXTURES = ("mmvae", "mopoe")  # models whose posterior has several components
 _RANKS = {"convolution": 3, "temporal_convolution": 2}
 

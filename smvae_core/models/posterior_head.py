@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import logsigmoid
 
-LOG_VARIANCE_RANGE = (-14.0, 6.0)  # keeps exp() finite in half precision too
+from smvae_core.models.network_checks import LOG_VARIANCE_RANGE
 
 
 def to_gaussian(output: Tensor) -> tuple[Tensor, Tensor]:

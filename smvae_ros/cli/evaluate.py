@@ -51,9 +51,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _evaluate(options: argparse.Namespace) -> int:
-    with from_extra(
-        "torch", "errors of subsets need PyTorch"
-    ):  # what is missing is said before the work
+    # What is missing is said before the work.
+    with from_extra("torch", "errors of subsets need PyTorch"):
         from smvae_core.metrics.subset_errors import print_summary
         from smvae_ros.offline.evaluation import evaluate
     if options.report:

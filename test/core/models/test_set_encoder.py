@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from single_precision import FLOAT32
 from smvae_core.distributions import Gaussian
 from smvae_core.models.fusion import product_of_experts, with_prior
-from smvae_core.models.posterior_head import LOG_VARIANCE_RANGE
+from smvae_core.models.network_checks import LOG_VARIANCE_RANGE
 from smvae_core.models.set_encoder import (
     SET_ENCODERS,
     AttentionSetEncoder,
